@@ -1,0 +1,1 @@
+"""Predict how subpopulations answer a survey question, and say how wrong that may be."""

@@ -1,0 +1,1 @@
+"""From an OpinionTable and a PredictionTable to distances and scores."""

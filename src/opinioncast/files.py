@@ -1,0 +1,62 @@
+"""Writing files so that a reader never meets half of one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from opinioncast.errors import StorageError
+
+
+@contextmanager
+def atomic_path(target: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``target``; rename it onto ``target`` when the block succeeds.
+
+    Raises:
+        StorageError: the folder cannot be written or the disk is full; ``target`` keeps what it
+            held before and the temporary file is removed.
+    """
+    target = Path(target)
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent
+        )
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644 & ~_umask())
+        temporary.replace(target)
+    except OSError as error:
+        raise StorageError(
+            "A file could not be written",
+            where=str(target),
+            expected="a folder that can be written, with free space",
+            found=error,
+            hint="free some space or choose another folder; finished rows are in the cache, "
+            "so the same command goes on where it stopped",
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def cache_folder() -> Path:
+    """The user's cache: ``$OPINIONCAST_CACHE``, else ``$XDG_CACHE_HOME/opinioncast``, else ~/.cache."""
+    chosen = os.environ.get("OPINIONCAST_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "opinioncast"

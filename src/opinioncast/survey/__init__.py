@@ -1,0 +1,24 @@
+"""The vocabulary of the field: questions, groups, waves, tables. Imports nothing above it."""
+
+from opinioncast.survey.groups import (
+    Attribute,
+    GroupScheme,
+    Subpopulation,
+    load_groups,
+    standard_attributes,
+)
+from opinioncast.survey.question import OFF_SCALE, Question
+from opinioncast.survey.tables import OpinionTable, PredictionTable, opinion_row
+
+__all__ = [
+    "OFF_SCALE",
+    "Attribute",
+    "GroupScheme",
+    "OpinionTable",
+    "PredictionTable",
+    "Question",
+    "Subpopulation",
+    "load_groups",
+    "opinion_row",
+    "standard_attributes",
+]

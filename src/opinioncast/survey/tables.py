@@ -1,0 +1,359 @@
+"""The two central tables: what people answered (OpinionTable), what a model says (PredictionTable).
+
+Both are polars frames with a fixed schema, stored as parquet beside a JSON sidecar. One row is one
+question x one subpopulation. A table is checked when it is made: a frame that got into one of
+these classes has the columns, sums and lengths its schema promises.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import polars as pl
+
+from opinioncast.errors import DataError, InputError
+from opinioncast.files import atomic_path
+from opinioncast.survey.groups import Subpopulation
+from opinioncast.survey.question import OFF_SCALE, Question
+
+KEY = ("family", "wave", "question_id", "attribute", "group")
+
+_QUESTION_COLUMNS: dict[str, Any] = {
+    "family": pl.String,
+    "wave": pl.String,
+    "question_id": pl.String,
+    "question": pl.String,
+    "options": pl.List(pl.String),
+    "ordinal": pl.List(pl.Float64),
+    "attribute": pl.String,
+    "group": pl.String,
+    "distribution": pl.List(pl.Float64),
+    "refusal_rate": pl.Float64,
+}
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A checked frame with its provenance."""
+
+    frame: pl.DataFrame
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    schema: ClassVar[dict[str, Any]] = {}
+    kind: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "frame", _checked(self.frame, self.schema, self.kind))
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    @classmethod
+    def from_rows(
+        cls, rows: Iterable[Mapping[str, Any]], meta: Mapping[str, Any] | None = None
+    ) -> Self:
+        """Make a table of dictionaries; columns left out are null (strings are empty)."""
+        return cls(pl.DataFrame(list(rows), schema_overrides=cls.schema, strict=False), meta or {})
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the rows in key order; does not depend on row order or file format."""
+        ordered = self.frame.sort(*KEY)
+        digest = hashlib.sha256(json.dumps(list(self.schema)).encode())
+        for row in ordered.iter_rows():
+            digest.update(json.dumps(row, ensure_ascii=False).encode())
+        return digest.hexdigest()
+
+    def questions(self) -> list[Question]:
+        """The questions in order of first appearance.
+
+        Raises:
+            DataError: the same key carries two wordings, option lists or scales.
+        """
+        columns = ["family", "wave", "question_id", "question", "options", "ordinal"]
+        unique = self.frame.select(columns).unique(maintain_order=True)
+        keys = unique.select("family", "wave", "question_id")
+        if keys.is_duplicated().any():
+            first = keys.filter(keys.is_duplicated()).row(0)
+            raise DataError(
+                "One question key carries two wordings, option lists or scales",
+                where=f"{self.kind}, family/wave/question_id {first}",
+                expected="the same question, options and ordinal in each of its rows",
+                hint="give the variants different ids",
+            )
+        paraphrase = bool(self.meta.get("paraphrase", False))
+        return [
+            Question(
+                question_id=row["question_id"],
+                text=row["question"],
+                options=tuple(row["options"]),
+                ordinal=tuple(row["ordinal"]),
+                family=row["family"],
+                wave=row["wave"],
+                paraphrase=paraphrase,
+            )
+            for row in unique.iter_rows(named=True)
+        ]
+
+    def subpopulations(self) -> list[Subpopulation]:
+        """The subpopulations in order of first appearance."""
+        unique = self.frame.select("attribute", "group").unique(maintain_order=True)
+        return [Subpopulation.from_key(a, g) for a, g in unique.iter_rows()]
+
+    def filter(self, *predicates: pl.Expr) -> Self:
+        return type(self)(self.frame.filter(*predicates), self.meta)
+
+    def write(self, path: str | Path) -> Path:
+        """Write ``path`` (parquet) and ``path`` + ``.json`` (sidecar), each atomically."""
+        path = Path(path)
+        sidecar = {"kind": self.kind, "rows": len(self), "content_hash": self.content_hash}
+        sidecar |= {k: v for k, v in self.meta.items() if k not in sidecar}
+        with atomic_path(path) as temporary:
+            self.frame.write_parquet(temporary)
+        with atomic_path(_sidecar(path)) as temporary:
+            temporary.write_text(json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        return path
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read a table written by :meth:`write`; its content must match the sidecar's hash.
+
+        Raises:
+            DataError: the file is missing, is not such a table, or was changed after it was
+                written.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise DataError(
+                f"{cls.kind} not found", where=str(path), expected="a parquet file", found="no file"
+            )
+        try:
+            frame = pl.read_parquet(path)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise DataError(
+                f"{cls.kind} cannot be read",
+                where=str(path),
+                expected="a parquet file written by opinioncast",
+                found=error,
+            ) from error
+        if not _sidecar(path).is_file():
+            raise DataError(
+                f"{cls.kind} has lost its sidecar",
+                where=str(path),
+                expected=f"{_sidecar(path).name} beside it (provenance, terms, content hash)",
+                found="no such file",
+                hint="copy both files, or read a plain parquet with pl.read_parquet and "
+                f"{cls.__name__}(frame, meta)",
+            )
+        meta = json.loads(_sidecar(path).read_text("utf-8"))
+        table = cls(frame, meta)
+        if meta.get("content_hash") != table.content_hash:
+            raise DataError(
+                f"{cls.kind} does not match its sidecar",
+                where=str(path),
+                expected=f"content hash {meta.get('content_hash')}",
+                found=table.content_hash,
+                hint="the file was changed after it was written: make it again",
+            )
+        return table
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name + ".json")
+
+
+@dataclass(frozen=True)
+class OpinionTable(_Table):
+    """What people answered: one row per question x subpopulation.
+
+    Columns:
+        family, wave: who fielded it and which wave or year.
+        question_id, question, options: key, wording as prompted, substantive options in order.
+        ordinal: position of each option on its scale; -1 off the scale; all equal, no scale.
+        attribute, group: the subpopulation.
+        distribution: weighted shares of the substantive options, sum 1.
+        refusal_rate: weighted share that refused (null where the source does not tell).
+        n, n_eff: unweighted base and effective base (Kish, or design-based), null if unknown.
+        se: standard error of each share (null if unknown).
+
+    ``meta`` holds provenance: source files, weight variable, missing-code policy, redistribution
+    terms, whether wordings are paraphrases.
+    """
+
+    schema: ClassVar[dict[str, Any]] = _QUESTION_COLUMNS | {
+        "n": pl.Int64,
+        "n_eff": pl.Float64,
+        "se": pl.List(pl.Float64),
+    }
+    kind: ClassVar[str] = "OpinionTable"
+
+
+@dataclass(frozen=True)
+class PredictionTable(_Table):
+    """What a model says: one row per question x subpopulation. Model output, not survey data.
+
+    Columns as :class:`OpinionTable` up to ``refusal_rate`` (null when "Refused" was not offered);
+    then:
+        label_mass: probability the model put on any option label at all, averaged over orders.
+        order_spread: largest difference of any option's share between option orders (0 to 1;
+            null when only one order was asked).
+        share_error_90: half-width within which 9 in 10 observed shares fell when the same
+            settings were measured on held-out survey questions; null where that was not measured.
+        model, method: what produced the row.
+    """
+
+    schema: ClassVar[dict[str, Any]] = _QUESTION_COLUMNS | {
+        "label_mass": pl.Float64,
+        "order_spread": pl.Float64,
+        "share_error_90": pl.Float64,
+        "model": pl.String,
+        "method": pl.String,
+    }
+    kind: ClassVar[str] = "PredictionTable"
+
+    def long(self) -> pl.DataFrame:
+        """One row per option, for R, SPSS, Stata and Excel; each row says that it is model output."""
+        counted = self.frame.with_columns(
+            option_number=pl.int_ranges(1, pl.col("options").list.len() + 1)
+        )
+        return (
+            counted.explode("option_number", "options", "ordinal", "distribution")
+            .rename({"options": "option", "ordinal": "scale_position", "distribution": "share"})
+            .with_columns(source=pl.lit("model prediction, not survey data"))
+            .select(
+                "family",
+                "wave",
+                "question_id",
+                "question",
+                "attribute",
+                "group",
+                "option_number",
+                "option",
+                "scale_position",
+                "share",
+                "share_error_90",
+                "refusal_rate",
+                "label_mass",
+                "order_spread",
+                "model",
+                "method",
+                "source",
+            )
+        )
+
+
+def _checked(frame: pl.DataFrame, schema: Mapping[str, Any], kind: str) -> pl.DataFrame:
+    """Return ``frame`` with exactly the columns of ``schema``, or raise DataError."""
+    missing = [c for c in _QUESTION_COLUMNS if c not in frame.columns and c not in _OPTIONAL]
+    if missing:
+        raise DataError(
+            f"{kind} lacks columns",
+            expected=", ".join(_QUESTION_COLUMNS),
+            found=f"without {', '.join(missing)}",
+        )
+    try:
+        frame = frame.select(
+            (pl.col(c) if c in frame.columns else pl.lit(None)).cast(t).alias(c)
+            for c, t in schema.items()
+        ).with_columns(pl.col("family", "wave").fill_null(""))
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            f"{kind} has a column of another type",
+            expected=str({c: str(t) for c, t in schema.items()}),
+            found=error,
+        ) from error
+    _reject(
+        frame,
+        kind,
+        pl.any_horizontal(
+            pl.col("question_id", "question", "options", "ordinal", "attribute", "group").is_null()
+        ),
+        "a question, options, scale, attribute and group in each row",
+        "question_id",
+    )
+    lengths = pl.col("options").list.len()
+    _reject(
+        frame,
+        kind,
+        (pl.col("distribution").list.len() != lengths) | (pl.col("ordinal").list.len() != lengths),
+        "as many shares and scale positions as options",
+        "distribution",
+    )
+    shares = pl.col("distribution").list
+    _reject(
+        frame,
+        kind,
+        pl.col("distribution").is_null()
+        | ((shares.sum() - 1).abs() > 1e-6)
+        | shares.eval(pl.element().is_nan() | pl.element().is_null() | (pl.element() < -1e-9)).list.any(),
+        "shares of 0 or more that sum to 1",
+        "distribution",
+    )
+    _reject(
+        frame,
+        kind,
+        pl.col("ordinal")
+        .list.eval(pl.element().is_nan() | ((pl.element() < 0) & (pl.element() != OFF_SCALE)))
+        .list.any(),
+        "scale positions of 0 or more, or -1",
+        "ordinal",
+    )
+    _reject(
+        frame,
+        kind,
+        pl.col("refusal_rate").is_not_null() & ~pl.col("refusal_rate").is_between(0, 1),
+        "a refusal rate between 0 and 1",
+        "refusal_rate",
+    )
+    _reject(frame, kind, pl.struct(*KEY).is_duplicated(), "each key once", "group")
+    return frame
+
+
+_OPTIONAL = {"family", "wave", "refusal_rate"}
+
+
+def _reject(frame: pl.DataFrame, kind: str, bad: pl.Expr, expected: str, show: str) -> None:
+    wrong = frame.with_row_index("row").filter(bad)
+    if wrong.height:
+        first = wrong.row(0, named=True)
+        key = "/".join(str(first[c]) for c in KEY)
+        raise DataError(
+            f"{kind} has {wrong.height} row(s) that break its schema",
+            where=f"row {first['row']} ({key})",
+            expected=expected,
+            found=f"{show} = {first[show]}",
+        )
+
+
+def opinion_row(
+    question: Question,
+    subpopulation: Subpopulation,
+    distribution: Sequence[float],
+    **more: Any,
+) -> dict[str, Any]:
+    """One row of either table as a dictionary; ``more`` holds its other columns."""
+    if len(distribution) != len(question.options):
+        raise InputError(
+            "A distribution does not have one share per option",
+            where=f'question "{question.question_id}", {subpopulation}',
+            expected=f"{len(question.options)} shares",
+            found=list(distribution),
+        )
+    return {
+        "family": question.family,
+        "wave": question.wave,
+        "question_id": question.question_id,
+        "question": question.text,
+        "options": list(question.options),
+        "ordinal": list(question.ordinal),
+        "attribute": subpopulation.attribute,
+        "group": subpopulation.group,
+        "distribution": [float(p) for p in distribution],
+        **more,
+    }
+
