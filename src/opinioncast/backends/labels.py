@@ -1,0 +1,117 @@
+"""Exact token ids of option labels, per tokenizer.
+
+A label can be said with or without a space before it, and tokenizers write either as one token or
+as several. A plan lists, for one context, which token must follow which to say each label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opinioncast.errors import ModelError
+
+TokenIds = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelPlan:
+    """How to read label probabilities off a model.
+
+    Attributes:
+        continuations: token sequences to put after the prompt; the first is always empty, and for
+            tokenizers with one token per label it is the only one.
+        wanted: for each continuation, the ids whose probability is read after it.
+        paths: for each label, its spellings; a spelling is a list of (continuation, place in
+            ``wanted`` of that continuation) whose probabilities multiply.
+    """
+
+    continuations: tuple[TokenIds, ...]
+    wanted: tuple[TokenIds, ...]
+    paths: tuple[tuple[tuple[tuple[int, int], ...], ...], ...]
+
+    @property
+    def single_token(self) -> bool:
+        return len(self.continuations) == 1
+
+
+def plan_labels(tokenizer: Any, context: str, labels: Sequence[str]) -> LabelPlan:
+    """Find how ``tokenizer`` writes each of ``labels`` after ``context``.
+
+    The ids are taken in context, because a tokenizer that puts a space before every text writes a
+    lone ``A`` differently from the ``A`` of ``Answer:A``.
+
+    Args:
+        tokenizer: a Hugging Face tokenizer.
+        context: the end of a prompt, for example ``Answer:``.
+
+    Raises:
+        ModelError: two labels are written with the same tokens, or a label cannot be written.
+    """
+    before = _ids(tokenizer, context)
+    owners: dict[TokenIds, str] = {}
+    spellings: list[list[TokenIds]] = []
+    for label in labels:
+        found: list[TokenIds] = []
+        for variant in (label, f" {label}"):
+            after = _ids(tokenizer, context + variant)
+            follows = after[: len(before)] == before and len(after) > len(before)
+            ids = after[len(before) :] if follows else _ids(tokenizer, variant)
+            unknown = tokenizer.unk_token_id
+            if not ids or (unknown is not None and unknown in ids):
+                raise ModelError(
+                    "The tokenizer cannot write an option label",
+                    where=f'label "{variant}" after "{context}"',
+                    expected="token ids without the unknown token",
+                    found=ids,
+                    hint="use a model whose tokenizer covers Latin letters",
+                )
+            owner = owners.setdefault(ids, label)
+            if owner != label:
+                raise ModelError(
+                    "Two option labels are the same tokens to this tokenizer",
+                    where=f'labels "{owner}" and "{label}"',
+                    expected="different token ids",
+                    found=ids,
+                )
+            if ids not in found:
+                found.append(ids)
+        spellings.append(found)
+    _check_no_prefix(owners)
+    continuations: list[TokenIds] = [()]
+    wanted: list[list[int]] = [[]]
+    paths = []
+    for found in spellings:
+        label_paths = []
+        for ids in found:
+            steps = []
+            for i, token in enumerate(ids):
+                if ids[:i] not in continuations:
+                    continuations.append(ids[:i])
+                    wanted.append([])
+                at = continuations.index(ids[:i])
+                if token not in wanted[at]:
+                    wanted[at].append(token)
+                steps.append((at, wanted[at].index(token)))
+            label_paths.append(tuple(steps))
+        paths.append(tuple(label_paths))
+    return LabelPlan(tuple(continuations), tuple(tuple(w) for w in wanted), tuple(paths))
+
+
+def _check_no_prefix(owners: dict[TokenIds, str]) -> None:
+    """A spelling that begins another one would be counted within it."""
+    for ids, label in owners.items():
+        for i in range(1, len(ids)):
+            shorter = owners.get(ids[:i])
+            if shorter is not None and shorter != label:
+                raise ModelError(
+                    "One option label begins another to this tokenizer",
+                    where=f'labels "{shorter}" and "{label}"',
+                    expected="labels that do not begin one another",
+                    found=ids,
+                )
+
+
+def _ids(tokenizer: Any, text: str) -> TokenIds:
+    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -1,0 +1,197 @@
+"""Loading a Hugging Face causal model, its tokenizer and an adapter; devices, dtypes, hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from opinioncast.errors import ModelError
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A causal model ready for inference.
+
+    Attributes:
+        causal: the Hugging Face causal model (inside it the adapter's layers, if any).
+        tokenizer: its tokenizer.
+        name: what a person calls it.
+        weights_hash: SHA-256 over all parameters and buffers in memory, adapter included.
+        tokenizer_hash: SHA-256 over the tokenizer's whole definition.
+        adapter: name of the adapter, if any.
+    """
+
+    causal: Any
+    tokenizer: Any
+    name: str
+    weights_hash: str
+    tokenizer_hash: str
+    adapter: str | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.causal.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.causal.parameters()).dtype
+
+
+def choose_device(wanted: str | None = None) -> torch.device:
+    """``wanted``, or CUDA, or MPS, or the CPU."""
+    if wanted:
+        return torch.device(wanted)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def choose_dtype(device: torch.device, wanted: str | None = None) -> torch.dtype:
+    """bfloat16 where the device multiplies it in hardware, else float32 (float16 on older GPUs).
+
+    Raises:
+        ModelError: an unknown dtype name.
+    """
+    if wanted:
+        found = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+        if wanted not in found:
+            raise ModelError(
+                "Unknown dtype", where="--dtype", expected=", ".join(found), found=wanted
+            )
+        return found[wanted]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if device.type == "cpu" and (
+        torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    ):
+        return torch.bfloat16
+    return torch.float32
+
+
+def load_model(
+    model: str | Path,
+    *,
+    adapter: str | Path | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    name: str | None = None,
+) -> LoadedModel:
+    """Load ``model``, a folder or a name on the Hugging Face hub.
+
+    Raises:
+        ModelError: a folder without a model, its weights or its tokenizer; a name that cannot be
+            resolved; an adapter that does not fit.
+    """
+    where = str(model)
+    folder = Path(model)
+    if folder.is_dir():
+        _check_folder(folder)
+    chosen_device = choose_device(device)
+    chosen_dtype = choose_dtype(chosen_device, dtype)
+    # Several GPUs: let accelerate spread the layers over them. Not run on a GPU.
+    spread = chosen_device.type == "cuda" and device is None and torch.cuda.device_count() > 1
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(where)
+        causal = AutoModelForCausalLM.from_pretrained(
+            where,
+            dtype=chosen_dtype,
+            attn_implementation="sdpa",
+            **({"device_map": "auto"} if spread else {}),
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(
+            "The model cannot be loaded",
+            where=where,
+            expected="a folder with a Hugging Face causal model, or a name on the hub",
+            found=error,
+            hint="check the spelling; without a network, give the folder of a downloaded model, "
+            "or leave --model out for the embedded one",
+        ) from error
+    if not spread:
+        causal = causal.to(chosen_device)
+    if adapter is not None:
+        causal = _with_adapter(causal, Path(adapter))
+    causal.eval()
+    return LoadedModel(
+        causal=causal,
+        tokenizer=tokenizer,
+        name=name or where,
+        weights_hash=hash_weights(causal),
+        tokenizer_hash=hash_tokenizer(tokenizer),
+        adapter=None if adapter is None else str(adapter),
+    )
+
+
+def _check_folder(folder: Path) -> None:
+    names = {f.name for f in folder.iterdir()}
+    if "config.json" not in names:
+        raise ModelError(
+            "The model folder has no configuration",
+            where=str(folder),
+            expected="config.json, *.safetensors and the tokenizer's files",
+            found=sorted(names) or "an empty folder",
+        )
+    if not any(n.endswith(".safetensors") for n in names):
+        raise ModelError(
+            "The model folder has no weights",
+            where=str(folder),
+            expected="one or more *.safetensors files",
+            found=sorted(names),
+            hint="download the weights too; pickled weights (*.bin) are not loaded because they "
+            "can run code: convert them to safetensors",
+        )
+
+
+def _with_adapter(causal: Any, adapter: Path) -> Any:
+    from peft import PeftModel
+
+    if not (adapter / "adapter_config.json").is_file():
+        raise ModelError(
+            "The adapter folder holds no PEFT adapter",
+            where=str(adapter),
+            expected="adapter_config.json and adapter_model.safetensors",
+            found=sorted(f.name for f in adapter.iterdir()) if adapter.is_dir() else "no folder",
+        )
+    try:
+        return PeftModel.from_pretrained(causal, str(adapter)).get_base_model()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            "The adapter does not fit the model",
+            where=str(adapter),
+            expected="an adapter trained on this base model",
+            found=error,
+        ) from error
+
+
+def hash_weights(model: torch.nn.Module) -> str:
+    """SHA-256 of every parameter and buffer as held in memory (name, dtype, shape, bytes).
+
+    Taken from memory and not from a file so that it covers the adapter and the dtype, and cannot
+    miss a file edited in place. Costs about a second per gigabyte.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().contiguous().cpu().view(-1)
+        digest.update(flat.view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def hash_tokenizer(tokenizer: Any) -> str:
+    """SHA-256 of the tokenizer: its rules and vocabulary, special tokens and chat template."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    rules = backend.to_str() if backend else json.dumps(sorted(tokenizer.get_vocab().items()))
+    extras = json.dumps(
+        [tokenizer.special_tokens_map, getattr(tokenizer, "chat_template", None)],
+        default=str,
+        sort_keys=True,
+    )
+    return hashlib.sha256((rules + extras).encode()).hexdigest()

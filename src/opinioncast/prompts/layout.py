@@ -1,0 +1,161 @@
+"""Two layouts of one prompt: the paper's (group first) and question first.
+
+A survey asks every group the same question, so prompts share long beginnings. The paper's layout
+shares a group's steering text between questions; the question-first layout shares the question
+with its options between groups and leaves one short line per group, which is what makes it cheap:
+of the same 22 groups it has about a ninth of the tokens (``benchmarks/predict.py`` counts them).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from opinioncast.errors import InputError
+from opinioncast.prompts.multiple_choice import question_block
+from opinioncast.prompts.steering import Format, steering_line, steering_text
+from opinioncast.survey.groups import GroupScheme, Subpopulation, load_groups
+from opinioncast.survey.question import MAX_OPTIONS, Question, label
+
+ANSWER = "Answer:"
+ChatTemplate = Callable[[str], str]
+"""Wraps a user's message in a chat model's turns, up to where the model's answer begins."""
+
+
+class Layout(StrEnum):
+    """What stands first and is shared: the group's steering text, or the question."""
+
+    PAPER = "paper"
+    QUESTION_FIRST = "question-first"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptStyle:
+    """Everything about a prompt but its question and group.
+
+    Attributes:
+        layout: which part comes first.
+        format: how the group is described.
+        refusal: text of the last option, as the paper's prompts show it; None leaves it out.
+    """
+
+    layout: Layout = Layout.QUESTION_FIRST
+    format: Format = Format.QA
+    refusal: str | None = "Refused"
+
+    def template_hash(self, chat_template: ChatTemplate | None = None) -> str:
+        """Hash of a fixed example in this style: it changes when any wording of the style does."""
+        question = Question("template", "Is this an example?", ("Yes", "No"), (1, 2))
+        scheme = load_groups("CREGION=South", "SEX=Female & RACE=Black", "total")
+        texts = [
+            build_prompt(question, group, scheme, self, chat_template=chat_template).text
+            for group in scheme
+        ]
+        return hashlib.sha256("\x00".join(texts).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt, ending where the model's letter is expected.
+
+    Attributes:
+        text: the whole prompt.
+        labels: the letter of each option shown: first the substantive options in the order they
+            were given (not the order shown), then the refusal where there is one.
+        tree: key shared by the prompts that begin alike.
+    """
+
+    text: str
+    labels: tuple[str, ...]
+    tree: str
+
+
+def build_prompt(
+    question: Question,
+    subpopulation: Subpopulation,
+    scheme: GroupScheme,
+    style: PromptStyle,
+    *,
+    order: tuple[int, ...] | None = None,
+    chat_template: ChatTemplate | None = None,
+) -> Prompt:
+    """Write the prompt for one question and one subpopulation.
+
+    Args:
+        order: the options shown, as indices into ``question.options``; as given when left out.
+            The refusal always comes last.
+        chat_template: for chat models: the prompt becomes the user's message and the closing
+            "Answer:" gives way to the model's turn.
+
+    Raises:
+        InputError: the options and the refusal together need more than 26 letters.
+    """
+    order = order or tuple(range(len(question.options)))
+    shown = [question.options[i] for i in order]
+    if style.refusal is not None:
+        if len(shown) == MAX_OPTIONS:
+            raise InputError(
+                "There is no letter left for the refusal option",
+                where=f'question "{question.question_id}"',
+                expected="25 substantive options at most when a refusal is shown",
+                found=f"{len(shown)} options",
+                hint="run with --no-refusal or merge options",
+            )
+        shown.append(style.refusal)
+    letters = [""] * len(question.options)
+    for place, index in enumerate(order):
+        letters[index] = label(place)
+    if style.refusal is not None:
+        letters.append(label(len(order)))
+    asked = question_block(question.text, shown, force_choice=True)
+    if style.layout is Layout.PAPER:
+        shared = steering_text(subpopulation, scheme, style.format)
+        rest = f"{asked}\n\n"
+    else:
+        shared = f"{asked}\n\n"
+        rest = f"{steering_line(subpopulation, scheme, style.format)}\n"
+    if chat_template is None:
+        text = f"{shared}{rest}{ANSWER}"
+    else:
+        text = chat_template(f"{shared}{rest}".rstrip())
+    return Prompt(text, tuple(letters), hashlib.sha256(shared.encode()).hexdigest()[:16])
+
+
+def orders(n_options: int, spec: str, *, seed: int = 0) -> list[tuple[int, ...]]:
+    """The option orders a question is asked in; their predictions are averaged.
+
+    Args:
+        spec: ``given`` (one order), ``reversed`` (as given and reversed), or a number k: as given,
+            reversed, then random permutations up to k (or all there are, when fewer).
+        seed: of the random permutations; the same for every group of a question.
+
+    Raises:
+        InputError: an unknown ``spec``.
+    """
+    given = tuple(range(n_options))
+    if spec == "given":
+        return [given]
+    if spec == "reversed":
+        return [given, given[::-1]]
+    if not spec.isdigit() or int(spec) < 1:
+        raise InputError(
+            "Unknown option orders",
+            where="--orders",
+            expected="given, reversed, or a number of orders",
+            found=spec,
+        )
+    wanted = int(spec)
+    possible = 1
+    for i in range(2, n_options + 1):
+        possible = min(possible * i, wanted)
+    found = [given, given[::-1]][:wanted]
+    shuffle = random.Random(f"{seed}/{n_options}")
+    while len(found) < possible:
+        candidate = list(given)
+        shuffle.shuffle(candidate)
+        if tuple(candidate) not in found:
+            found.append(tuple(candidate))
+    return found
