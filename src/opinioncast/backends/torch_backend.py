@@ -245,9 +245,7 @@ class TorchBackend:
             rest = torch.logaddexp(rest, torch.logsumexp(logits, dim=1))
         total = torch.logaddexp(rest, torch.logsumexp(exact, dim=1))
         log_probs = (exact - total[:, None]).double().cpu().numpy()
-        return [
-            log_probs[i, [column[token] for token in row]] for i, row in enumerate(wanted)
-        ]
+        return [log_probs[i, [column[token] for token in row]] for i, row in enumerate(wanted)]
 
     def _after_head(self, logits: torch.Tensor) -> torch.Tensor:
         """What some families do to logits after the output matrix."""

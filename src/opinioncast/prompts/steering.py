@@ -25,9 +25,7 @@ class Format(StrEnum):
     PORTRAY = "portray"
 
 
-def steering_text(
-    subpopulation: Subpopulation, scheme: GroupScheme, format: Format
-) -> str:
+def steering_text(subpopulation: Subpopulation, scheme: GroupScheme, format: Format) -> str:
     """The text before the survey question in the paper's layout.
 
     QA ends with the line "Answer the following question keeping in mind your previous answers.";
@@ -38,9 +36,7 @@ def steering_text(
         if not traits:
             return ""
         asked = [
-            question_block(
-                a.question, [a.answer(other) for other in a.groups], force_choice=False
-            )
+            question_block(a.question, [a.answer(other) for other in a.groups], force_choice=False)
             + f"\n\nAnswer: {label(a.groups.index(g))}. {a.answer(g)}\n\n"
             for a, g in traits
         ]

@@ -9,16 +9,22 @@ from opinioncast.survey.groups import (
 )
 from opinioncast.survey.question import OFF_SCALE, Question
 from opinioncast.survey.tables import OpinionTable, PredictionTable, opinion_row
+from opinioncast.survey.wave import Design, Missing, Variable, Wave, tagged
 
 __all__ = [
     "OFF_SCALE",
     "Attribute",
+    "Design",
     "GroupScheme",
+    "Missing",
     "OpinionTable",
     "PredictionTable",
     "Question",
     "Subpopulation",
+    "Variable",
+    "Wave",
     "load_groups",
     "opinion_row",
     "standard_attributes",
+    "tagged",
 ]

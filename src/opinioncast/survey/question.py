@@ -119,9 +119,7 @@ class Question:
 def label(index: int) -> str:
     """The letter of the option at ``index`` (0 -> ``A``)."""
     if not 0 <= index < MAX_OPTIONS:
-        raise InputError(
-            "There is no letter for this option", expected="0 to 25", found=index
-        )
+        raise InputError("There is no letter for this option", expected="0 to 25", found=index)
     return chr(ord("A") + index)
 
 

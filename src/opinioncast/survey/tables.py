@@ -290,7 +290,9 @@ def _checked(frame: pl.DataFrame, schema: Mapping[str, Any], kind: str) -> pl.Da
         kind,
         pl.col("distribution").is_null()
         | ((shares.sum() - 1).abs() > 1e-6)
-        | shares.eval(pl.element().is_nan() | pl.element().is_null() | (pl.element() < -1e-9)).list.any(),
+        | shares.eval(
+            pl.element().is_nan() | pl.element().is_null() | (pl.element() < -1e-9)
+        ).list.any(),
         "shares of 0 or more that sum to 1",
         "distribution",
     )
@@ -356,4 +358,3 @@ def opinion_row(
         "distribution": [float(p) for p in distribution],
         **more,
     }
-
