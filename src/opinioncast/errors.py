@@ -80,7 +80,7 @@ class StorageError(OpinioncastError):
     """A file could not be written or read back (disk full, no permission)."""
 
 
-class IncompleteRun(OpinioncastError):
+class IncompleteRunError(OpinioncastError):
     """The run ended with rows missing or without label mass; the files say which."""
 
     exit_code = 3

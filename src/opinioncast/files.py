@@ -54,7 +54,7 @@ def _umask() -> int:
 
 
 def cache_folder() -> Path:
-    """The user's cache: ``$OPINIONCAST_CACHE``, else ``$XDG_CACHE_HOME/opinioncast``, else ~/.cache."""
+    """``$OPINIONCAST_CACHE``, else ``$XDG_CACHE_HOME/opinioncast``, else ~/.cache/opinioncast."""
     chosen = os.environ.get("OPINIONCAST_CACHE")
     if chosen:
         return Path(chosen).expanduser()

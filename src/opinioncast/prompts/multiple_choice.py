@@ -13,7 +13,7 @@ def lettered(options: Sequence[str]) -> str:
 
 
 def question_block(text: str, options: Sequence[str], *, force_choice: bool) -> str:
-    """``Question:`` with lettered options and, for survey questions, the line that asks for a letter.
+    """``Question:``, lettered options and, for survey questions, the line that asks for a letter.
 
     Ends without a line break; the paper's ``Answer:`` follows after a blank line (Figure 14).
     """

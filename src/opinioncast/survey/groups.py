@@ -1,4 +1,4 @@
-"""Who is predicted: attributes, subpopulations, intersections, and group schemes read from files."""
+"""Who is predicted: attributes, subpopulations, intersections, and group schemes from files."""
 
 from __future__ import annotations
 

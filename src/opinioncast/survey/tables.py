@@ -217,7 +217,7 @@ class PredictionTable(_Table):
     kind: ClassVar[str] = "PredictionTable"
 
     def long(self) -> pl.DataFrame:
-        """One row per option, for R, SPSS, Stata and Excel; each row says that it is model output."""
+        """One row per option, for R, SPSS, Stata and Excel; each says that it is model output."""
         counted = self.frame.with_columns(
             option_number=pl.int_ranges(1, pl.col("options").list.len() + 1)
         )
