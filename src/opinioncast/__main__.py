@@ -1,0 +1,5 @@
+"""``python -m opinioncast``."""
+
+from opinioncast.cli import main
+
+main()

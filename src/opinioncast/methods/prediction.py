@@ -1,0 +1,62 @@
+"""What every method of prediction takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from opinioncast.survey import GroupScheme, PredictionTable, Question
+
+Progress = Callable[[int, int], None]
+"""Called with (rows done, rows in all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A row that was asked for and is not to be relied on.
+
+    Attributes:
+        missing: True where the row is not in the table at all.
+    """
+
+    question_id: str
+    attribute: str
+    group: str
+    what: str
+    missing: bool
+
+    def __str__(self) -> str:
+        return f"{self.question_id} / {self.attribute} = {self.group}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A method's answer: the table, the rows that went wrong, and what the run's manifest records.
+
+    Attributes:
+        table: one row per question x subpopulation that could be predicted.
+        problems: rows missing from the table, or in it without label mass.
+        record: settings, counts and hashes for the manifest.
+    """
+
+    table: PredictionTable
+    problems: tuple[Problem, ...] = ()
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Method(Protocol):
+    """A way of predicting response distributions."""
+
+    @property
+    def name(self) -> str: ...
+
+    def predict(
+        self,
+        questions: Sequence[Question],
+        groups: GroupScheme,
+        *,
+        progress: Progress | None = None,
+    ) -> Prediction:
+        """One row for every question x subpopulation, or a problem that says why not."""
+        ...

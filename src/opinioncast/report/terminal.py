@@ -1,0 +1,72 @@
+"""Tables for a terminal."""
+
+from __future__ import annotations
+
+import polars as pl
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from opinioncast.evaluate.scores import CellScores
+from opinioncast.survey.tables import PredictionTable
+
+MAX_QUESTIONS = 8
+
+
+def prediction_table(table: PredictionTable) -> RenderableType:
+    """Shares in percent, a table per question (the first eight), a row per group."""
+    shown: list[RenderableType] = []
+    questions = table.questions()
+    for question in questions[:MAX_QUESTIONS]:
+        rows = table.frame.filter(
+            pl.col("family") == question.family,
+            pl.col("wave") == question.wave,
+            pl.col("question_id") == question.question_id,
+        )
+        width = rows["share_error_90"].drop_nulls()
+        note = f"  (±{100 * float(width[0]):.0f} points)" if len(width) else ""
+        grid = Table(
+            title=Text(f"{question.question_id}: {question.text}{note}", style="bold"),
+            title_justify="left",
+            box=None,
+            pad_edge=False,
+        )
+        grid.add_column("")
+        grid.add_column("group")
+        for option in question.options:
+            grid.add_column(option, justify="right", max_width=18)
+        for name in ("refused", "label mass", "order spread"):
+            grid.add_column(name, justify="right", style="dim")
+        trait = ""
+        for row in rows.iter_rows(named=True):
+            shown_trait = "" if row["attribute"] == trait else row["attribute"]
+            trait = row["attribute"]
+            last = (row["refusal_rate"], row["label_mass"], row["order_spread"])
+            grid.add_row(shown_trait, row["group"], *map(percent, (*row["distribution"], *last)))
+        shown += [grid, Text()]
+    if len(questions) > MAX_QUESTIONS:
+        shown.append(Text(f"... and {len(questions) - MAX_QUESTIONS} more questions in the files"))
+    return Group(*shown)
+
+
+def score_table(scores: CellScores, by: str) -> RenderableType:
+    """Mean Wasserstein distances by a column (``group``), with the bounds beside them."""
+    grid = Table(box=None, pad_edge=False)
+    grid.add_column(by)
+    for name in ("model", "uniform", "sampling noise", "cells"):
+        grid.add_column(name, justify="right")
+    for row in scores.by(by).iter_rows(named=True):
+        grid.add_row(
+            str(row[by]),
+            *(decimal(row[c]) for c in ("wd", "wd_uniform", "wd_noise")),
+            str(row["cells"]),
+        )
+    return grid
+
+
+def percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f}%"
+
+
+def decimal(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
