@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import polars as pl
+
 from opinioncast.errors import StorageError
 
 
@@ -33,7 +35,10 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.chmod(0o644 & ~_umask())
         temporary.replace(target)
-    except OSError as error:
+    except (OSError, pl.exceptions.PolarsError) as error:
+        # polars words a full disk as an error of its own, with the system's message inside
+        if isinstance(error, pl.exceptions.PolarsError) and "os error" not in str(error):
+            raise
         raise StorageError(
             "A file could not be written",
             where=str(target),

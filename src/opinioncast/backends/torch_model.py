@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from opinioncast.errors import ModelError
+
+_ADAPTER_CONFIG = "adapter_config.json"
+_ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_NOT_NUMBERS = {"_name_or_path", "transformers_version"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,8 @@ class LoadedModel:
         causal: the Hugging Face causal model (inside it the adapter's layers, if any).
         tokenizer: its tokenizer.
         name: what a person calls it.
-        weights_hash: SHA-256 over all parameters and buffers in memory, adapter included.
+        weights_hash: SHA-256 over all parameters and buffers in memory, adapter included, and the
+            configurations of both (rotary scaling, windows and the like are not in the weights).
         tokenizer_hash: SHA-256 over the tokenizer's whole definition.
         adapter: name of the adapter, if any.
     """
@@ -100,13 +106,13 @@ def load_model(
     spread = chosen_device.type == "cuda" and device is None and torch.cuda.device_count() > 1
     try:
         tokenizer = AutoTokenizer.from_pretrained(where)
-        causal = AutoModelForCausalLM.from_pretrained(
+        causal, loading = AutoModelForCausalLM.from_pretrained(
             where,
             dtype=chosen_dtype,
-            attn_implementation="sdpa",
+            output_loading_info=True,
             **({"device_map": "auto"} if spread else {}),
         )
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except Exception as error:  # the libraries raise their own kinds, and bare ones, for bad files
         raise ModelError(
             "The model cannot be loaded",
             where=where,
@@ -115,6 +121,16 @@ def load_model(
             hint="check the spelling; without a network, give the folder of a downloaded model, "
             "or leave --model out for the embedded one",
         ) from error
+    absent = sorted(loading["missing_keys"])
+    if absent:
+        raise ModelError(
+            "The model's files lack some of its weights",
+            where=where,
+            expected="every weight its config.json describes (transformers would fill gaps with "
+            "random numbers)",
+            found=f"without {', '.join(absent[:3])}{' ...' if len(absent) > 3 else ''}",
+            hint="use the folder of a causal (text-generating) model, downloaded whole",
+        )
     if not spread:
         causal = causal.to(chosen_device)
     if adapter is not None:
@@ -124,7 +140,7 @@ def load_model(
         causal=causal,
         tokenizer=tokenizer,
         name=name or where,
-        weights_hash=hash_weights(causal),
+        weights_hash=hash_weights(causal, adapter=None if adapter is None else Path(adapter)),
         tokenizer_hash=hash_tokenizer(tokenizer),
         adapter=None if adapter is None else str(adapter),
     )
@@ -151,33 +167,47 @@ def _check_folder(folder: Path) -> None:
 
 
 def _with_adapter(causal: Any, adapter: Path) -> Any:
-    from peft import PeftModel
+    """Put the adapter's layers into ``causal``, in place, and return it with them active."""
+    from peft import PeftConfig, PeftModel, get_peft_model_state_dict
 
-    if not (adapter / "adapter_config.json").is_file():
+    if not all((adapter / name).is_file() for name in (_ADAPTER_CONFIG, _ADAPTER_WEIGHTS)):
         raise ModelError(
             "The adapter folder holds no PEFT adapter",
             where=str(adapter),
-            expected="adapter_config.json and adapter_model.safetensors",
+            expected=f"{_ADAPTER_CONFIG} and {_ADAPTER_WEIGHTS} (pickled weights are not loaded)",
             found=sorted(f.name for f in adapter.iterdir()) if adapter.is_dir() else "no folder",
         )
     try:
-        return PeftModel.from_pretrained(causal, str(adapter)).get_base_model()
-    except (OSError, ValueError, RuntimeError) as error:
+        if PeftConfig.from_pretrained(str(adapter)).is_prompt_learning:
+            raise ValueError("it learns virtual prompt tokens, which sit in no layer of the model")
+        model = PeftModel.from_pretrained(causal, str(adapter))
+        with safe_open(adapter / _ADAPTER_WEIGHTS, "pt") as file:
+            stored = set(file.keys())
+        odd = stored ^ set(get_peft_model_state_dict(model))
+        if odd:  # PEFT only warns: some layers would go without their part of the adapter
+            raise ValueError(f"tensors on one side only: {', '.join(sorted(odd)[:3])}")
+    except Exception as error:  # PEFT raises many kinds, bare ones among them
         raise ModelError(
             "The adapter does not fit the model",
             where=str(adapter),
-            expected="an adapter trained on this base model",
+            expected="an adapter trained on this base model, with layers of its own (LoRA)",
             found=error,
         ) from error
+    return model.get_base_model()
 
 
-def hash_weights(model: torch.nn.Module) -> str:
+def hash_weights(model: Any, *, adapter: Path | None = None) -> str:
     """SHA-256 of every parameter and buffer as held in memory (name, dtype, shape, bytes).
 
     Taken from memory and not from a file so that it covers the adapter and the dtype, and cannot
-    miss a file edited in place. Costs about a second per gigabyte.
+    miss a file edited in place. Covers the model's and the adapter's configuration too. Costs about
+    a second per gigabyte.
     """
     digest = hashlib.sha256()
+    config = {k: v for k, v in model.config.to_dict().items() if k not in _NOT_NUMBERS}
+    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
+    if adapter is not None:
+        digest.update((adapter / _ADAPTER_CONFIG).read_bytes())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         flat = tensor.detach().contiguous().cpu().view(-1)

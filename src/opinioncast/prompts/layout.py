@@ -85,15 +85,24 @@ def build_prompt(
     """Write the prompt for one question and one subpopulation.
 
     Args:
-        order: the options shown, as indices into ``question.options``; as given when left out.
-            The refusal always comes last.
+        order: a permutation of the indices of ``question.options``; as given when left out. The
+            refusal always comes last.
         chat_template: for chat models: the prompt becomes the user's message and the closing
             "Answer:" gives way to the model's turn.
 
     Raises:
-        InputError: the options and the refusal together need more than 26 letters.
+        InputError: the options and the refusal together need more than 26 letters, the refusal is
+            an option already, or ``order`` is not a permutation.
     """
-    order = order or tuple(range(len(question.options)))
+    given = tuple(range(len(question.options)))
+    order = given if order is None else order
+    if tuple(sorted(order)) != given:
+        raise InputError(
+            "An option order does not show every option once",
+            where=f'question "{question.question_id}"',
+            expected=f"a permutation of 0 to {len(given) - 1}",
+            found=order,
+        )
     shown = [question.options[i] for i in order]
     if style.refusal is not None:
         if len(shown) == MAX_OPTIONS:
@@ -103,6 +112,14 @@ def build_prompt(
                 expected="25 substantive options at most when a refusal is shown",
                 found=f"{len(shown)} options",
                 hint="run with --no-refusal or merge options",
+            )
+        if style.refusal.casefold() in {option.casefold() for option in shown}:
+            raise InputError(
+                "The refusal is among the substantive options already",
+                where=f'question "{question.question_id}"',
+                expected=f'options without "{style.refusal}", which the prompt adds',
+                found=list(question.options),
+                hint="take it out of the options, or run with --no-refusal",
             )
         shown.append(style.refusal)
     letters = [""] * len(question.options)

@@ -239,12 +239,12 @@ _LINE = "__line__"
 def _mapping_with_line(loader: _Lines, node: yaml.MappingNode) -> dict[str, Any]:
     mapping: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        key = str(loader.construct_object(key_node, deep=True))  # type: ignore[no-untyped-call]
+        key = str(loader.construct_object(key_node, deep=True))
         if key in mapping:
             raise yaml.MarkedYAMLError(
                 problem=f"`{key}` stands twice", problem_mark=key_node.start_mark
             )
-        mapping[key] = loader.construct_object(value_node, deep=True)  # type: ignore[no-untyped-call]
+        mapping[key] = loader.construct_object(value_node, deep=True)
     mapping[_LINE] = node.start_mark.line + 1
     return mapping
 

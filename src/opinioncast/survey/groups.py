@@ -213,9 +213,7 @@ def load_groups(*names: str | Path) -> GroupScheme:
         InputError: a name that is none of these, a file that cannot be read, an unknown group.
     """
     attributes: dict[str, Attribute] = dict(standard_attributes())
-    chosen: list[Subpopulation] = []
-    labels: list[str] = []
-    expressions: list[str] = []
+    parts: list[GroupScheme | str] = []
     for given in names:
         name = str(given)
         if name in builtin_schemes():
@@ -234,8 +232,7 @@ def load_groups(*names: str | Path) -> GroupScheme:
                 ) from error
             scheme = _scheme_from_text(text, name, path.stem)
         elif "=" in name or name.casefold() in {"total", TOTAL_GROUP.casefold()}:
-            expressions.append(name)
-            labels.append(name)
+            parts.append(name)
             continue
         else:
             raise InputError(
@@ -245,10 +242,12 @@ def load_groups(*names: str | Path) -> GroupScheme:
                 found=name,
             )
         attributes.update(scheme.attributes)
-        chosen.extend(scheme.subpopulations)
-        labels.append(scheme.name)
-    whole = GroupScheme("+".join(labels), attributes, (), "--groups")
-    chosen.extend(whole.parse(e) for e in expressions)
+        parts.append(scheme)
+    name = "+".join(p if isinstance(p, str) else p.name for p in parts)
+    whole = GroupScheme(name, attributes, (), "--groups")
+    chosen: list[Subpopulation] = []
+    for part in parts:  # expressions are read last, so that they may use any file's attributes
+        chosen.extend([whole.parse(part)] if isinstance(part, str) else part)
     return whole.with_subpopulations(chosen)
 
 
@@ -298,6 +297,20 @@ def _read_groups(raw: Any, scheme: GroupScheme) -> Iterator[Subpopulation]:
 _ATTRIBUTE_FIELDS = {"label", "question", "groups", "bio", "portray", "phrases", "answers"}
 
 
+def _check_clause(clause: Any, name: str, where: str) -> None:
+    try:
+        holds_group = "\0" in str(clause).format("\0")
+    except (IndexError, KeyError, ValueError):
+        holds_group = False
+    if not holds_group:
+        raise InputError(
+            f"`{name}` does not say where the group goes",
+            where=where,
+            expected="a sentence with {} in the group's place",
+            found=clause,
+        )
+
+
 def _read_attributes(raw: Any, source: str) -> dict[str, Attribute]:
     if not isinstance(raw, Mapping):
         raise InputError(
@@ -325,7 +338,28 @@ def _read_attributes(raw: Any, source: str) -> dict[str, Attribute]:
                 found=", ".join(sorted(map(str, unknown))),
             )
         label = str(entry.get("label", name)).strip()
-        groups = tuple(str(g) for g in entry["groups"])
+        listed = entry["groups"]
+        if not isinstance(listed, list) or any(isinstance(g, bool | None) for g in listed):
+            raise InputError(
+                "An attribute's groups cannot be read",
+                where=where,
+                expected="a list of names",
+                found=listed,
+                hint='YAML reads a bare Yes or No as true or false: put it in quotes, "Yes"',
+            )
+        groups = tuple(str(g) for g in listed)
+        reserved = [n for n in (str(name), *groups) if "&" in n or not n.strip()]
+        if reserved or "=" in str(name):
+            raise InputError(
+                "A name of an attribute or group cannot be used",
+                where=where,
+                expected="names that are not empty, without & (it joins intersections) and, for "
+                "attributes, without =",
+                found="; ".join(reserved or [str(name)]),
+                hint='write "and"; `phrases` and `answers` may say it otherwise in prompts',
+            )
+        for clause in ("bio", "portray"):
+            _check_clause(entry.get(clause, "{}"), clause, where)
         if len(set(groups)) != len(groups) or len(groups) > 26:
             raise InputError(
                 "An attribute's groups must differ and be 26 at most",

@@ -49,7 +49,7 @@ class Question:
         set_(self, "options", tuple(str(o).strip() for o in self.options))
         if not self.ordinal:
             set_(self, "ordinal", (0.0,) * len(self.options))
-        set_(self, "ordinal", tuple(float(v) for v in self.ordinal))
+        set_(self, "ordinal", tuple(_number(v) for v in self.ordinal))
         self._check()
 
     def _check(self) -> None:
@@ -123,6 +123,14 @@ def label(index: int) -> str:
     return chr(ord("A") + index)
 
 
+def _number(value: object) -> float:
+    """``value`` as a float; NaN, which every check refuses, where it is none."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return math.nan
+
+
 def check_distribution(
     shares: Sequence[float], n_options: int, *, where: str, tolerance: float = 0.005
 ) -> tuple[float, ...]:
@@ -135,7 +143,7 @@ def check_distribution(
     Raises:
         InputError: wrong length, a negative or non-finite share, or a sum that is not one.
     """
-    values = [float(s) for s in shares]
+    values = [_number(s) for s in shares]
     if len(values) != n_options:
         raise InputError(
             "A distribution does not have one share per option",
@@ -148,7 +156,7 @@ def check_distribution(
             "A distribution holds a share that is negative or not a number",
             where=where,
             expected="shares of 0 or more",
-            found=values,
+            found=list(shares),
         )
     total = sum(values)
     if abs(total - 100) <= 100 * tolerance:

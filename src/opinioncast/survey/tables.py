@@ -57,8 +57,21 @@ class _Table:
     def from_rows(
         cls, rows: Iterable[Mapping[str, Any]], meta: Mapping[str, Any] | None = None
     ) -> Self:
-        """Make a table of dictionaries; columns left out are null (strings are empty)."""
-        return cls(pl.DataFrame(list(rows), schema_overrides=cls.schema, strict=False), meta or {})
+        """Make a table of dictionaries; columns left out are null (family and wave are empty).
+
+        Raises:
+            DataError: a value of another type than its column, or a row that breaks the schema.
+        """
+        listed = list(rows)
+        if not listed:
+            return cls(pl.DataFrame(schema=cls.schema), meta or {})
+        try:
+            frame = pl.DataFrame(
+                listed, schema_overrides=cls.schema, strict=False, infer_schema_length=None
+            )
+        except (pl.exceptions.PolarsError, TypeError) as error:
+            raise _wrong_type(cls.kind, cls.schema, error) from error
+        return cls(frame, meta or {})
 
     @property
     def content_hash(self) -> str:
@@ -113,10 +126,10 @@ class _Table:
         path = Path(path)
         sidecar = {"kind": self.kind, "rows": len(self), "content_hash": self.content_hash}
         sidecar |= {k: v for k, v in self.meta.items() if k not in sidecar}
-        with atomic_path(path) as temporary:
+        text = json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n"
+        with atomic_path(_sidecar(path)) as beside, atomic_path(path) as temporary:
+            beside.write_text(text, "utf-8")
             self.frame.write_parquet(temporary)
-        with atomic_path(_sidecar(path)) as temporary:
-            temporary.write_text(json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n", "utf-8")
         return path
 
     @classmethod
@@ -150,7 +163,23 @@ class _Table:
                 hint="copy both files, or read a plain parquet with pl.read_parquet and "
                 f"{cls.__name__}(frame, meta)",
             )
-        meta = json.loads(_sidecar(path).read_text("utf-8"))
+        try:
+            meta = json.loads(_sidecar(path).read_text("utf-8"))
+            kind = meta["kind"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"The sidecar of a {cls.kind} cannot be read",
+                where=str(_sidecar(path)),
+                expected="the JSON written beside the table",
+                found=error,
+            ) from error
+        if kind != cls.kind:
+            raise DataError(
+                "The file holds another kind of table",
+                where=str(path),
+                expected=cls.kind,
+                found=kind,
+            )
         table = cls(frame, meta)
         if meta.get("content_hash") != table.content_hash:
             raise DataError(
@@ -262,11 +291,7 @@ def _checked(frame: pl.DataFrame, schema: Mapping[str, Any], kind: str) -> pl.Da
             for c, t in schema.items()
         ).with_columns(pl.col("family", "wave").fill_null(""))
     except pl.exceptions.PolarsError as error:
-        raise DataError(
-            f"{kind} has a column of another type",
-            expected=str({c: str(t) for c, t in schema.items()}),
-            found=error,
-        ) from error
+        raise _wrong_type(kind, schema, error) from error
     _reject(
         frame,
         kind,
@@ -275,6 +300,13 @@ def _checked(frame: pl.DataFrame, schema: Mapping[str, Any], kind: str) -> pl.Da
         ),
         "a question, options, scale, attribute and group in each row",
         "question_id",
+    )
+    _reject(
+        frame,
+        kind,
+        pl.col("options").list.eval(pl.element().is_null()).list.any(),
+        "text for every option",
+        "options",
     )
     lengths = pl.col("options").list.len()
     _reject(
@@ -300,7 +332,11 @@ def _checked(frame: pl.DataFrame, schema: Mapping[str, Any], kind: str) -> pl.Da
         frame,
         kind,
         pl.col("ordinal")
-        .list.eval(pl.element().is_nan() | ((pl.element() < 0) & (pl.element() != OFF_SCALE)))
+        .list.eval(
+            pl.element().is_null()
+            | ~pl.element().is_finite()
+            | ((pl.element() < 0) & (pl.element() != OFF_SCALE))
+        )
         .list.any(),
         "scale positions of 0 or more, or -1",
         "ordinal",
@@ -312,8 +348,25 @@ def _checked(frame: pl.DataFrame, schema: Mapping[str, Any], kind: str) -> pl.Da
         "a refusal rate between 0 and 1",
         "refusal_rate",
     )
+    if "se" in schema:
+        errors = pl.col("se").list
+        _reject(
+            frame,
+            kind,
+            (errors.len() != lengths) | errors.eval(pl.element() < 0).list.any(),
+            "one standard error of 0 or more per option, or none at all",
+            "se",
+        )
     _reject(frame, kind, pl.struct(*KEY).is_duplicated(), "each key once", "group")
     return frame
+
+
+def _wrong_type(kind: str, schema: Mapping[str, Any], error: Exception) -> DataError:
+    return DataError(
+        f"{kind} has a column of another type",
+        expected=", ".join(f"{c}: {t}" for c, t in schema.items()),
+        found=error,
+    )
 
 
 _OPTIONAL = {"family", "wave", "refusal_rate"}

@@ -40,8 +40,8 @@ TAGGED_BASE = -9_000_000.0
 
 def tagged(letter: str) -> float:
     """The code under which an extended missing letter is stored (``tagged("a") == -9000001.0``)."""
-    position = ord(letter.casefold()) - ord("a") + 1
-    if len(letter) != 1 or not 1 <= position <= 26:
+    position = "abcdefghijklmnopqrstuvwxyz".find(letter.lower()) + 1
+    if len(letter) != 1 or not position:
         raise DataError("An extended missing code is not a letter", expected="a to z", found=letter)
     return TAGGED_BASE - position
 

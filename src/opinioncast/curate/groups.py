@@ -1,0 +1,267 @@
+"""Which respondents of a wave are in which group."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from opinioncast.curate.group_recipe import (
+    Alternative,
+    AttributeRecipe,
+    Codes,
+    Combined,
+    Condition,
+    GroupRecipe,
+    Interval,
+    Labels,
+)
+from opinioncast.errors import DataError
+from opinioncast.survey.groups import Subpopulation
+from opinioncast.survey.wave import Variable, Wave
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class GroupMasks:
+    """Members of each subpopulation.
+
+    Attributes:
+        masks: shape (respondents, groups).
+        subpopulations: what each column of ``masks`` stands for.
+        missing: subpopulations without a column (the file cannot tell them, or nobody is in them)
+            and why.
+        notes: which variables tell each attribute, how many respondents are in none of its groups,
+            and what the recipe says about it.
+    """
+
+    masks: Mask
+    subpopulations: tuple[Subpopulation, ...]
+    missing: tuple[tuple[Subpopulation, str], ...]
+    notes: tuple[str, ...]
+
+
+class _CannotTellError(Exception):
+    """A condition cannot be evaluated in this file; the text says why."""
+
+
+def group_masks(
+    wave: Wave, recipe: GroupRecipe, subpopulations: Sequence[Subpopulation]
+) -> GroupMasks:
+    """Apply ``recipe`` to ``wave`` for each of ``subpopulations``.
+
+    Of an attribute's alternatives the one that tells most groups in this file counts, the first of
+    equals. Intersections hold where all their conditions hold, the total population everywhere.
+    A group the file cannot tell is listed in ``missing``; the others are not affected.
+
+    Raises:
+        DataError: a respondent is in two groups of one attribute that are not declared
+            ``overlapping``, or a code has no value label though the variable's codes have labels
+            and no other alternative tells the attribute.
+    """
+    wanted = dict.fromkeys(a for s in subpopulations for a, _ in s.conditions)
+    told: dict[str, Mapping[str, Mask]] = {}
+    why: dict[tuple[str, str], str] = {}
+    notes: list[str] = []
+    for name in wanted:
+        attribute = recipe.attributes.get(name)
+        if attribute is None:
+            continue
+        told[name], reasons, note = _attribute_masks(wave, attribute, recipe.source)
+        why.update({(name, group): reason for group, reason in reasons.items()})
+        notes.append(note)
+    columns: list[Mask] = []
+    kept: list[Subpopulation] = []
+    missing: list[tuple[Subpopulation, str]] = []
+    for subpopulation in subpopulations:
+        mask: Mask = np.ones(len(wave), dtype=bool)
+        reason = ""
+        for name, group in subpopulation.conditions:
+            member = told.get(name, {}).get(group)
+            if member is None:
+                reason = why.get((name, group)) or _not_in_recipe(recipe, name, group)
+                break
+            mask &= member
+        if not reason and not mask.any():
+            reason = "no respondent is in it"
+        if reason:
+            missing.append((subpopulation, reason))
+        else:
+            columns.append(mask)
+            kept.append(subpopulation)
+    masks = np.stack(columns, axis=1) if columns else np.zeros((len(wave), 0), dtype=bool)
+    return GroupMasks(masks, tuple(kept), tuple(missing), tuple(notes))
+
+
+def _not_in_recipe(recipe: GroupRecipe, name: str, group: str) -> str:
+    attribute = recipe.attributes.get(name)
+    if attribute is None:
+        return f"{recipe.source} has no attribute {name} (it has {', '.join(recipe.attributes)})"
+    if group in attribute.absent:
+        return attribute.absent[group]
+    return f"{recipe.source} has no group {group} of {name} (it has {'; '.join(attribute.groups)})"
+
+
+def _attribute_masks(
+    wave: Wave, attribute: AttributeRecipe, source: str
+) -> tuple[Mapping[str, Mask], Mapping[str, str], str]:
+    """Masks by group, reasons by group that has none, and one note on the attribute."""
+    best: tuple[dict[str, Mask], Alternative] | None = None
+    reasons: dict[str, list[str]] = {}
+    wrong: DataError | None = None
+    for way in attribute.alternatives:
+        masks = {}
+        try:
+            for group, condition in way.groups.items():
+                try:
+                    masks[group] = _holds(condition, wave)
+                except _CannotTellError as reason:
+                    reasons.setdefault(group, []).append(str(reason))
+        except DataError as error:
+            wrong = wrong or error
+            continue
+        if best is None or len(masks) > len(best[0]):
+            best = masks, way
+    if wrong is not None and (best is None or not best[0]):
+        raise wrong.at(f"{source}, {attribute.name}")
+    assert best is not None  # a recipe has at least one alternative
+    masks, way = best
+    lost = {g: "; ".join(dict.fromkeys(texts)) for g, texts in reasons.items() if g not in masks}
+    for group in attribute.groups:
+        if group not in masks and group not in lost:
+            lost[group] = f"{', '.join(sorted(way.variables))} does not tell it apart"
+    _check_overlap(masks, attribute, source)
+    return masks, lost, _note(wave, attribute, way, masks)
+
+
+def _note(
+    wave: Wave, attribute: AttributeRecipe, way: Alternative, masks: Mapping[str, Mask]
+) -> str:
+    if not masks:
+        return f"{attribute.name}: not in {wave.family} {wave.wave}"
+    out = len(wave) - int(np.any(list(masks.values()), axis=0).sum())
+    used = sorted(c for v in way.variables if (c := _column(wave, v)))
+    parts = [
+        f"{attribute.name}: from {', '.join(used)}; {out} of {len(wave)} in none of its groups"
+    ]
+    return "; ".join([*parts, *(n for n in (attribute.note, way.note) if n)])
+
+
+def _check_overlap(masks: Mapping[str, Mask], attribute: AttributeRecipe, source: str) -> None:
+    groups = list(masks)
+    for i, first in enumerate(groups):
+        for second in groups[i + 1 :]:
+            both = int((masks[first] & masks[second]).sum())
+            if both and not {first, second} <= attribute.overlapping:
+                raise DataError(
+                    f"{both} respondents are in two groups of one attribute",
+                    where=f"{source}, {attribute.name}",
+                    expected="groups without common members",
+                    found=f"{first} and {second}",
+                    hint="correct the conditions (add `none:` for those to be left out), or list "
+                    "both groups under `overlapping:`",
+                )
+
+
+def _holds(condition: Condition, wave: Wave) -> Mask:
+    """Where ``condition`` holds, shape (respondents,)."""
+    match condition:
+        case Combined(how, parts):
+            stacked = np.stack([_holds(p, wave) for p in parts])
+            if how == "all":
+                return np.asarray(stacked.all(axis=0))
+            return np.asarray(stacked.any(axis=0) if how == "any" else ~stacked.any(axis=0))
+        case Codes(name, codes):
+            column, variable = _look_up(wave, name)
+            return _in_codes(wave.respondents[column], variable, codes)
+        case Labels(name, labels):
+            column, variable = _look_up(wave, name)
+            return _in_labels(wave.respondents[column], variable, labels)
+        case Interval(name, low, high):
+            column, variable = _look_up(wave, name)
+            return _in_interval(wave.respondents[column], variable, low, high)
+
+
+def _column(wave: Wave, name: str) -> str | None:
+    """The file's spelling: GSS and ATP files differ in case between SPSS and Stata releases."""
+    columns = wave.respondents.columns
+    if name in columns:
+        return name
+    alike = [c for c in columns if c.casefold() == name.casefold()]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _look_up(wave: Wave, name: str) -> tuple[str, Variable]:
+    column = _column(wave, name)
+    if column is None:
+        near = difflib.get_close_matches(name, wave.respondents.columns, n=3)
+        raise _CannotTellError(
+            f"variable {name} is not in the file" + (f" (like it: {', '.join(near)})" * bool(near))
+        )
+    return column, wave.variables.get(column, Variable(column))
+
+
+def _in_codes(values: pl.Series, variable: Variable, codes: tuple[float, ...]) -> Mask:
+    if not values.dtype.is_numeric():
+        raise DataError(
+            "A group recipe gives codes for a text variable",
+            where=f"variable {variable.name}",
+            expected="`labels` (its texts), or `min` and `max` (the number it starts with)",
+            found=list(codes),
+        )
+    unlabelled = [c for c in codes if c not in variable.codes and c not in variable.missing]
+    if variable.codes and unlabelled:
+        raise DataError(
+            "A group recipe gives a code that has no value label",
+            where=f"variable {variable.name}",
+            expected="; ".join(
+                f"{c:g} {o}" for c, o in zip(variable.codes, variable.options, strict=True)
+            ),
+            found=", ".join(f"{c:g}" for c in unlabelled),
+            hint="the file may be of another year or coding: give `labels`, or an alternative",
+        )
+    return values.cast(pl.Float64).is_in(list(codes)).fill_null(False).to_numpy()
+
+
+def _in_labels(values: pl.Series, variable: Variable, labels: tuple[str, ...]) -> Mask:
+    wanted = [_plain(label) for label in labels]
+
+    def fits(text: str) -> bool:
+        plain = _plain(text)
+        return any(
+            plain.startswith(w[:-1].rstrip()) if w.endswith("*") else plain == w for w in wanted
+        )
+
+    if not values.dtype.is_numeric():
+        texts = [t for t in values.unique().to_list() if t is not None and fits(str(t))]
+        return values.is_in(texts).fill_null(False).to_numpy()
+    codes = [c for c, o in zip(variable.codes, variable.options, strict=True) if fits(o)]
+    if not codes:
+        shown = "; ".join(variable.options[:12]) or "none"
+        raise _CannotTellError(
+            f"no value label of {variable.name} reads {' or '.join(labels)} (they are: {shown})"
+        )
+    return values.cast(pl.Float64).is_in(codes).fill_null(False).to_numpy()
+
+
+def _in_interval(values: pl.Series, variable: Variable, low: float, high: float) -> Mask:
+    if not values.dtype.is_numeric():
+        values = values.cast(pl.String).str.extract(r"^\s*(-?\d+(?:\.\d+)?)")
+    values = values.cast(pl.Float64)
+    inside = values.is_between(low, high) & ~values.is_in(list(variable.missing))
+    return inside.fill_null(False).to_numpy()
+
+
+_NUMBERING = re.compile(r"^\(?\d{1,3}[.)]\s+")
+_SIGNS = str.maketrans({"’": "'", "‘": "'", "`": "'", "–": "-", "—": "-", "“": '"', "”": '"'})
+
+
+def _plain(label: str) -> str:
+    text = " ".join(label.translate(_SIGNS).split())
+    return _NUMBERING.sub("", text).casefold()

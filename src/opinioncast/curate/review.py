@@ -1,0 +1,117 @@
+"""The file of refined wordings that a person reads and edits: CSV or YAML, read back losslessly."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from opinioncast.errors import InputError
+from opinioncast.files import atomic_path
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRow:
+    """One question: wording as fielded, as refined, who decided ("rules", "model", a name)."""
+
+    variable: str
+    original: str
+    refined: str
+    decided_by: str
+    note: str = ""
+
+
+_COLUMNS = [f.name for f in fields(ReviewRow)]
+
+
+def write_review(path: str | Path, rows: Sequence[ReviewRow]) -> None:
+    """Write rows as CSV, or as YAML where the name ends in ``.yaml`` or ``.yml``.
+
+    Raises:
+        StorageError: the file cannot be written.
+        InputError: a variable appears twice.
+    """
+    _check_unique(rows, str(path))
+    with atomic_path(path) as temporary:
+        if _is_yaml(path):
+            text = yaml.safe_dump(
+                [asdict(r) for r in rows], allow_unicode=True, sort_keys=False, width=100
+            )
+            temporary.write_text(text, encoding="utf-8")
+            return
+        with temporary.open("w", encoding="utf-8", newline="") as handle:
+            writer = csv.DictWriter(handle, _COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(asdict(r) for r in rows)
+
+
+def read_review(path: str | Path) -> list[ReviewRow]:
+    """Read what :func:`write_review` wrote and a person edited.
+
+    Raises:
+        InputError: a file that cannot be read, a missing column, an empty refined wording, or a
+            variable that appears twice; the row is named.
+    """
+    source = str(path)
+    try:
+        if _is_yaml(path):
+            raw = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or []
+        else:
+            with Path(path).open(encoding="utf-8-sig", newline="") as handle:
+                raw = list(csv.DictReader(handle))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, csv.Error) as error:
+        raise InputError(
+            "A review file cannot be read",
+            where=source,
+            expected="a UTF-8 CSV or YAML file",
+            found=error,
+        ) from error
+    if not isinstance(raw, list):
+        raise InputError(
+            "A review file is not a list of questions",
+            where=source,
+            expected=f"entries with {', '.join(_COLUMNS)}",
+            found=type(raw).__name__,
+        )
+    rows = [_row(entry, f"{source}, row {i}") for i, entry in enumerate(raw, start=1)]
+    _check_unique(rows, source)
+    return rows
+
+
+def _row(entry: Any, where: str) -> ReviewRow:
+    if not isinstance(entry, dict) or any(not isinstance(entry.get(c), str) for c in _COLUMNS[:4]):
+        raise InputError(
+            "A row of a review file lacks a column",
+            where=where,
+            expected=", ".join(_COLUMNS),
+            found=entry,
+        )
+    if not entry["refined"].strip():
+        raise InputError(
+            "A reviewed question has no refined wording",
+            where=f"{where}, variable {entry['variable']}",
+            expected="a wording; delete the row to leave it to the rules",
+        )
+    return ReviewRow(**{c: str(entry.get(c) or "") for c in _COLUMNS})
+
+
+def _check_unique(rows: Iterable[ReviewRow], source: str) -> None:
+    seen: set[str] = set()
+    for row in rows:
+        if row.variable in seen:
+            raise InputError(
+                "A review file names a variable twice",
+                where=source,
+                expected="one row per variable",
+                found=row.variable,
+                hint="keep the row that is right",
+            )
+        seen.add(row.variable)
+
+
+def _is_yaml(path: str | Path) -> bool:
+    return Path(path).suffix.casefold() in {".yaml", ".yml"}

@@ -1,0 +1,249 @@
+"""What a prediction can be expected to reach: uniform upper bound, human lower bound.
+
+Both are mean Wasserstein distances to the observed distributions (paper, section 4.1 and Appendix
+D): from the uniform distribution, and from what other samples of the same people would have given.
+The samples are drawn in :mod:`opinioncast.curate.bootstrap`; any object with the three attributes
+of :class:`Replicates` serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from opinioncast.errors import DataError, InputError
+from opinioncast.evaluate.distance import pad, uniform, wasserstein
+from opinioncast.survey.groups import Subpopulation
+from opinioncast.survey.question import OFF_SCALE, Question
+from opinioncast.survey.tables import OpinionTable
+
+Array = npt.NDArray[np.float64]
+
+OVERALL = ("OVERALL", "all groups")
+"""Attribute and group of the row that averages over all cells of the table."""
+
+
+class Replicates(Protocol):
+    """Bootstrap distributions of one group.
+
+    ``shares`` lists the options of all ``questions`` one after the other, shape (replicates,
+    options); NaN where a replicate holds nobody who answered.
+    """
+
+    @property
+    def subpopulation(self) -> Subpopulation: ...
+    @property
+    def questions(self) -> Sequence[Question]: ...
+    @property
+    def shares(self) -> Array: ...
+
+
+class FlatScales:
+    """Wasserstein distance over many questions at once without padding.
+
+    The options of all questions lie one after the other; the on-scale ones are put in scale order
+    and each question's cost is a segment sum of |difference of cumulative shares| x step. Gives
+    what :func:`opinioncast.evaluate.distance.wasserstein` gives row by row, for a whole matrix of
+    replicates, at the cost of a few passes over (replicates, options).
+
+    Args:
+        ordinals: scale positions of each question; all must have a scale.
+    """
+
+    def __init__(self, ordinals: Sequence[Sequence[float]]) -> None:
+        order: list[int] = []
+        starts: list[int] = []
+        steps: list[float] = []
+        offset = 0
+        for ordinal in ordinals:
+            scale = np.asarray(ordinal, dtype=float)
+            on = np.flatnonzero(scale != OFF_SCALE)
+            on = on[np.argsort(scale[on], kind="stable")]
+            length = np.ptp(scale[on]) if len(on) else 0.0
+            if length == 0:
+                raise InputError(
+                    "A question without a scale has no Wasserstein distance",
+                    expected="at least two different scale positions",
+                    found=list(ordinal),
+                )
+            starts.append(len(order))
+            order += (offset + on).tolist()
+            steps += [*(np.diff(scale[on]) / length).tolist(), 0.0]
+            offset += len(ordinal)
+        self._order = np.array(order, dtype=np.intp)
+        self._starts = np.array(starts, dtype=np.intp)
+        self._sizes = np.diff([*starts, len(order)])
+        self._steps = np.array(steps)
+
+    def __call__(self, p: Array, q: Array) -> Array:
+        """Distances of shares ``p`` and ``q``, shape (..., options), as (..., questions).
+
+        NaN where one side has no share on the scale.
+        """
+        difference = np.abs(self._cumulative(p) - self._cumulative(q)) * self._steps
+        return np.asarray(np.add.reduceat(difference, self._starts, axis=-1))
+
+    def _cumulative(self, shares: Array) -> Array:
+        """Cumulative shares within each question, renormalised over the scale."""
+        ordered = np.take(shares, self._order, axis=-1)
+        totals = np.add.reduceat(ordered, self._starts, axis=-1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ordered /= np.repeat(totals, self._sizes, axis=-1)
+        absent = np.isnan(ordered)
+        running = np.cumsum(np.where(absent, 0.0, ordered), axis=-1)
+        before = np.take(running, self._starts, axis=-1) - np.take(
+            np.where(absent, 0.0, ordered), self._starts, axis=-1
+        )
+        running -= np.repeat(before, self._sizes, axis=-1)
+        running[absent] = np.nan
+        return running
+
+
+def uniform_bound(table: OpinionTable) -> pl.DataFrame:
+    """Mean distance between the observed and the uniform distribution, per group and overall.
+
+    Returns:
+        ``attribute, group, n_questions, without_scale, uniform``; the groups in the order of the
+        table, then the row :data:`OVERALL`, the mean over all cells. Questions without a scale (or
+        cells whose answers are all off the scale) have no distance: counted in ``without_scale``,
+        not averaged. ``uniform`` is null where nothing is left.
+    """
+    frame = table.frame
+    ordinal = pad(frame["ordinal"].to_list(), np.nan)
+    distance = wasserstein(pad(frame["distribution"].to_list(), 0.0), uniform(ordinal), ordinal)
+    cells = frame.select("attribute", "group").with_columns(
+        distance=pl.Series(distance).fill_nan(None)
+    )
+    columns = [
+        pl.col("distance").count().cast(pl.Int64).alias("n_questions"),
+        pl.col("distance").null_count().cast(pl.Int64).alias("without_scale"),
+        pl.col("distance").mean().alias("uniform"),
+    ]
+    overall = cells.select(
+        pl.lit(OVERALL[0]).alias("attribute"), pl.lit(OVERALL[1]).alias("group"), *columns
+    )
+    return pl.concat(
+        [cells.group_by("attribute", "group", maintain_order=True).agg(columns), overall]
+    )
+
+
+def human_bound(table: OpinionTable, replicates: Iterable[Replicates]) -> pl.DataFrame:
+    """The human lower bound: distance between the observed distributions and resampled ones.
+
+    Per group, D^(r) is the mean over the group's questions of the distance between the table's
+    distribution and replicate r; reported are the mean of D^(r) and its 2.5th and 97.5th
+    percentiles. Overall, D^(r) is the mean over all cells of all groups. With the paper's
+    respondent bootstrap groups are drawn independently, although people belong to several: the
+    overall interval is then too narrow, the PSU bootstrap's is not.
+
+    Args:
+        replicates: one per subpopulation of the table, in any order, all with the same number of
+            replicates. Questions and groups without a row in the table are left out.
+
+    Returns:
+        ``attribute, group, human, human_low, human_high, empty_draws``; then the row
+        :data:`OVERALL`. ``empty_draws`` counts cells x replicates in which nobody who answered was
+        drawn; D^(r) is then over the other questions.
+
+    Raises:
+        DataError: a group of the table without replicates, a question that has other options.
+    """
+    rows: list[tuple[str, str, float | None, float | None, float | None, int]] = []
+    total: Array | None = None
+    number: Array | None = None
+    keys = ("family", "wave", "question_id")
+    groups = dict(table.frame.partition_by("attribute", "group", as_dict=True, maintain_order=True))
+    order = list(groups)
+    for drawn in replicates:
+        frame = groups.pop(drawn.subpopulation.key, None)
+        if frame is None:
+            continue
+        cells = dict(zip(frame.select(*keys).iter_rows(), frame.iter_rows(named=True), strict=True))
+        places: list[int] = []
+        observed: list[float] = []
+        ordinals: list[list[float]] = []
+        at = 0
+        for question in drawn.questions:
+            size = len(question.options)
+            row = cells.pop((question.family, question.wave, question.question_id), None)
+            if row is not None and row["options"] != list(question.options):
+                raise DataError(
+                    "A question has other options in the table than in the replicates",
+                    where=f'question "{question.question_id}"',
+                    expected=str(list(question.options)),
+                    found=row["options"],
+                )
+            if row is not None and _has_distance(row["ordinal"], row["distribution"]):
+                places += range(at, at + size)
+                observed += row["distribution"]
+                ordinals.append(row["ordinal"])
+            at += size
+        if cells:
+            raise DataError(
+                "A question of the table has no replicates",
+                where=str(drawn.subpopulation),
+                expected="replicates of the same questions",
+                found=str(next(iter(cells))),
+            )
+        if not ordinals:
+            rows.append((*drawn.subpopulation.key, None, None, None, 0))
+            continue
+        distance = FlatScales(ordinals)(np.take(drawn.shares, places, axis=1), np.array(observed))
+        valid = ~np.isnan(distance)
+        sums, counts = np.nansum(distance, axis=1), valid.sum(axis=1).astype(float)
+        total = sums if total is None else total + sums
+        number = counts if number is None else number + counts
+        rows.append((*drawn.subpopulation.key, *_interval(sums, counts), int((~valid).sum())))
+    if groups:
+        raise DataError(
+            "A group of the table has no replicates",
+            where=" = ".join(next(iter(groups))),
+            expected="replicates of each group",
+            found=f"{len(groups)} group(s) without",
+        )
+    rows.sort(key=lambda row: order.index((row[0], row[1])))
+    empty = sum(row[-1] for row in rows)
+    if total is not None and number is not None:
+        rows.append((*OVERALL, *_interval(total, number), empty))
+    return pl.DataFrame(
+        rows,
+        schema={
+            "attribute": pl.String,
+            "group": pl.String,
+            "human": pl.Float64,
+            "human_low": pl.Float64,
+            "human_high": pl.Float64,
+            "empty_draws": pl.Int64,
+        },
+        orient="row",
+    )
+
+
+def bounds(table: OpinionTable, replicates: Iterable[Replicates]) -> pl.DataFrame:
+    """:func:`uniform_bound` and :func:`human_bound` side by side, one row per group and overall."""
+    return uniform_bound(table).join(
+        human_bound(table, replicates),
+        on=["attribute", "group"],
+        how="left",
+        maintain_order="left",
+    )
+
+
+def _has_distance(ordinal: Sequence[float], shares: Sequence[float]) -> bool:
+    on = {v for v in ordinal if v != OFF_SCALE}
+    share = sum(s for s, v in zip(shares, ordinal, strict=True) if v != OFF_SCALE)
+    return len(on) > 1 and share > 0
+
+
+def _interval(sums: Array, counts: Array) -> tuple[float | None, float | None, float | None]:
+    """Mean, 2.5th and 97.5th percentile over the replicates in which anyone was drawn."""
+    drawn = counts > 0
+    if not drawn.any():
+        return None, None, None
+    mean = sums[drawn] / counts[drawn]
+    low, high = np.percentile(mean, [2.5, 97.5])
+    return float(mean.mean()), float(low), float(high)

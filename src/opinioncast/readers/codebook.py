@@ -1,0 +1,232 @@
+"""Codebooks and wording files (JSON, YAML, CSV): what the microdata file itself does not say.
+
+JSON and YAML hold a list of entries, or a mapping with ``questions``, or entries by variable name.
+An entry: ``variable``; ``question``; ``options`` and ``codes`` (numbers, or the
+answers' texts in text columns); ``ordinal`` (null: no scale); ``missing_codes`` (code -> reason, or
+a list of codes); ``system_missing`` (a reason, or the count to check); ``weight``; ``wording``
+("verbatim", "from_label"), ``wording_source``; ``variable_label``; ``n_unweighted`` (a count to
+check). CSV holds one row per code: ``variable, code, option`` and, where there are any,
+``question``, ``ordinal``, ``missing`` (the reason, empty for an answer), ``weight``,
+``variable_label``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from opinioncast.errors import DataError
+from opinioncast.readers.raw import check_kind
+from opinioncast.readers.tabular import decode
+from opinioncast.survey.wave import Missing
+
+Code = float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a codebook says about one variable; None (or empty) where it says nothing.
+
+    ``ordinal`` is all zeros where the codebook says that there is no scale (``ordinal: null``).
+    """
+
+    variable: str
+    question: str = ""
+    label: str = ""
+    codes: tuple[Code, ...] | None = None
+    options: tuple[str, ...] | None = None
+    ordinal: tuple[float, ...] | None = None
+    missing_codes: Mapping[Code, str] = field(default_factory=dict)
+    system_missing: Missing | int | None = None
+    weight: str | None = None
+    wording_source: str = ""
+    n_unweighted: int | None = None
+
+
+def load_codebook(path: Path) -> dict[str, Entry]:
+    """Entries by variable.
+
+    Raises:
+        DataError: unreadable, an entry without a variable, a variable twice, or an entry whose
+            options, codes and scale are of different lengths.
+    """
+    if path.suffix.casefold() == ".csv":
+        raw = _from_rows(path)
+    else:
+        content = _load(path)
+        if isinstance(content, Mapping) and "questions" in content:
+            content = content["questions"]
+        if isinstance(content, Mapping):
+            content = [
+                {"variable": name, **entry} if isinstance(entry, Mapping) else entry
+                for name, entry in content.items()
+            ]
+        if not isinstance(content, list):
+            raise DataError(
+                "A codebook is not a list of entries",
+                where=path.name,
+                expected="a list, a mapping with `questions`, or entries by variable name",
+                found=type(content).__name__,
+            )
+        raw = content
+    entries: dict[str, Entry] = {}
+    for number, item in enumerate(raw, start=1):
+        where = f"{path.name}, entry {number}"
+        if not isinstance(item, Mapping) or not item.get("variable"):
+            raise DataError(
+                "A codebook entry names no variable",
+                where=where,
+                expected="`variable` and what is known about it",
+                found=item,
+            )
+        entry = _entry(item, f"{where}, variable {item['variable']}")
+        if entry.variable in entries:
+            raise DataError(
+                "A codebook describes a variable twice",
+                where=where,
+                expected="one entry per variable",
+                found=entry.variable,
+            )
+        entries[entry.variable] = entry
+    return entries
+
+
+def load_wording(path: Path) -> dict[str, tuple[str, str]]:
+    """Variable -> (label, question as asked) of a wording file; a codebook will do as well.
+
+    JSON or YAML: variable -> question, or variable -> {label, question}. CSV: columns
+    ``variable, question``.
+    """
+    content = None if path.suffix.casefold() == ".csv" else _load(path)
+    if isinstance(content, Mapping) and all(isinstance(v, str) for v in content.values()):
+        return {str(name): ("", text.strip()) for name, text in content.items()}
+    if isinstance(content, Mapping) and "questions" not in content:
+        return {
+            str(name): (str(v.get("label") or ""), str(v.get("question") or "").strip())
+            for name, v in content.items()
+            if isinstance(v, Mapping)
+        }
+    return {e.variable: (e.label, e.question) for e in load_codebook(path).values()}
+
+
+def _load(path: Path) -> Any:
+    if path.suffix.casefold() not in (".json", ".yaml", ".yml"):
+        raise DataError(
+            "A codebook is of an unknown kind",
+            where=path.name,
+            expected=".json, .yaml, .yml or .csv",
+            found=path.suffix or "no ending",
+        )
+    if not path.is_file():
+        raise DataError("A codebook is not there", where=str(path), expected="a file", found="none")
+    text, _ = decode(path)
+    try:
+        return json.loads(text) if path.suffix.casefold() == ".json" else yaml.safe_load(text)
+    except (json.JSONDecodeError, yaml.YAMLError) as error:
+        raise DataError(
+            "A codebook cannot be read", where=path.name, expected=path.suffix, found=error
+        ) from error
+
+
+def _entry(item: Mapping[str, Any], where: str) -> Entry:
+    try:
+        codes = _tuple(item.get("codes"), _code)
+        options = _tuple(item.get("options"), str)
+        ordinal = _tuple(item.get("ordinal"), float)
+        missing = item.get("missing_codes") or {}
+        if not isinstance(missing, Mapping):
+            missing = dict.fromkeys(missing, "")
+        missing = {_code(code): str(text or "") for code, text in missing.items()}
+        empty = item.get("system_missing")
+        reason = Missing(empty) if isinstance(empty, str) else empty
+        n = item.get("n_unweighted")
+        n = None if n is None else int(n)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            "A codebook entry has a value of the wrong kind",
+            where=where,
+            expected="codes and scale positions as numbers, options as texts, system_missing as a "
+            f"count or one of {', '.join(m.value for m in Missing)}",
+            found=error,
+        ) from error
+    if "ordinal" in item and item["ordinal"] is None and codes:
+        ordinal = (0.0,) * len(codes)
+    for what, values in (("options", options), ("ordinal", ordinal)):
+        if values is not None and len(values) != len(codes or ()):
+            raise DataError(
+                f"A codebook entry does not have as many {what} as codes",
+                where=where,
+                expected=f"{len(codes or ())} {what}, one per code",
+                found=values,
+            )
+    kind, source = str(item.get("wording") or ""), str(item.get("wording_source") or "")
+    return Entry(
+        variable=str(item["variable"]),
+        question=str(item.get("question") or "").strip(),
+        label=str(item.get("variable_label") or item.get("label") or ""),
+        codes=codes,
+        options=options,
+        ordinal=ordinal,
+        missing_codes=missing,
+        system_missing=reason,
+        weight=item.get("weight") or None,
+        wording_source=": ".join(part for part in (kind, source) if part),
+        n_unweighted=n,
+    )
+
+
+def _tuple(values: Any, convert: Any) -> tuple[Any, ...] | None:
+    if values is None:
+        return None
+    if isinstance(values, str) or not isinstance(values, list | tuple):
+        raise TypeError(f"a list was expected: {values!r}")
+    return tuple(convert(v) for v in values)
+
+
+def _code(value: Any) -> Code:
+    """A code as a number where it reads as one (JSON keys are always strings)."""
+    try:
+        return float(value)
+    except ValueError:
+        return str(value)
+
+
+def _from_rows(path: Path) -> list[dict[str, Any]]:
+    """Entries of a CSV codebook, one row per code, rows of a variable in the order of options."""
+    check_kind(path)
+    text, _ = decode(path)
+    try:
+        table = pl.read_csv(text.encode(), infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            "A codebook cannot be read", where=path.name, expected="a CSV table", found=error
+        ) from error
+    if "variable" not in table.columns:
+        raise DataError(
+            "A codebook has no column of variables",
+            where=path.name,
+            expected="columns variable, code, option (or variable, question)",
+            found=", ".join(table.columns),
+        )
+    entries: dict[str, dict[str, Any]] = {}
+    for row in table.iter_rows(named=True):
+        entry = entries.setdefault(row["variable"], {"variable": row["variable"]})
+        for key in ("question", "weight", "variable_label", "wording", "wording_source"):
+            if row.get(key):
+                entry.setdefault(key, row[key])
+        if row.get("code") is None:
+            continue
+        if row.get("missing"):
+            entry.setdefault("missing_codes", {})[row["code"]] = row["missing"]
+            continue
+        entry.setdefault("codes", []).append(row["code"])
+        entry.setdefault("options", []).append(row.get("option") or "")
+        if row.get("ordinal") is not None:
+            entry.setdefault("ordinal", []).append(row["ordinal"])
+    return list(entries.values())

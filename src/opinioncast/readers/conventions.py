@@ -1,0 +1,43 @@
+"""How an institution marks missing answers, where its file does not say so itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from opinioncast.survey.wave import Design, Missing
+
+Layout = Callable[[Sequence[str], str, Design], tuple[Design, str | None]]
+"""(the file's column names, wave, design asked for) -> (design, respondent id column)."""
+
+DONT_KNOW_CODES = frozenset(
+    {77.0, 88.0, 97.0, 98.0, 99.0, 777.0, 888.0, 997.0, 998.0, 999.0, 9998.0}
+)
+"""Codes set apart from the options by custom: a "don't know" at one of them was not offered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conventions:
+    """A missing-code policy. What a file declares (user-missing values, missing letters) and what a
+    label says come first; the codebook overrides all of it.
+
+    Attributes:
+        name: shown in the wave's provenance.
+        reasons: reason of a missing code whose label does not give one.
+        negative_missing: a labelled negative code, or an unlabelled one that ``reasons`` names, is
+            missing whether declared or not.
+        dont_know: codes at which a label "don't know" is no answer rather than an offered option.
+        system_missing: what an empty cell means.
+        layout: checks the file's columns against the institution's layout and completes the design.
+    """
+
+    name: str = "none"
+    reasons: Mapping[float, Missing] = field(default_factory=dict)
+    negative_missing: bool = False
+    dont_know: frozenset[float] = frozenset()
+    system_missing: Missing = Missing.UNKNOWN
+    layout: Layout | None = None
+
+
+PLAIN = Conventions()
+"""Only what the file and its labels say."""

@@ -1,0 +1,254 @@
+"""From a column's codes, the file's labels, the codebook and the conventions to a Variable."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from opinioncast.errors import DataError
+from opinioncast.readers.codebook import Entry
+from opinioncast.readers.conventions import Conventions
+from opinioncast.readers.labels import clean_label, is_cut, missing_reason, says_dont_know
+from opinioncast.readers.raw import Range
+from opinioncast.survey.question import MAX_OPTIONS
+from opinioncast.survey.wave import TAGGED_BASE, Missing, Variable
+
+_LOWEST_TAG = TAGGED_BASE - 26
+_SHOWN = 8
+
+
+@dataclass
+class Flags:
+    """What was noticed while reading: kind -> one line per variable."""
+
+    found: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, kind: str, variable: str, detail: str = "") -> None:
+        self.found[kind].append(f"{variable} ({detail})" if detail else variable)
+
+    def notes(self) -> list[str]:
+        return [
+            f"{kind}: {len(lines)} variable(s): {', '.join(lines[:_SHOWN])}"
+            + (" ..." if len(lines) > _SHOWN else "")
+            for kind, lines in self.found.items()
+        ]
+
+
+def describe(
+    name: str,
+    counts: Mapping[float, int],
+    *,
+    n_empty: int,
+    label: str,
+    value_labels: Mapping[float, str],
+    declared: Sequence[Range],
+    entry: Entry | None,
+    wording: tuple[str, str],
+    conventions: Conventions,
+    flags: Flags,
+) -> Variable:
+    """What the codes of one numeric column mean.
+
+    Args:
+        counts: respondents per code that occurs, empty cells (``n_empty``) left out.
+        value_labels, declared: of the file, uncleaned.
+        wording: its source and the question as asked, from a wording file; empty if none.
+        flags: receives what a person should know about the variable.
+
+    A code is, in this order: what the codebook says; missing, if the file declares it, its label
+    says it or the conventions do; an option, if it has a label. What then remains are numbers
+    without a label. Between labelled ends they are the points of a scale, and options by their
+    number; more of them than labels, and the variable is a quantity (age with "89 or older"),
+    which has no options; else they are no answer anybody can name: missing, unknown, and flagged.
+    """
+    if is_cut(label) or any(map(is_cut, value_labels.values())):
+        flags.add("label cut at 80 characters", name)
+    texts = {c: clean_label(t, c) for c, t in value_labels.items() if t.strip()}
+    missing = _file_missing(texts, counts, declared, conventions)
+    options = {c: t for c, t in sorted(texts.items()) if c not in missing}
+    if entry is None or entry.codes is None:
+        options = _number_options(name, counts, options, missing, conventions, flags)
+    ordinal = None
+    if entry is not None:
+        options, ordinal = _apply(entry, options, missing, counts, texts, conventions, flags)
+    if options:
+        strays = [c for c in counts if c not in options and c not in missing]
+        missing |= {c: conventions.reasons.get(c, Missing.UNKNOWN) for c in strays}
+        strays = [c for c in strays if c not in conventions.reasons]
+        if strays:
+            detail = ", ".join(f"{c:g} x {counts[c]}" for c in strays[:5])
+            flags.add("answers that no label or codebook explains, taken as missing", name, detail)
+    if entry is not None and entry.n_unweighted is not None and options:
+        n = sum(counts.get(c, 0) for c in options)
+        if n != entry.n_unweighted:
+            flags.add(
+                "answers counted differ from the codebook", name, f"{n} for {entry.n_unweighted}"
+            )
+    system = conventions.system_missing
+    if entry is not None and isinstance(entry.system_missing, Missing):
+        system = entry.system_missing
+    elif entry is not None and entry.system_missing not in (None, n_empty):
+        flags.add(
+            "empty cells counted differ from the codebook",
+            name,
+            f"{n_empty} for {entry.system_missing}",
+        )
+    question, source = (entry.question, entry.wording_source) if entry else ("", "")
+    if not question and wording[1]:
+        question, source = wording[1], f"verbatim: {wording[0]}"
+    return Variable(
+        name=name,
+        label=label or (entry.label if entry else ""),
+        wording=question,
+        codes=tuple(options),
+        options=tuple(options.values()),
+        ordinal=ordinal,
+        missing=missing,
+        system_missing=system,
+        weight=entry.weight if entry else None,
+        wording_source=source,
+    )
+
+
+def _file_missing(
+    texts: Mapping[float, str],
+    observed: Mapping[float, int],
+    declared: Sequence[Range],
+    conventions: Conventions,
+) -> dict[float, Missing]:
+    """Missing codes by the file, its labels and the conventions, labelled or observed."""
+    missing: dict[float, Missing] = {}
+    for code in sorted({*texts, *observed}):
+        text = texts.get(code, "")
+        is_declared = (
+            _LOWEST_TAG <= code < TAGGED_BASE
+            or any(low <= code <= high for low, high in declared)
+            or (
+                conventions.negative_missing
+                and code < 0
+                and (bool(text) or code in conventions.reasons)
+            )
+        )
+        reason = missing_reason(text, declared=is_declared) if text else None
+        if reason is None and code in conventions.dont_know and says_dont_know(text):
+            reason = Missing.DONT_KNOW
+        if reason is None and is_declared:
+            reason = conventions.reasons.get(code, Missing.UNKNOWN)
+        if reason is not None:
+            missing[code] = reason
+    return missing
+
+
+def _number_options(
+    name: str,
+    observed: Mapping[float, int],
+    options: dict[float, str],
+    missing: Mapping[float, Missing],
+    conventions: Conventions,
+    flags: Flags,
+) -> dict[float, str]:
+    """Options with the unlabelled points of a scale among them, or none for a quantity."""
+    bare = [c for c in observed if c not in options and c not in missing]
+    if not options or not bare:
+        return options
+    low, high = min(options), max(options)
+    bare = [c for c in bare if c < high or c not in conventions.reasons]
+    between = [c for c in bare if low < c < high and c == int(c)]
+    beyond = [c for c in bare if c not in between]
+    if len(beyond) > len(options) or len(options) + len(between) > MAX_OPTIONS:
+        flags.add("a quantity, with labels on some values only", name)
+        return {}
+    if between:
+        flags.add("scale points without a label, kept as numbers", name)
+        options = dict(sorted({**options, **{c: f"{c:g}" for c in between}}.items()))
+    return options
+
+
+def _apply(
+    entry: Entry,
+    options: dict[float, str],
+    missing: dict[float, Missing],
+    observed: Mapping[float, int],
+    texts: Mapping[float, str],
+    conventions: Conventions,
+    flags: Flags,
+) -> tuple[dict[float, str], tuple[float, ...] | None]:
+    """Let the codebook override options and (in place) missing codes; return options and scale."""
+    name = entry.variable
+    for code, text in entry.missing_codes.items():
+        code = float(code)
+        reason = missing_reason(text, declared=True) if text else missing.get(code)
+        if reason is None and code in texts:
+            reason = missing_reason(texts[code], declared=True)
+        if reason is None and code in conventions.reasons:
+            reason = conventions.reasons[code]
+        if reason is None and code in options:
+            flags.add("called missing by the codebook, labelled like an answer", name, f"{code:g}")
+        missing[code] = reason or Missing.UNKNOWN
+    if entry.codes is None:
+        return {c: t for c, t in options.items() if c not in entry.missing_codes}, None
+    codes = [float(c) for c in entry.codes]
+    for code in codes:
+        if code not in entry.missing_codes:
+            missing.pop(code, None)
+    if entry.options is None:
+        unnamed = [c for c in codes if c not in texts]
+        if unnamed:
+            raise DataError(
+                "A codebook gives codes without options and the file has no labels for them",
+                where=f"variable {name}",
+                expected="options in the codebook, one per code",
+                found=unnamed,
+            )
+        chosen = {c: texts[c] for c in codes}
+    else:
+        chosen = dict(zip(codes, entry.options, strict=True))
+    never = [c for c in codes if c not in observed]
+    if never:
+        flags.add("codebook options that nobody chose", name, ", ".join(f"{c:g}" for c in never))
+    return chosen, entry.ordinal
+
+
+def encode(
+    column: pl.Series, entry: Entry, code_of: Mapping[str, float] | None, flags: Flags
+) -> tuple[pl.Series, Entry]:
+    """A text column as codes, with the entry's texts replaced by them.
+
+    Args:
+        code_of: the code of each text; None: options are 1, 2, ... in the codebook's order, missing
+            texts -1, -2, ...
+
+    A number in the text stands for itself. A text the codebook does not list becomes a missing
+    code below -100, flagged with its text; "NA" becomes an empty cell.
+    """
+    codes, gone = entry.codes or (), entry.missing_codes
+    if code_of is None:
+        code_of = {c: float(i) for i, c in enumerate(codes, start=1) if isinstance(c, str)}
+        code_of |= {c: -float(i) for i, c in enumerate(gone, start=1) if isinstance(c, str)}
+        code_of |= {f"{c:g}": c for c in (*codes, *gone) if not isinstance(c, str)}
+    table = {text.strip(): code for text, code in code_of.items()}
+    unknown = [
+        text
+        for text in column.drop_nulls().unique(maintain_order=True).to_list()
+        if text not in table and text != "NA"
+    ]
+    strays = {text: -101.0 - i for i, text in enumerate(unknown)}
+    if unknown:
+        shown = ", ".join(f'"{t[:30]}" x {int((column == t).sum())}' for t in unknown[:3])
+        more = f", {len(unknown)} texts in all" if len(unknown) > 3 else ""
+        flags.add(
+            "texts that the codebook does not list, taken as missing", column.name, shown + more
+        )
+    numbers = column.replace_strict(
+        table | strays | {"NA": None}, default=None, return_dtype=pl.Float64
+    )
+
+    def number(code: float | str) -> float:
+        return table[code.strip()] if isinstance(code, str) else code
+
+    gone_codes: dict[float | str, str] = {number(c): text or str(c) for c, text in gone.items()}
+    gone_codes |= dict.fromkeys(strays.values(), "missing")
+    return numbers, replace(entry, codes=tuple(number(c) for c in codes), missing_codes=gone_codes)

