@@ -59,7 +59,10 @@ class OpinioncastError(Exception):
 
 
 def _one_line(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    if isinstance(value, Exception):
+        text = f"{type(value).__name__}: {value}"
+    else:
+        text = value if isinstance(value, str) else repr(value)
     text = " ".join(text.split())
     return text if len(text) <= _MAX_VALUE_CHARS else text[: _MAX_VALUE_CHARS - 1] + "…"
 

@@ -59,6 +59,7 @@ class TorchBackend:
         self._plans: dict[tuple[str, tuple[str, ...]], LabelPlan] = {}
         self._opening = _opening_tokens(self._tokenizer)
         self._reach: int | None = None  # prompts longer than this go the plain way
+        self._crossing_probed = False
         self.probe_difference: float | None = None
         if shared_prefix is False:
             self.shared_prefix = False
@@ -217,9 +218,10 @@ class TorchBackend:
         longest = max(len(t.trunk) + max(map(len, t.branches)) for t in trees)
         if self._reach is None or longest <= self._reach:
             return True
-        if self._window == self._reach <= _WINDOW_MOST:
-            crossing = self._probe(self._window + 16)
-            self._reach = None if crossing <= self._tolerance else self._reach - 1
+        if not self._crossing_probed and self._reach <= _WINDOW_MOST:
+            self._crossing_probed = True
+            if self._probe(self._reach + 16) <= self._tolerance:
+                self._reach = None
         return self._reach is None
 
     @property

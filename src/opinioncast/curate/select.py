@@ -56,6 +56,17 @@ class Reason(StrEnum):
     IDENTICAL = "identical to another variable"
 
 
+REPORT_SCHEMA = {
+    "variable": pl.String,
+    "label": pl.String,
+    "wording": pl.String,
+    "kept": pl.Boolean,
+    "reason": pl.String,
+    "detail": pl.String,
+    "n": pl.Int64,
+}
+"""Of a curation report: one row per variable."""
+
 _UNFIT = {
     Reason.TOO_FEW_OPTIONS,
     Reason.NO_WORDING,
@@ -171,16 +182,7 @@ def select(
         n = int((choices[name] >= 0).sum())
         row = (name, variable.label, variable.wording, kept, reason.value, detail, n)
         rows.append(row)
-    schema = {
-        "variable": pl.String,
-        "label": pl.String,
-        "wording": pl.String,
-        "kept": pl.Boolean,
-        "reason": pl.String,
-        "detail": pl.String,
-        "n": pl.Int64,
-    }
-    report = pl.DataFrame(rows, schema=schema, orient="row")
+    report = pl.DataFrame(rows, schema=REPORT_SCHEMA, orient="row")
     return Selection(report, tuple(r[0] for r in rows if r[3]))
 
 

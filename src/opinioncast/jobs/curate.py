@@ -1,0 +1,247 @@
+"""Curate a recipe: from microdata to an opinion table, with a report of every decision."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from opinioncast.curate.bootstrap import WaveQuestions, resample_psus, resample_respondents
+from opinioncast.curate.overlap import (
+    MINILM_THRESHOLD,
+    QuestionSet,
+    find_overlap,
+    remove_overlap,
+)
+from opinioncast.curate.pipeline import CuratedWave, Curation, curate, find_file
+from opinioncast.curate.recipe import CurationRecipe
+from opinioncast.curate.refine import Generate
+from opinioncast.curate.review import write_review
+from opinioncast.curate.split import split_table
+from opinioncast.errors import InputError
+from opinioncast.evaluate.bounds import bounds
+from opinioncast.files import atomic_path
+from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.readers.subpop import read_subpop
+from opinioncast.survey import OpinionTable
+
+TABLE = "opinions.parquet"
+
+
+@dataclass(frozen=True)
+class CurationRun:
+    """What :func:`curate_to_files` made.
+
+    Attributes:
+        curation: waves and table before overlap is removed.
+        table: the table as written.
+        removed: questions taken out because the evaluation asks the same; null columns if none.
+    """
+
+    curation: Curation
+    table: OpinionTable
+    removed: pl.DataFrame | None
+    files: tuple[Path, ...]
+
+
+def curate_to_files(
+    recipe: CurationRecipe,
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    partial: bool = False,
+    generate: Generate | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> CurationRun:
+    """Run a recipe and write everything a person needs to trust or mend it.
+
+    ``opinions.parquet`` (+ sidecar); ``curation_report.csv``: every variable of every wave, kept or
+    dropped, with the reason; ``wording_*.csv``: original and refined wording, to edit and give back
+    as ``review``; ``scales.csv``; ``bases.csv``: counts per cell by kind of missing answer;
+    ``dropped_cells.csv``; ``notes.txt``; where the recipe says so ``overlap.csv`` and one table per
+    part of the split; ``manifest.json``, written last.
+    """
+    started = time.monotonic()
+    (out / NAME).unlink(missing_ok=True)
+    curation = curate(recipe, folders, partial=partial, generate=generate, progress=progress)
+    table, removed, links = _without_overlap(recipe, curation.table, folders)
+    files = [table.write(out / TABLE)]
+    files.append(_csv(out / "curation_report.csv", curation.waves, lambda w: w.report))
+    files.append(
+        _csv(
+            out / "scales.csv",
+            curation.waves,
+            lambda w: w.scales.with_columns(
+                pl.col("options").list.join(" | "),
+                pl.col("ordinal").cast(pl.List(pl.String)).list.join(" | "),
+            ),
+        )
+    )
+    files.append(_csv(out / "bases.csv", curation.waves, lambda w: w.result.bases))
+    files.append(_csv(out / "dropped_cells.csv", curation.waves, lambda w: w.result.dropped))
+    for wave in curation.waves:
+        if wave.refinement is not None:
+            path = out / f"wording_{wave.wave.family}_{wave.wave.wave}.csv"
+            write_review(path, wave.refinement.review_rows(wave.items))
+            files.append(path)
+    if removed is not None:
+        files.append(out / "overlap.csv")
+        with atomic_path(files[-1]) as temporary:
+            removed.write_csv(temporary)
+    notes = out / "notes.txt"
+    with atomic_path(notes) as temporary:
+        temporary.write_text(_notes(curation), "utf-8")
+    files.append(notes)
+    if recipe.split is not None:
+        split = split_table(
+            table,
+            by=recipe.split.by,
+            fractions=recipe.split.fractions,
+            seed=recipe.split.seed,
+            linked=links,
+        )
+        files += [part.write(out / f"{name}.parquet") for name, part in split.parts.items()]
+        files.append(out / "split.csv")
+        with atomic_path(files[-1]) as temporary:
+            split.report.write_csv(temporary)
+    record = {
+        "recipe": recipe.model_dump(mode="json"),
+        "rows": len(table),
+        "questions": table.frame.select("family", "wave", "question_id").n_unique(),
+        "content_hash": table.content_hash,
+        "absent_files": list(curation.absent),
+        "questions_removed_as_overlap": 0 if removed is None else removed.height,
+        "seconds": round(time.monotonic() - started, 2),
+    }
+    files.append(write_manifest(out, record, files))
+    return CurationRun(curation, table, removed, tuple(files))
+
+
+def bounds_of(
+    recipe: CurationRecipe,
+    folders: Sequence[Path],
+    *,
+    partial: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> pl.DataFrame:
+    """Uniform upper and human lower bound per group and overall (paper, Appendix D).
+
+    Raises:
+        InputError: a group that some waves of the recipe have and others do not: it cannot be
+            resampled over all of them.
+    """
+    curation = curate(recipe, folders, partial=partial, progress=progress)
+    shared = set.intersection(*(set(w.groups.subpopulations) for w in curation.waves))
+    subpopulations = [s for s in curation.waves[0].groups.subpopulations if s in shared]
+    asked = [
+        WaveQuestions(
+            w.wave,
+            w.questions,
+            w.groups.masks[:, [w.groups.subpopulations.index(s) for s in subpopulations]],
+        )
+        for w in curation.waves
+    ]
+    settings = recipe.bounds
+    if settings.resample == "psus":
+        if recipe.lonely_psu not in ("fail", "certainty"):
+            raise InputError(
+                "This policy for lonely PSUs has no bootstrap",
+                where=recipe.name,
+                expected="lonely_psu: fail or certainty",
+                found=recipe.lonely_psu,
+            )
+        drawn = resample_psus(
+            asked,
+            subpopulations,
+            replicates=settings.replicates,
+            seed=settings.seed,
+            lonely_psu=recipe.lonely_psu,
+        )
+    else:
+        drawn = resample_respondents(
+            asked, subpopulations, replicates=settings.replicates, seed=settings.seed
+        )
+    keys = pl.DataFrame(
+        [s.key for s in subpopulations], schema=["attribute", "group"], orient="row"
+    )
+    table = OpinionTable(
+        curation.table.frame.join(keys, on=["attribute", "group"], how="semi"), curation.table.meta
+    )
+    return bounds(table, drawn)
+
+
+def _without_overlap(
+    recipe: CurationRecipe, table: OpinionTable, folders: Sequence[Path]
+) -> tuple[OpinionTable, pl.DataFrame | None, list[tuple[str, str]]]:
+    """The table without the evaluation's questions, a record of them, and pairs within it."""
+    settings = recipe.overlap
+    if settings is None:
+        return table, None, []
+    from opinioncast.backends.sentences import SentenceModel  # PyTorch: only where needed
+
+    encode = SentenceModel.load(settings.model).encode
+    threshold = settings.threshold or MINILM_THRESHOLD
+    removed = []
+    for name in settings.against:
+        path = find_file(name, folders)
+        if path is None:
+            raise InputError(
+                "A table to keep apart from is not here",
+                where="; ".join(map(str, folders)),
+                expected="an opinion table (.parquet) or a SubPOP file (.jsonl, .csv)",
+                found=name,
+            )
+        other = OpinionTable.read(path) if path.suffix == ".parquet" else read_subpop(path)
+        overlap = find_overlap(
+            QuestionSet.of_table(recipe.name, table, encode),
+            QuestionSet.of_table(path.stem, other, encode),
+            threshold=threshold,
+        )
+        table, record = remove_overlap(table, other, overlap)
+        removed.append(record.with_columns(against=pl.lit(name)))
+    inside = find_overlap(QuestionSet.of_table(recipe.name, table, encode), threshold=threshold)
+    return table, pl.concat(removed) if removed else None, inside.links()
+
+
+def _csv(
+    path: Path, waves: Sequence[CuratedWave], frame: Callable[[CuratedWave], pl.DataFrame]
+) -> Path:
+    """One CSV of a frame per wave, with the wave in front; a BOM lets Excel read it."""
+    whole = pl.concat(
+        [
+            frame(w).select(
+                pl.lit(w.wave.family).alias("family"), pl.lit(w.wave.wave).alias("wave"), pl.all()
+            )
+            for w in waves
+        ]
+    )
+    with atomic_path(path) as temporary:
+        whole.write_csv(temporary, include_bom=True)
+    return path
+
+
+def _notes(curation: Curation) -> str:
+    lines = [f"{f}: absent, its wave is not in the table" for f in curation.absent]
+    for wave in curation.waves:
+        lines += [f"{wave.wave.family} {wave.wave.wave}: {note}" for note in wave.notes]
+    return "\n".join(lines) + "\n"
+
+
+def summary(curation: Curation) -> list[Mapping[str, object]]:
+    """One row per wave for a terminal: respondents, variables, questions, cells, cells dropped."""
+    return [
+        {
+            "wave": f"{w.wave.family} {w.wave.wave}",
+            "respondents": len(w.wave),
+            "variables": w.report.height,
+            "questions": len(w.questions),
+            "groups": len(w.groups.subpopulations),
+            "groups missing": len(w.groups.missing),
+            "cells": len(w.result.table),
+            "cells dropped": w.result.dropped.height,
+        }
+        for w in curation.waves
+    ]
