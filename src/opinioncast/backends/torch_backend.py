@@ -205,9 +205,10 @@ class TorchBackend:
             with torch.inference_mode():
                 if self.shared_prefix and self._within_reach(group):
                     hidden = self._hidden(lay_out(group).to(self._loaded.device))
-                    yield owners, self._project(hidden, wanted)
+                    rows = self._project(hidden, wanted)
                 else:
-                    yield owners, self._plain(group, wanted)
+                    rows = self._plain(group, wanted)
+            yield owners, rows  # outside, or the caller would run in inference mode too
 
     def _within_reach(self, trees: Sequence[Tree]) -> bool:
         """Whether packing is known to be right for prompts this long.

@@ -40,7 +40,7 @@ app = typer.Typer(
     "are not survey data and do not stand for respondents.",
 )
 _console = Console()
-_PANEL_MODEL = "Model"
+_INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 
 def _show_version(wanted: bool) -> None:
@@ -130,6 +130,10 @@ def predict(
     if run.scores is not None:
         _console.print("Mean Wasserstein distance to the observed answers (0 to 1)")
         _console.print(score_table(run.scores, "group"))
+    unused = 0 if asked.observed is None else len(asked.observed)
+    unused = run.scores.unpredicted if run.scores else unused
+    if unused:
+        _console.print(f"{unused} observed distributions are of groups that were not asked for")
     for file in run.files:
         _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
     raise_for_problems(run.prediction.problems, run.files[-1])
@@ -259,12 +263,14 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         print(f"opinioncast: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print(
-            "opinioncast: interrupted; finished rows are kept, the same command goes on from here",
-            file=sys.stderr,
-        )
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED:
+            print(
+                "opinioncast: interrupted; finished work is kept, the same command goes on from "
+                "here",
+                file=sys.stderr,
+            )
+        raise
     except Exception as error:
         if "--traceback" in arguments:
             raise

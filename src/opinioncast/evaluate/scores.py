@@ -70,6 +70,12 @@ class CellScores:
         return float(low), float(high)
 
 
+def share_cells(observed: OpinionTable, predicted: PredictionTable) -> bool:
+    """Whether any cell is in both tables."""
+    keys = list(KEY)
+    return observed.frame.join(predicted.frame.select(keys), on=keys, how="semi").height > 0
+
+
 def score_cells(observed: OpinionTable, predicted: PredictionTable) -> CellScores:
     """Match the two tables cell by cell and measure the distances.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opinioncast.errors import IncompleteRunError, ModelError
-from opinioncast.evaluate.scores import CellScores, score_cells
+from opinioncast.evaluate.scores import CellScores, score_cells, share_cells
 from opinioncast.files import atomic_path
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.methods.error_bars import ErrorBars
@@ -176,8 +176,9 @@ def predict_questionnaire(
     (out / NAME).unlink(missing_ok=True)  # of an earlier run: its files are about to change
     prediction = run_method(questionnaire.questions, groups, settings, progress=progress)
     scores = None
-    if questionnaire.observed is not None and len(prediction.table):
-        scores = score_cells(questionnaire.observed, prediction.table)
+    observed = questionnaire.observed
+    if observed is not None and share_cells(observed, prediction.table):
+        scores = score_cells(observed, prediction.table)
     files = write_tables(prediction.table, out)
     files += draw_charts(prediction.table, out, observed=questionnaire.observed)
     files.append(

@@ -157,7 +157,7 @@ def orders(n_options: int, spec: str, *, seed: int = 0) -> list[tuple[int, ...]]
         return [given]
     if spec == "reversed":
         return [given, given[::-1]]
-    if not spec.isdigit() or int(spec) < 1:
+    if not spec.isdecimal() or int(spec) < 1:
         raise InputError(
             "Unknown option orders",
             where="--orders",

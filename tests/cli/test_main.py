@@ -1,0 +1,205 @@
+"""The command as a user meets it: files written, statuses, one-screen errors."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from opinioncast import PredictionTable, Question, predict
+from opinioncast.backends.protocol import LabelRequest
+from opinioncast.cli.main import main
+from opinioncast.errors import IncompleteRunError
+from opinioncast.jobs import predict as job
+from tests.fake_backend import FakeBackend
+
+QUESTIONS = """\
+- id: guns
+  question: Should gun laws be stricter?
+  options: [Yes, No]
+  scale: [1, 2]
+  observed:
+    SEX=Female: {shares: [0.6, 0.4], n: 120}
+- id: colour
+  question: Which colour?
+  options: [Red, Green, Blue]
+"""
+
+
+def likes_a(request: LabelRequest) -> list[float]:
+    rest = 0.3 / (len(request.labels) - 1)
+    return [0.5 if label == "A" else rest for label in request.labels]
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeBackend:
+    """``predict`` with a model that is known in advance, in a folder and a cache of its own."""
+    fake = FakeBackend(likes_a)
+    monkeypatch.setattr(job, "open_backend", lambda settings: fake)
+    monkeypatch.setenv("OPINIONCAST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "q.yaml").write_text(QUESTIONS, "utf-8")
+    return fake
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    return int(stop.value.code or 0)
+
+
+def test_predict_writes_tables_chart_and_manifest(
+    backend: FakeBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("predict", "q.yaml", "-g", "SEX=Female", "-g", "SEX=Male & RACE=Black") == 0
+    printed = capsys.readouterr().out
+    assert "Model output, not survey data" in printed
+    assert "guns: Should gun laws be stricter?" in printed
+    out = tmp_path / "opinioncast-out"
+    assert {f.name for f in out.iterdir()} == {
+        "predictions.parquet",
+        "predictions.parquet.json",
+        "predictions.csv",
+        "chart.png",
+        "manifest.json",
+    }
+    table = PredictionTable.read(out / "predictions.parquet")
+    assert len(table) == 4
+    with (out / "predictions.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 2 + 2 * 3
+    assert {r["source"] for r in rows} == {"model prediction, not survey data"}
+    assert (out / "chart.png").read_bytes().startswith(b"\x89PNG")
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    assert manifest["rows"] == 4
+    assert manifest["origin"] == "model output, not survey data"
+    assert manifest["backend"] == dict(backend.fingerprint)
+    assert manifest["problems"] == []
+    assert set(manifest["files"]) == {"predictions.parquet", "predictions.csv", "chart.png"}
+    assert manifest["scores"]["cells"] == 1
+
+
+def test_a_second_run_asks_the_model_nothing(backend: FakeBackend) -> None:
+    assert run("predict", "q.yaml", "-g", "SEX=Female") == 0
+    asked = len(backend.asked)
+    assert run("predict", "q.yaml", "-g", "SEX=Female") == 0
+    assert len(backend.asked) == asked
+    assert run("predict", "q.yaml", "-g", "SEX=Female", "--no-cache") == 0
+    assert len(backend.asked) == 2 * asked
+
+
+def test_an_interrupted_run_says_so_and_leaves_no_manifest(
+    backend: FakeBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("predict", "q.yaml", "-g", "total") == 0
+    backend.asked.clear()
+    backend.fail_after = 3
+    assert run("predict", "q.yaml", "-g", "paper22") == 130
+    assert "goes on from here" in capsys.readouterr().err
+    assert not (tmp_path / "opinioncast-out" / "manifest.json").exists()
+    first = set(backend.asked)
+    backend.asked.clear()
+    backend.fail_after = None
+    assert run("predict", "q.yaml", "-g", "paper22") == 0
+    assert not first & set(backend.asked)
+
+
+def test_rows_without_label_mass_end_with_status_3(
+    backend: FakeBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backend._answer = lambda request: [1e-5] * len(request.labels)
+    assert run("predict", "q.yaml", "-g", "SEX=Female") == 3
+    printed = capsys.readouterr().err
+    assert "guns / SEX = Female" in printed
+    manifest = json.loads((tmp_path / "opinioncast-out" / "manifest.json").read_text("utf-8"))
+    assert manifest["rows_without_label_mass"] == 2
+    assert len(manifest["problems"]) == 2
+
+
+def test_missing_rows_end_with_status_3(backend: FakeBackend) -> None:
+    backend._answer = lambda request: [float("nan")] * len(request.labels)
+    assert run("predict", "q.yaml", "-g", "SEX=Female") == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["predict", "gone.yaml"], ["Questionnaire not found", "gone.yaml"]),
+        (["predict", "q.yaml", "-g", "SHOE=Big"], ["Unknown attribute", "SHOE"]),
+        (["predict", "q.yaml", "-g", "SEX=Robot"], ["Unknown group", "Robot", "Male; Female"]),
+        (["predict", "q.yaml", "-g", "nosuch"], ["Unknown group scheme", "paper22"]),
+        (["predict", "q.yaml", "--orders", "sideways"], ["Unknown option orders", "sideways"]),
+    ],
+)
+def test_errors_fit_one_screen_and_have_no_traceback(
+    backend: FakeBackend, capsys: pytest.CaptureFixture[str], arguments: list[str], words: list[str]
+) -> None:
+    assert run(*arguments) == 2
+    printed = capsys.readouterr().err
+    for word in words:
+        assert word in printed
+    assert "Traceback" not in printed
+    assert len(printed.splitlines()) <= 8
+
+
+def test_a_traceback_is_shown_when_asked(backend: FakeBackend) -> None:
+    with pytest.raises(Exception, match="Questionnaire not found"):
+        main(["--traceback", "predict", "gone.yaml"])
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    backend: FakeBackend,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import matplotlib.figure
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", full)
+    assert run("predict", "q.yaml", "-g", "SEX=Female") == 2
+    printed = capsys.readouterr().err
+    assert "No space left on device" in printed
+    assert "goes on where it stopped" in printed
+    left = {f.name for f in (tmp_path / "opinioncast-out").iterdir()}
+    assert left == {"predictions.parquet", "predictions.parquet.json", "predictions.csv"}
+
+
+def test_groups_lists_what_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("groups") == 0
+    printed = capsys.readouterr().out
+    assert "POLIDEOLOGY" in printed
+    assert "paper22" in printed
+
+
+def test_three_lines_of_python(backend: FakeBackend) -> None:
+    questions = [Question("guns", "Should gun laws be stricter?", ("Yes", "No"), (1, 2))]
+    frame = predict(questions, groups=["SEX=Female", "total"]).frame
+    assert frame.height == 2
+    assert frame["group"].to_list() == ["Female", "All adults"]
+
+
+def test_python_raises_where_the_command_ends_with_3(backend: FakeBackend) -> None:
+    backend._answer = lambda request: [1e-5] * len(request.labels)
+    with pytest.raises(IncompleteRunError):
+        predict([Question("guns", "Stricter?", ("Yes", "No"))], groups="total")
+
+
+def test_version_and_module_run() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "opinioncast", "--version"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("opinioncast ")
+
+
+def test_the_base_does_not_import_pytorch() -> None:
+    code = "import sys, opinioncast.cli.main; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
