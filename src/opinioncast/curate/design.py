@@ -2,7 +2,7 @@
 
 The variance code is our own because one wave has thousands of question x group cells: the PyPI
 package ``svy`` (0.35) takes about 4 ms per question and attribute, several seconds for a General
-Social Survey where this takes a fraction of one, and brings 600 MB of dependencies. The results are
+Social Survey where this takes a fraction of one, and brings MB_HERE. The results are
 pinned to R's ``survey`` package in ``tests/curate/r_survey``.
 """
 

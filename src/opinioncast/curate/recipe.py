@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from opinioncast.curate.design import LonelyPsu
 from opinioncast.curate.select import SelectionSettings
@@ -27,6 +27,13 @@ from opinioncast.errors import InputError
 
 Text = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]
 """Text that YAML may have read as a number (wave: 2018)."""
+
+File = Annotated[
+    tuple[str, ...],
+    BeforeValidator(lambda v: (v,) if isinstance(v, str) else v),
+    Field(min_length=1),
+]
+"""One file name, or several under which the same file is known: the first that is there counts."""
 
 
 class _Model(BaseModel):
@@ -39,8 +46,10 @@ class WaveRecipe(_Model):
     Attributes:
         family, wave: who fielded it and which wave or year.
         file: microdata file, or OpinionQA's folder of the wave.
-        conventions: whose missing codes and layout the file follows; ``opinionqa`` reads a folder.
+        conventions: whose missing codes and layout the file follows; ``opinionqa`` reads a folder;
+            ``atp`` takes questions from the variable labels where nothing else has them.
         codebook, wording: what the codes mean and how the questions were asked.
+        correct: variable -> fields of the codebook that are wrong, as they should be.
         groups: group recipe, built in or a file.
         weight, strata, psu, respondent_id: columns of the design. Without a weight (and no weight
             of their own in the codebook) answers count one each.
@@ -53,10 +62,11 @@ class WaveRecipe(_Model):
 
     family: str
     wave: Text
-    file: str
+    file: File
     conventions: Literal["none", "gss", "anes", "atp", "opinionqa"] = "none"
-    codebook: str | None = None
-    wording: str | None = None
+    codebook: File | None = None
+    wording: File | None = None
+    correct: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
     groups: str
     weight: str | None = None
     strata: str | None = None
@@ -64,14 +74,14 @@ class WaveRecipe(_Model):
     respondent_id: str | None = None
     encoding: str | None = None
     where: Mapping[str, float] = Field(default_factory=dict)
-    selection: str | None = None
-    review: str | None = None
-    scales: str | None = None
-    questions: str | None = None
+    selection: File | None = None
+    review: File | None = None
+    scales: File | None = None
+    questions: File | None = None
     topic: str = ""
 
     @property
-    def files(self) -> list[str]:
+    def files(self) -> list[File]:
         """Every file this wave needs."""
         named = (
             self.file,
@@ -144,6 +154,14 @@ class CurationRecipe(_Model):
     overlap: OverlapRecipe | None = None
     split: SplitRecipe | None = None
 
+    @model_validator(mode="after")
+    def _each_wave_once(self) -> CurationRecipe:
+        keys = [f"{w.family} {w.wave}" for w in self.waves]
+        twice = sorted({k for k in keys if keys.count(k) > 1})
+        if twice:
+            raise ValueError(f"waves listed twice: {', '.join(twice)}")
+        return self
+
     def with_bounds(self, changes: Mapping[str, Any]) -> CurationRecipe:
         """This recipe with other settings of the bootstrap."""
         try:
@@ -214,7 +232,8 @@ def parse_curation(raw: Any, source: str) -> CurationRecipe:
         return CurationRecipe.model_validate(raw)
     except ValidationError as error:
         problems = [
-            f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()} (found {e['input']!r})"
+            f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg'].lower()}"
+            + (f" (found {e['input']!r})" if e["loc"] else "")
             for e in error.errors()
         ]
         raise InputError(
@@ -228,6 +247,10 @@ def parse_curation(raw: Any, source: str) -> CurationRecipe:
 def _filled(defaults: Mapping[str, Any], wave: Mapping[str, Any]) -> dict[str, Any]:
     """A wave with the defaults, in which ``{wave}`` stands for its number or year."""
     number = str(wave.get("wave", ""))
-    return {
-        k: v.replace("{wave}", number) if isinstance(v, str) else v for k, v in defaults.items()
-    } | dict(wave)
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, list):
+            return [filled(v) for v in value]
+        return value.replace("{wave}", number) if isinstance(value, str) else value
+
+    return {k: filled(v) for k, v in defaults.items()} | dict(wave)

@@ -91,10 +91,11 @@ class ErrorBars:
                 and entry["option_orders"] == option_orders
             ):
                 widths = {int(k): float(v) for k, v in entry["half_width_90"].items()}
-                return lambda k: _width(widths, k)
+                return lambda k: width_of(widths, k)
         return None
 
 
-def _width(widths: Mapping[int, float], options: int) -> float | None:
+def width_of(widths: Mapping[int, float], options: int) -> float | None:
+    """The width for a number of options: its own, or that of the next smaller count measured."""
     below = [k for k in widths if k <= options]
     return widths[max(below)] if below else None

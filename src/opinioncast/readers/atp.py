@@ -49,6 +49,18 @@ def traits(names: Sequence[str]) -> dict[str, str]:
     return {attribute: variable for attribute, variable in found.items() if variable}
 
 
+_STEM = re.compile(r"\s*[A-Za-z][\w-]*\.\s*")
+
+
+def question_in_label(label: str) -> str:
+    """The question in a variable's label (``SATIS_W82. All in all, are you satisfied ...``).
+
+    Pew ships no wording file; its labels hold name, full stop, question. "" where they do not.
+    """
+    match = _STEM.match(label)
+    return label[match.end() :].strip() if match else ""
+
+
 def _layout(names: Sequence[str], wave: str, design: Design) -> tuple[Design, str | None]:
     number = _number(wave)
     suffixes = Counter(m[1] for name in names if (m := _SUFFIX.search(name)))

@@ -49,35 +49,24 @@ class Entry:
     n_unweighted: int | None = None
 
 
-def load_codebook(path: Path) -> dict[str, Entry]:
+def load_codebook(
+    path: Path | None, corrections: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Entry]:
     """Entries by variable.
+
+    Args:
+        path: the codebook; None: there is none, only corrections.
+        corrections: variable -> fields that replace the codebook's (the same names); a variable it
+            does not have is added.
 
     Raises:
         DataError: unreadable, an entry without a variable, a variable twice, or an entry whose
             options, codes and scale are of different lengths.
     """
-    if path.suffix.casefold() == ".csv":
-        raw = _from_rows(path)
-    else:
-        content = _load(path)
-        if isinstance(content, Mapping) and "questions" in content:
-            content = content["questions"]
-        if isinstance(content, Mapping):
-            content = [
-                {"variable": name, **entry} if isinstance(entry, Mapping) else entry
-                for name, entry in content.items()
-            ]
-        if not isinstance(content, list):
-            raise DataError(
-                "A codebook is not a list of entries",
-                where=path.name,
-                expected="a list, a mapping with `questions`, or entries by variable name",
-                found=type(content).__name__,
-            )
-        raw = content
     entries: dict[str, Entry] = {}
-    for number, item in enumerate(raw, start=1):
-        where = f"{path.name}, entry {number}"
+    corrections = dict(corrections or {})
+    for number, item in enumerate(_raw_entries(path) if path else [], start=1):
+        where = f"{path.name if path else ''}, entry {number}"
         if not isinstance(item, Mapping) or not item.get("variable"):
             raise DataError(
                 "A codebook entry names no variable",
@@ -85,7 +74,11 @@ def load_codebook(path: Path) -> dict[str, Entry]:
                 expected="`variable` and what is known about it",
                 found=item,
             )
-        entry = _entry(item, f"{where}, variable {item['variable']}")
+        where = f"{where}, variable {item['variable']}"
+        changes = corrections.pop(str(item["variable"]), None)
+        if changes is not None:
+            item, where = {**item, **changes}, f"{where}, as corrected"
+        entry = _entry(item, where)
         if entry.variable in entries:
             raise DataError(
                 "A codebook describes a variable twice",
@@ -94,7 +87,30 @@ def load_codebook(path: Path) -> dict[str, Entry]:
                 found=entry.variable,
             )
         entries[entry.variable] = entry
+    for name, fields in corrections.items():
+        entries[name] = _entry({"variable": name, **fields}, f"correction of variable {name}")
     return entries
+
+
+def _raw_entries(path: Path) -> list[Any]:
+    if path.suffix.casefold() == ".csv":
+        return _from_rows(path)
+    content = _load(path)
+    if isinstance(content, Mapping) and "questions" in content:
+        content = content["questions"]
+    if isinstance(content, Mapping):
+        content = [
+            {"variable": name, **entry} if isinstance(entry, Mapping) else entry
+            for name, entry in content.items()
+        ]
+    if not isinstance(content, list):
+        raise DataError(
+            "A codebook is not a list of entries",
+            where=path.name,
+            expected="a list, a mapping with `questions`, or entries by variable name",
+            found=type(content).__name__,
+        )
+    return content
 
 
 def load_wording(path: Path) -> dict[str, tuple[str, str]]:
@@ -197,7 +213,7 @@ def _code(value: Any) -> Code:
         return str(value)
 
 
-def _from_rows(path: Path) -> list[dict[str, Any]]:
+def _from_rows(path: Path) -> list[Any]:
     """Entries of a CSV codebook, one row per code, rows of a variable in the order of options."""
     check_kind(path)
     text, _ = decode(path)

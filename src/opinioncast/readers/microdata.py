@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,6 +26,7 @@ def read_wave(
     wave: str,
     columns: Sequence[str] | None = None,
     codebook: str | Path | None = None,
+    corrections: Mapping[str, Mapping[str, Any]] | None = None,
     wording: str | Path | None = None,
     design: Design | None = None,
     respondent_id: str | None = None,
@@ -38,6 +40,7 @@ def read_wave(
         columns: variables wanted; weights, strata, PSU and respondent id are read besides. None
             reads all. Codebook entries for other variables are then not looked at.
         codebook: overrides what the file says (:mod:`opinioncast.readers.codebook`).
+        corrections: variable -> fields that replace those of the codebook's entry.
         wording: questions as asked, for variables the codebook has no question for.
         design: columns of weight, strata and PSU.
         conventions: the institution's missing codes and layout (``gss.CONVENTIONS``, ...).
@@ -59,7 +62,7 @@ def read_wave(
             family=family,
             wave=wave,
             columns=columns,
-            entries=load_codebook(Path(codebook)) if codebook else {},
+            entries=load_codebook(Path(codebook) if codebook else None, corrections),
             wording=Path(wording) if wording else None,
             design=design or Design(),
             respondent_id=respondent_id,

@@ -1,0 +1,346 @@
+"""A small network over frozen sentence embeddings: trained in minutes on a CPU, a few MB.
+
+The idea of GEMS (arXiv 2511.02135) with text in the place of node tables, so that unseen questions
+and groups have a prediction. Each option of a question is a token (question, option in the
+question's context, option, place on the scale); attention across the options gives a state h_o; the
+logit of option o in group g is
+
+    level(h_o) + <V h_o, sum over the conditions of g of (W e_c + offset_c)>
+
+with e_c the embedding of a condition ("I am female.") and an offset for conditions seen in
+training. The total population has no condition: its logits are the level, which all groups share.
+Several networks trained from different seeds are averaged; all logits are multiplied by one
+temperature fitted on validation questions (0 would be the uniform distribution).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from opinioncast.errors import ModelError
+from opinioncast.files import atomic_path
+from opinioncast.methods.embedding_features import (
+    SCALE_FEATURES,
+    QuestionFeatures,
+    TextEncoder,
+    group_texts,
+    question_features,
+)
+from opinioncast.methods.prediction import Prediction, Progress
+from opinioncast.survey import GroupScheme, PredictionTable, Question, opinion_row
+
+WEIGHTS = "network.safetensors"
+CONFIG = "network.json"
+FORMAT = 1
+_BATCH = 256  # questions at a time in prediction
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkShape:
+    """Sizes of one network.
+
+    Attributes:
+        inputs: width of the sentence embeddings.
+        width: of an option's state.
+        layers, heads: of the attention across options; 0 layers treat options apart.
+        rank: of the interaction of option and group.
+        dropout: inside the network.
+        input_dropout: of the embeddings.
+    """
+
+    inputs: int = 384
+    width: int = 128
+    layers: int = 1
+    heads: int = 4
+    rank: int = 32
+    dropout: float = 0.3
+    input_dropout: float = 0.3
+
+
+class OptionNetwork(nn.Module):
+    """One network; ``conditions`` is how many conditions have an offset of their own."""
+
+    def __init__(self, shape: NetworkShape, conditions: int) -> None:
+        super().__init__()
+        width = shape.width
+        self.shape = shape
+        self.drop = nn.Dropout(shape.input_dropout)
+        self.question = nn.Linear(shape.inputs, width)
+        self.context = nn.Linear(shape.inputs, width, bias=False)
+        self.option = nn.Linear(shape.inputs, width, bias=False)
+        self.scale = nn.Sequential(
+            nn.Linear(SCALE_FEATURES, width), nn.GELU(), nn.Linear(width, width)
+        )
+        self.attention = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width,
+                shape.heads,
+                2 * width,
+                shape.dropout,
+                activation="gelu",
+                batch_first=True,
+                norm_first=True,
+            )
+            for _ in range(shape.layers)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.after = nn.Dropout(shape.dropout)
+        self.level = nn.Linear(width, 1, bias=False)
+        self.interaction = nn.Linear(width, shape.rank, bias=False)
+        self.group = nn.Linear(shape.inputs, shape.rank, bias=False)
+        self.offset = nn.Parameter(torch.zeros(conditions, shape.rank))
+
+    def forward(self, batch: Mapping[str, Tensor], conditions: Tensor, offsets: Tensor) -> Tensor:
+        """Logits, shape (questions, groups, options); padding has minus infinity.
+
+        Args:
+            batch: tensors of :class:`QuestionFeatures`, by name.
+            conditions: summed condition embeddings of each group, shape (groups, inputs).
+            offsets: which seen conditions each group has, 0 or 1, shape (groups, conditions).
+        """
+        state = (
+            self.question(self.drop(batch["question"]))[:, None]
+            + self.context(self.drop(batch["context"]))
+            + self.option(self.drop(batch["option"]))
+            + self.scale(batch["scale"])
+        )
+        padded = ~batch["real"]
+        for layer in self.attention:
+            state = layer(state, src_key_padding_mask=padded)
+        state = self.after(self.norm(state))
+        people = self.group(self.drop(conditions)) + offsets @ self.offset
+        logits = self.level(state).transpose(1, 2) + torch.einsum(
+            "qor,gr->qgo", self.interaction(state), people
+        )
+        return logits.masked_fill(padded[:, None], -torch.inf)
+
+
+@dataclass(frozen=True)
+class EmbeddingNetwork:
+    """The method: averaged networks on a sentence model.
+
+    Attributes:
+        members: trained networks of one shape.
+        encoder: the sentence model they were trained on.
+        seen: texts of the conditions with an offset, in the order of the offsets.
+        temperature: factor on all logits, fitted on validation questions.
+        record: how it was trained (data, settings, scores).
+    """
+
+    members: Sequence[OptionNetwork]
+    encoder: TextEncoder
+    seen: Sequence[str]
+    temperature: float
+    record: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return "embedding network"
+
+    def predict(
+        self,
+        questions: Sequence[Question],
+        groups: GroupScheme,
+        *,
+        progress: Progress | None = None,
+    ) -> Prediction:
+        """Predict every question x subpopulation; refusals are not predicted."""
+        members = list(groups)
+        people = people_features(
+            group_texts(members, groups.attributes), self.seen, self.encoder
+        )
+        rows: list[dict[str, Any]] = []
+        for start in range(0, len(questions), _BATCH):
+            part = questions[start : start + _BATCH]
+            shares = self.shares(question_features(part, self.encoder), people)
+            for question, by_group in zip(part, shares, strict=True):
+                for group, values in zip(members, by_group, strict=True):
+                    kept = values[: len(question.options)]
+                    rows.append(
+                        opinion_row(
+                            question,
+                            group,
+                            (kept / kept.sum()).tolist(),
+                            model=self.encoder.name,
+                            method=self.name,
+                        )
+                    )
+            if progress:
+                progress(len(rows), len(questions) * len(members))
+        record = {
+            "method": self.name,
+            "model": f"embedding network on {self.encoder.name}",
+            "sentence_model": self.encoder.fingerprint,
+            "members": len(self.members),
+            "temperature": self.temperature,
+            "trained_on": self.record,
+        }
+        meta = {"origin": "model output, not survey data"} | record
+        return Prediction(PredictionTable.from_rows(rows, meta), (), record)
+
+    def shares(
+        self, features: QuestionFeatures, people: tuple[Tensor, Tensor]
+    ) -> npt.NDArray[np.float64]:
+        """Shares, shape (questions, groups, options); padding has 0."""
+        logits = member_logits(self.members, features, people)
+        return pooled_shares(logits, self.temperature)
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write weights (half precision) and settings, each atomically; the settings come last.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        from safetensors.torch import save_file
+
+        folder = Path(folder)
+        tensors = {
+            f"{i}.{name}": value.detach().to(torch.float16).contiguous()
+            for i, member in enumerate(self.members)
+            for name, value in member.state_dict().items()
+        }
+        with atomic_path(folder / WEIGHTS) as temporary:
+            save_file(tensors, temporary)
+        config = {
+            "format": FORMAT,
+            "kind": "opinioncast embedding network",
+            "weights_sha256": sha256(folder / WEIGHTS),
+            "sentence_model": {
+                "name": self.encoder.name,
+                "fingerprint": self.encoder.fingerprint,
+            },
+            "shape": asdict(self.members[0].shape),
+            "members": len(self.members),
+            "temperature": self.temperature,
+            "seen": list(self.seen),
+            "record": dict(self.record),
+        }
+        with atomic_path(folder / CONFIG) as temporary:
+            temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        return [folder / WEIGHTS, folder / CONFIG]
+
+    @classmethod
+    def load(cls, folder: str | Path, encoder: TextEncoder) -> EmbeddingNetwork:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            ModelError: files absent or damaged, weights of another run, or trained on another
+                sentence model than ``encoder``.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        folder = Path(folder)
+        config = _read_config(folder)
+        trained_on = config["sentence_model"]
+        if trained_on["fingerprint"] != encoder.fingerprint:
+            raise ModelError(
+                "The network was trained on another sentence model",
+                where=str(folder),
+                expected=f"{trained_on['name']}, {trained_on['fingerprint'][:16]}",
+                found=f"{encoder.name}, {encoder.fingerprint[:16]}",
+                hint="load that sentence model, or train a network on this one",
+            )
+        try:
+            found = sha256(folder / WEIGHTS)
+            if found != config["weights_sha256"]:
+                raise ModelError(
+                    "The network's weights do not belong to its settings",
+                    where=str(folder / WEIGHTS),
+                    expected=f"sha256 {config['weights_sha256']}",
+                    found=found,
+                    hint="copy the whole folder again",
+                )
+            tensors = load_file(folder / WEIGHTS)
+            members = []
+            for i in range(config["members"]):
+                member = OptionNetwork(NetworkShape(**config["shape"]), len(config["seen"]))
+                mark = f"{i}."
+                state = {k[len(mark) :]: v for k, v in tensors.items() if k.startswith(mark)}
+                member.load_state_dict({k: v.float() for k, v in state.items()})
+                members.append(member.eval())
+        except (OSError, SafetensorError, RuntimeError, TypeError) as error:
+            raise ModelError(
+                "The network's weights cannot be loaded",
+                where=str(folder / WEIGHTS),
+                expected="the weights that belong to its settings",
+                found=error,
+            ) from error
+        return cls(members, encoder, config["seen"], config["temperature"], config["record"])
+
+
+def people_features(
+    texts: Sequence[Sequence[str]], seen: Sequence[str], encoder: TextEncoder
+) -> tuple[Tensor, Tensor]:
+    """Groups as (summed embeddings of their conditions, indicator of the seen conditions)."""
+    unique = list(dict.fromkeys(t for conditions in texts for t in conditions))
+    vectors = torch.from_numpy(np.array(encoder.encode(unique)))
+    member = torch.tensor([[float(t in conditions) for t in unique] for conditions in texts])
+    known = torch.tensor([[float(t in conditions) for t in seen] for conditions in texts])
+    return (
+        member.reshape(len(texts), len(unique)) @ vectors,
+        known.reshape(len(texts), len(seen)),
+    )
+
+
+def tensors_of(features: QuestionFeatures) -> dict[str, Tensor]:
+    """The features as tensors, by name."""
+    return {
+        name: torch.from_numpy(np.ascontiguousarray(getattr(features, name)))
+        for name in ("question", "context", "option", "scale", "real")
+    }
+
+
+@torch.no_grad()
+def member_logits(
+    members: Sequence[OptionNetwork], features: QuestionFeatures, people: tuple[Tensor, Tensor]
+) -> Tensor:
+    """Logits of each network with the scale in both directions, so that turning it round changes
+    nothing; shape (2 x members, questions, groups, options).
+    """
+    batch = tensors_of(features)
+    turned = batch | {"scale": turn_scale(batch["scale"])}
+    return torch.stack([m.eval()(b, *people) for m in members for b in (batch, turned)])
+
+
+def turn_scale(scale: Tensor) -> Tensor:
+    """The same scale counted from its other end."""
+    return torch.cat([-scale[..., :1], scale[..., 1:]], dim=-1)
+
+
+def pooled_shares(logits: Tensor, temperature: float) -> npt.NDArray[np.float64]:
+    """Mean over networks of the softmax of ``logits`` x temperature."""
+    return np.asarray(torch.softmax(logits.double() * temperature, dim=-1).mean(dim=0).numpy())
+
+
+def sha256(file: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / CONFIG).read_text("utf-8"))
+        if config["format"] != FORMAT:
+            raise ValueError(f"format {config['format']}")
+        for key in ("weights_sha256", "shape", "members", "temperature", "seen", "record"):
+            config[key]
+        config["sentence_model"]["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            "An embedding network cannot be read",
+            where=str(folder / CONFIG),
+            expected=f"the settings `opinioncast train-network` writes (format {FORMAT})",
+            found=error,
+        ) from error
+    return dict(config)
