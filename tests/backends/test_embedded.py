@@ -183,46 +183,55 @@ def plain_probabilities(backend: TorchBackend, request: LabelRequest) -> np.ndar
     )
 
 
-def apart(backend: TorchBackend, requests: list[LabelRequest], single: TorchBackend) -> float:
+@pytest.fixture(scope="module")
+def asked(
+    single: TorchBackend, survey_requests: Callable[..., list[LabelRequest]]
+) -> dict[Layout, tuple[list[LabelRequest], list[np.ndarray[Any, Any]]]]:
+    """Real prompts of both layouts with the label probabilities of a plain forward."""
+    found = {}
+    for layout in Layout:
+        requests = survey_requests(layout)[1:6]  # three groups of one question, two of the other
+        found[layout] = requests, [plain_probabilities(single, r) for r in requests]
+    return found
+
+
+def apart(
+    backend: TorchBackend, requests: list[LabelRequest], wanted: list[np.ndarray[Any, Any]]
+) -> float:
     scores = dict(backend.score(requests))
-    return max(
-        float(np.abs(np.exp(scores[i].log_probs) - plain_probabilities(single, r)).max())
-        for i, r in enumerate(requests)
-    )
+    return max(float(np.abs(np.exp(scores[i].log_probs) - w).max()) for i, w in enumerate(wanted))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", list(Layout))
 def test_trees_equal_the_plain_forward_in_float32(
-    layout: Layout, single: TorchBackend, survey_requests: Callable[..., list[LabelRequest]]
+    layout: Layout, single: TorchBackend, asked: dict[Layout, Any]
 ) -> None:
     assert single.shared_prefix
-    assert apart(single, survey_requests(layout), single) < 1e-4
+    assert apart(single, *asked[layout]) < 1e-4
 
 
 @pytest.mark.slow
 def test_trees_equal_the_plain_forward_past_the_sliding_window(single: TorchBackend) -> None:
-    long = "It rained all day in the town by the river, and nobody went out. " * 38
+    long = "It rained all day in the town by the river, and nobody went out. " * 36
     requests = [
         LabelRequest(f"{long}\nQuestion: {end}\nA. Yes\nB. No\nAnswer:", ("A", "B"), "long")
         for end in ("Did it rain?", "Was it a dry day in the town?")
     ]
-    assert len(single.token_ids(requests[0].text)) > 512 + 50
-    assert apart(single, requests, single) < 1e-4
+    assert len(single.token_ids(requests[0].text)) > 512 + 20
+    wanted = [plain_probabilities(single, r) for r in requests]
+    assert apart(single, requests, wanted) < 1e-4
     assert single._reach is None  # they were packed
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", list(Layout))
-def test_bfloat16_stays_close(
-    layout: Layout,
-    embedded_folder: Path,
-    single: TorchBackend,
-    survey_requests: Callable[..., list[LabelRequest]],
+def test_the_default_precision_stays_close_to_float32(
+    layout: Layout, embedded_backend: TorchBackend, asked: dict[Layout, Any]
 ) -> None:
-    half = TorchBackend.load(embedded_folder, device="cpu", dtype="bfloat16")
-    assert half.shared_prefix
-    assert apart(half, survey_requests(layout), single) < 0.05
+    """Where that is bfloat16 its rounding moves a label's probability by up to 0.03 or so."""
+    assert embedded_backend.shared_prefix
+    assert apart(embedded_backend, *asked[layout]) < 0.05
 
 
 @pytest.mark.slow

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.distance import jensenshannon
 from scipy.stats import wasserstein_distance
 
 from opinioncast.evaluate.distance import (
+    entropy,
+    jensen_shannon,
+    kendall,
+    kl,
+    one_hot_accuracy,
     pad,
+    pad_column,
     sampling_noise,
+    scale_variance,
+    smooth,
+    spearman,
+    top_choice_agreement,
     total_variation,
     uniform,
     wasserstein,
@@ -80,3 +93,90 @@ def test_sampling_noise_is_what_resampling_gives() -> None:
 def test_no_base_no_noise() -> None:
     p, ordinal = np.array([[0.5, 0.5]] * 2), np.array([[1.0, 2.0]] * 2)
     assert np.isnan(sampling_noise(p, ordinal, np.array([np.nan, 0.0]))).all()
+
+
+@given(st.lists(cells(), min_size=1, max_size=5))
+def test_scale_free_ones_equal_scipy(
+    rows: list[tuple[list[float], list[float], list[float]]],
+) -> None:
+    p, q = (pad([r[i] for r in rows], 0.0) for i in range(2))
+    found = {
+        "kl": kl(p, q),
+        "back": kl(q, p),
+        "js": jensen_shannon(p, q),
+        "entropy": entropy(p),
+    }
+    for i, (a, b, _) in enumerate(rows):
+        assert found["kl"][i] == pytest.approx(scipy.stats.entropy(a, b), abs=1e-12)
+        assert found["back"][i] == pytest.approx(scipy.stats.entropy(b, a), abs=1e-12)
+        assert found["js"][i] == pytest.approx(jensenshannon(a, b, base=2), abs=1e-6)
+        assert found["entropy"][i] == pytest.approx(scipy.stats.entropy(a), abs=1e-12)
+
+
+@given(
+    st.lists(
+        st.integers(2, 7).flatmap(
+            lambda k: st.tuples(*[st.lists(st.integers(0, 4), min_size=k, max_size=k)] * 2)
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_rank_correlations_equal_scipy_with_ties(rows: list[tuple[list[int], list[int]]]) -> None:
+    p, q = (pad([np.divide(r[i], 10).tolist() for r in rows], 0.0) for i in range(2))
+    ordinal = pad([[1.0] * len(r[0]) for r in rows], np.nan)
+    tau, rho = kendall(p, q, ordinal), spearman(p, q, ordinal)
+    for (a, b), t, r in zip(rows, tau, rho, strict=True):
+        if len(set(a)) == 1 or len(set(b)) == 1:
+            assert np.isnan(t)
+            assert np.isnan(r)
+            continue
+        assert t == pytest.approx(scipy.stats.kendalltau(a, b).statistic, abs=1e-12)
+        assert r == pytest.approx(scipy.stats.spearmanr(a, b).statistic, abs=1e-12)
+
+
+def test_zeros_in_kl_are_infinite_or_smoothed() -> None:
+    p, q = np.array([[0.5, 0.5, 0.0]]), np.array([[1.0, 0.0, 0.0]])
+    ordinal = np.array([[1.0, 2.0, np.nan]])
+    assert kl(p, q) == pytest.approx([np.inf])
+    assert kl(q, p) == pytest.approx([np.log(2)])
+    # (1 - e) q + e / 2 with e = 0.1: 0.95 and 0.05; padding stays at 0
+    near = smooth(q, ordinal, 0.1)
+    assert near == pytest.approx(np.array([[0.95, 0.05, 0.0]]))
+    by_hand = 0.5 * np.log(0.5 / 0.95) + 0.5 * np.log(0.5 / 0.05)
+    assert kl(smooth(p, ordinal, 0.1), near) == pytest.approx([by_hand])
+    assert kl(near, near) == pytest.approx([0.0])
+
+
+def test_first_choices_and_their_ties() -> None:
+    people = np.array([[0.6, 0.4, 0.0], [0.4, 0.4, 0.2], [0.4, 0.4, 0.2], [0.2, 0.5, 0.3]])
+    model = np.array([[0.9, 0.1, 0.0], [0.5, 0.3, 0.2], [0.4, 0.4, 0.2], [1 / 3] * 3])
+    # people undecided: either of theirs is right; model undecided: its chance of being right
+    assert one_hot_accuracy(people, model) == pytest.approx([1, 1, 1, 1 / 3])
+    assert top_choice_agreement(people, model) == pytest.approx([1, 1 / 2, 1 / 2, 1 / 3])
+    assert one_hot_accuracy(people, 1 - model)[0] == 0
+
+
+def test_the_papers_example_tells_what_accuracy_does_not() -> None:
+    """Section 3.3: people say B; a model that says A and one that says D are equally wrong."""
+    people = np.array([[0.2, 0.5, 0.2, 0.1]] * 2)
+    model = np.array([[0.7, 0.1, 0.1, 0.1], [0.1, 0.1, 0.1, 0.7]])
+    scale = np.array([[1.0, 2.0, 3.0, 4.0]] * 2)
+    assert one_hot_accuracy(people, model) == pytest.approx([0, 0])
+    near, far = wasserstein(people, model, scale)
+    assert (near, far) == pytest.approx(((0.5 + 0.1 + 0) / 3, (0.1 + 0.5 + 0.6) / 3))
+
+
+def test_scale_variance_by_hand() -> None:
+    ordinal = np.array([[1.0, 2.0, 3.0, -1.0], [5.0, 5.0, 5.0, np.nan], [0.0, 4.0, -1.0, np.nan]])
+    shares = np.array([[0.25, 0.0, 0.25, 0.5], [0.3, 0.3, 0.4, 0.0], [0.0, 0.0, 1.0, 0.0]])
+    found = scale_variance(shares, ordinal)
+    assert found[0] == pytest.approx(0.25)  # half at each end
+    assert np.isnan(found[1:]).all()
+
+
+def test_padding_a_column_is_padding_its_lists() -> None:
+    lists = [[0.5, 0.5], [1.0], [0.1, 0.2, 0.7]]
+    column = pl.Series(lists, dtype=pl.List(pl.Float64))
+    np.testing.assert_array_equal(pad_column(column, np.nan), pad(lists, np.nan))
+    assert pad_column(column[:0], 0.0).shape == (0, 0)

@@ -11,13 +11,19 @@ import numpy as np
 import torch
 import transformers
 
-from opinioncast.backends.labels import LabelPlan, plan_labels
+from opinioncast.backends.labels import LabelPlan
+from opinioncast.backends.packed_forward import (
+    after_head,
+    has_plain_head,
+    last_hidden,
+    token_logits,
+)
+from opinioncast.backends.prompt_tokens import PromptTokenizer
 from opinioncast.backends.protocol import LabelRequest, LabelScores
 from opinioncast.backends.torch_model import LoadedModel, load_model
-from opinioncast.backends.trees import Pack, PromptTokens, Tree, lay_out, packs, plant
+from opinioncast.backends.trees import PromptTokens, Tree, lay_out, packs, plant
 from opinioncast.errors import ModelError
 
-_CONTEXT_CHARS = 32
 _VOCABULARY_BLOCK = 32_768
 _PROBE_TRUNK = "Question: Is this a test?\nA. Yes\nB. No\n\n"
 _PROBE_FILLER = "I have thought about it and I choose B. "
@@ -56,8 +62,7 @@ class TorchBackend:
         self._tokenizer = loaded.tokenizer
         self._config = self._causal.config.get_text_config()
         self._pack_tokens = pack_tokens or (16_384 if loaded.device.type == "cuda" else 1_024)
-        self._plans: dict[tuple[str, tuple[str, ...]], LabelPlan] = {}
-        self._opening = _opening_tokens(self._tokenizer)
+        self._prompts = PromptTokenizer(self._tokenizer)
         self._reach: int | None = None  # prompts longer than this go the plain way
         self._crossing_probed = False
         self.probe_difference: float | None = None
@@ -122,31 +127,14 @@ class TorchBackend:
 
     @property
     def has_chat_template(self) -> bool:
-        return bool(getattr(self._tokenizer, "chat_template", None))
+        return self._prompts.has_chat_template
 
     def chat_text(self, message: str) -> str:
-        if not self.has_chat_template:
-            raise ModelError(
-                "The model has no chat template",
-                where=self.name,
-                expected="a tokenizer with a chat template (an instruction-tuned model)",
-                hint="run without --chat",
-            )
-        return str(
-            self._tokenizer.apply_chat_template(
-                [{"role": "user", "content": message}], tokenize=False, add_generation_prompt=True
-            )
-        )
+        return self._prompts.chat_text(message)
 
     def token_ids(self, text: str) -> tuple[int, ...]:
-        """``text`` as the model reads it: opened as the tokenizer opens a text (unless a chat
-        template wrote that already), and never closed, because the answer is still to come."""
-        begin = self._tokenizer.bos_token
-        templated = bool(begin) and text.startswith(begin)
-        return (() if templated else self._opening) + self._bare(text)
-
-    def _bare(self, text: str) -> tuple[int, ...]:
-        return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        """``text`` as the model reads it (:meth:`PromptTokenizer.ids`)."""
+        return self._prompts.ids(text)
 
     def score(self, requests: Sequence[LabelRequest]) -> Iterator[tuple[int, LabelScores]]:
         """Yield (index, scores) pack by pack.
@@ -155,7 +143,7 @@ class TorchBackend:
             ModelError: a prompt longer than the model can read, or labels its tokenizer cannot
                 write.
         """
-        plans = [self._plan(r) for r in requests]
+        plans = [self._prompts.plan(r.text, r.labels) for r in requests]
         sequences = self._sequences(requests, plans)
         waiting = {i: len(plan.continuations) for i, plan in enumerate(plans)}
         read: dict[tuple[int, int], np.ndarray[Any, Any]] = {}
@@ -166,12 +154,6 @@ class TorchBackend:
                 waiting[request] -= 1
                 if waiting[request] == 0:
                     yield request, _label_scores(request, plans[request], read)
-
-    def _plan(self, request: LabelRequest) -> LabelPlan:
-        key = (request.text[-_CONTEXT_CHARS:], request.labels)
-        if key not in self._plans:
-            self._plans[key] = plan_labels(self._tokenizer, *key)
-        return self._plans[key]
 
     def _sequences(
         self, requests: Sequence[LabelRequest], plans: Sequence[LabelPlan]
@@ -204,7 +186,7 @@ class TorchBackend:
             owners = [owner for tree in group for owner in tree.owners]
             with torch.inference_mode():
                 if self.shared_prefix and self._within_reach(group):
-                    hidden = self._hidden(lay_out(group).to(self._loaded.device))
+                    hidden = last_hidden(self._causal, lay_out(group).to(self._loaded.device))
                     rows = self._project(hidden, wanted)
                 else:
                     rows = self._plain(group, wanted)
@@ -229,46 +211,9 @@ class TorchBackend:
     def _limit(self) -> int | None:
         return getattr(self._config, "max_position_embeddings", None)
 
-    def _hidden(self, pack: Pack) -> torch.Tensor:
-        """Last hidden state of each branch's last token: shape (rows, hidden)."""
-        decoder = getattr(self._causal, self._causal.base_model_prefix)
-        output = decoder(
-            input_ids=pack.input_ids,
-            position_ids=pack.position_ids,
-            attention_mask=self._masks(pack),
-            use_cache=False,
-        )
-        return output.last_hidden_state[0, pack.last]
-
-    def _masks(self, pack: Pack) -> torch.Tensor | dict[str, torch.Tensor]:
-        """One mask, or one for each kind of layer the model mixes.
-
-        Raises:
-            ValueError: the model has layers that are neither full nor sliding attention.
-        """
-        kinds = sorted(set(getattr(self._config, "layer_types", None) or ()))
-        strange = set(kinds) - {"full_attention", "sliding_attention"}
-        if strange:
-            raise ValueError(f"layers of a kind that cannot be packed: {sorted(strange)}")
-        if not kinds:
-            return self._mask(pack, self._window)
-        return {
-            kind: self._mask(pack, self._window if kind == "sliding_attention" else None)
-            for kind in kinds
-        }
-
     @property
     def _window(self) -> int | None:
         return getattr(self._config, "sliding_window", None)
-
-    def _mask(self, pack: Pack, window: int | None) -> torch.Tensor:
-        """Boolean where PyTorch's own attention reads it; other kinds add their mask to scores."""
-        allowed = pack.mask(window)
-        if getattr(self._config, "_attn_implementation", None) == "sdpa":
-            return allowed
-        dtype = self._loaded.dtype
-        scores = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
-        return scores.masked_fill(~allowed, torch.finfo(dtype).min)
 
     def _project(
         self, hidden: torch.Tensor, wanted: Sequence[tuple[int, ...]]
@@ -280,40 +225,25 @@ class TorchBackend:
         normaliser (without it there is no label mass): it is summed block by block and never held.
         """
         head = self._causal.get_output_embeddings()
-        if type(head) is not torch.nn.Linear:  # quantised, or an adapter trains it: only it knows
-            whole = torch.log_softmax(self._after_head(head(hidden).float()), dim=-1)
+        if not has_plain_head(self._causal):  # quantised, or an adapter trains it: only it knows
+            whole = torch.log_softmax(after_head(self._causal, head(hidden).float()), dim=-1)
             return [whole[i, list(row)].double().cpu().numpy() for i, row in enumerate(wanted)]
         ids = sorted({token for row in wanted for token in row})
         column = {token: i for i, token in enumerate(ids)}
         index = torch.tensor(ids, device=hidden.device)
-        weight = head.weight[index].float()
-        exact = hidden.float() @ weight.T
-        if head.bias is not None:
-            exact = exact + head.bias[index].float()
-        exact = self._after_head(exact)
+        exact = token_logits(self._causal, hidden, index)
         rest = torch.full((len(hidden),), -torch.inf, device=hidden.device)
         for start in range(0, head.weight.shape[0], _VOCABULARY_BLOCK):
             block = slice(start, start + _VOCABULARY_BLOCK)
             bias = None if head.bias is None else head.bias[block]
             logits = torch.nn.functional.linear(hidden, head.weight[block], bias).float()
-            logits = self._after_head(logits)
+            logits = after_head(self._causal, logits)
             inside = index[(index >= start) & (index < start + _VOCABULARY_BLOCK)] - start
             logits[:, inside] = -torch.inf
             rest = torch.logaddexp(rest, torch.logsumexp(logits, dim=1))
         total = torch.logaddexp(rest, torch.logsumexp(exact, dim=1))
         log_probs = (exact - total[:, None]).double().cpu().numpy()
         return [log_probs[i, [column[token] for token in row]] for i, row in enumerate(wanted)]
-
-    def _after_head(self, logits: torch.Tensor) -> torch.Tensor:
-        """What some families do to logits after the output matrix."""
-        scale = getattr(self._config, "logit_scale", None)  # Cohere
-        if scale is not None:
-            logits = logits * scale
-        divisor = getattr(self._config, "logits_scaling", None)  # Granite
-        if divisor is not None:
-            logits = logits / divisor
-        cap = getattr(self._config, "final_logit_softcapping", None)  # Gemma 2
-        return logits if cap is None else torch.tanh(logits / cap) * cap
 
     def _plain(
         self, trees: Sequence[Tree], wanted: Sequence[tuple[int, ...]] | None
@@ -346,10 +276,10 @@ class TorchBackend:
         a large difference.
         """
         trunk = self.token_ids(_PROBE_TRUNK)
-        end = self._bare("Answer:")
-        filler = self._bare(_PROBE_FILLER) * length
+        end = self._prompts.bare("Answer:")
+        filler = self._prompts.bare(_PROBE_FILLER) * length
         paths = [trunk + filler[: max(1, length - len(trunk) - len(end))] + end]
-        paths += [trunk + self._bare(line) + end for line in _PROBE_LINES]
+        paths += [trunk + self._prompts.bare(line) + end for line in _PROBE_LINES]
         if self._limit and max(map(len, paths)) > self._limit:
             return float("inf")
         sequences = [PromptTokens(path, (i, 0), "probe") for i, path in enumerate(paths)]
@@ -358,7 +288,7 @@ class TorchBackend:
             plain = self._plain(trees, None)
             likely = [tuple(np.argsort(row)[-_PROBE_VOCABULARY:].tolist()) for row in plain]
             try:
-                hidden = self._hidden(lay_out(trees).to(self._loaded.device))
+                hidden = last_hidden(self._causal, lay_out(trees).to(self._loaded.device))
                 packed = self._project(hidden, likely)
             except (TypeError, ValueError, LookupError, RuntimeError, AttributeError):
                 # A family whose forward takes no such mask or positions: the plain way serves it.
@@ -367,16 +297,6 @@ class TorchBackend:
             float(0.5 * np.abs(np.exp(whole[list(ids)]) - np.exp(row)).sum())
             for whole, ids, row in zip(plain, likely, packed, strict=True)
         )
-
-
-def _opening_tokens(tokenizer: Any) -> tuple[int, ...]:
-    """The special tokens ``tokenizer`` puts before a text (usually a beginning-of-text token)."""
-    bare = tokenizer("A", add_special_tokens=False)["input_ids"]
-    whole = tokenizer("A")["input_ids"]
-    for start in range(len(whole) - len(bare) + 1):
-        if whole[start : start + len(bare)] == bare:
-            return tuple(whole[:start])
-    return ()
 
 
 def _label_scores(

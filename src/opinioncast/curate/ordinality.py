@@ -192,6 +192,8 @@ def _decide(
     numbers = _numbers(texts)
     if numbers is not None:
         return _ranks(numbers), "numbers", _direction(numbers), "numbers"
+    if _numbered(texts):
+        return listed, "numbers", "", "numbers between worded ends"
     axis, scores = _scores(texts)
     complete = [s for s in scores if s is not None]
     direction = _direction(complete) if len(complete) == len(texts) else ""
@@ -315,6 +317,13 @@ def _numbers(texts: Sequence[str]) -> list[float] | None:
         above = bool(re.match(r"(more|over|above|older)\b", spelled))
         values.append(value - 1e-6 * below + 1e-6 * above)
     return values if len(set(values)) == len(values) else None
+
+
+def _numbered(texts: Sequence[str]) -> bool:
+    """Whether options are points of a numbered line whose ends have words (rich, 2, ... 6, poor)."""
+    points = [(i, int(t)) for i, t in enumerate(texts) if t.isdecimal()]
+    in_line = len({n - i for i, n in points}) == 1 or len({n + i for i, n in points}) == 1
+    return len(points) >= 3 and 2 * len(points) >= len(texts) and in_line
 
 
 def _beyond(values: Sequence[float]) -> float:

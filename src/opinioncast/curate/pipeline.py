@@ -10,29 +10,48 @@ from typing import Any
 import polars as pl
 
 from opinioncast.curate.aggregate import AggregateResult, aggregate
-from opinioncast.curate.group_recipe import load_group_recipe
+from opinioncast.curate.group_recipe import GroupRecipe, load_group_recipe
 from opinioncast.curate.groups import GroupMasks, group_masks
-from opinioncast.curate.ordinality import normal_option
-from opinioncast.curate.question_file import ChosenQuestion, read_questions
-from opinioncast.curate.recipe import CurationRecipe, WaveRecipe
+from opinioncast.curate.question_file import ChosenQuestion, match_options, read_questions
+from opinioncast.curate.recipe import CurationRecipe, File, WaveRecipe
 from opinioncast.curate.refine import Generate, RawQuestion, Refinement, refine
 from opinioncast.curate.review import read_review
-from opinioncast.curate.scale_file import read_scales, scale_of
+from opinioncast.curate.scale_file import ScaleFile, read_scales, scale_of
 from opinioncast.curate.select import REPORT_SCHEMA, read_selection, select
+from opinioncast.curate.sources import described, find_file
 from opinioncast.errors import DataError, InputError
 from opinioncast.readers import PLAIN, anes, atp, column_names, gss, read_wave
 from opinioncast.readers.opinionqa import read_opinionqa
-from opinioncast.survey import (
-    Design,
-    OpinionTable,
-    Question,
-    Variable,
-    Wave,
-    load_groups,
-)
+from opinioncast.survey import Design, OpinionTable, Question, Subpopulation, Wave, load_groups
 
-_CONVENTIONS = {"none": PLAIN, "gss": gss.CONVENTIONS, "anes": anes.CONVENTIONS}
+_CONVENTIONS = {
+    "none": PLAIN,
+    "gss": gss.CONVENTIONS,
+    "anes": anes.CONVENTIONS,
+    "atp": atp.CONVENTIONS,
+}
 CHOSEN = "chosen by question file"
+MISFIT = "options do not fit the file"
+NOT_IN_FILE = "not in the file"
+UNUSABLE = "cannot be put as a question"
+
+DROPPED_SCHEMA: dict[str, Any] = {
+    "question_id": pl.String,
+    "variable": pl.String,
+    "attribute": pl.String,
+    "group": pl.String,
+    "n_group": pl.Int64,
+    "n": pl.Int64,
+    "reason": pl.String,
+}
+"""Of the cells that are not in a table; counts are null where nothing could be counted."""
+
+_SCALES_SCHEMA: dict[str, Any] = {
+    "variable": pl.String,
+    "options": pl.List(pl.String),
+    "ordinal": pl.List(pl.Float64),
+    "decided_by": pl.String,
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +62,10 @@ class CuratedWave:
         report: one row per variable looked at: kept or dropped, and why.
         questions: what is kept, with its variable.
         scales: one row per question kept: options, ordinal, and who decided the scale.
-        result: the table and what became of every cell.
+        result: the table and the counts of every cell that could be computed.
+        dropped: every question x subpopulation asked for that is not in the table, and why
+            (:data:`DROPPED_SCHEMA`): cells that ``result`` dropped, those of groups the file cannot
+            tell, and all cells of chosen questions that do not fit the file.
         notes: what a reader of the table should know: groups without a column, stale reviews, ...
     """
 
@@ -56,6 +78,7 @@ class CuratedWave:
     scales: pl.DataFrame
     groups: GroupMasks
     result: AggregateResult
+    dropped: pl.DataFrame
     notes: tuple[str, ...]
 
 
@@ -69,9 +92,15 @@ class Curation:
     absent: Sequence[str]
 
 
-def find_file(name: str, folders: Sequence[Path]) -> Path | None:
-    """``name`` in the first of ``folders`` that has it."""
-    return next((f / name for f in folders if (f / name).exists()), None)
+@dataclass(frozen=True)
+class _Picked:
+    """Which variables become questions, and how they are worded."""
+
+    report: pl.DataFrame
+    texts: Mapping[str, ChosenQuestion]
+    refinement: Refinement | None = None
+    items: Sequence[RawQuestion] = ()
+    notes: tuple[str, ...] = ()
 
 
 def curate(
@@ -91,21 +120,17 @@ def curate(
 
     Raises:
         InputError: files are absent (all are named), or a decision file does not fit.
-        DataError: a file that cannot be used; no question left.
+        DataError: a file that cannot be used; no question or no group left.
     """
-    lacking = {
-        i: [f for f in wave.files if find_file(f, folders) is None]
-        for i, wave in enumerate(recipe.waves)
-    }
-    absent = [f for files in lacking.values() for f in files]
-    waves = [w for i, w in enumerate(recipe.waves) if not lacking[i]]
+    lacking = [[f for f in wave.files if find_file(f, folders) is None] for wave in recipe.waves]
+    absent = list(dict.fromkeys(described(f) for files in lacking for f in files))
+    waves = [w for w, files in zip(recipe.waves, lacking, strict=True) if not files]
     if absent and (not partial or not waves):
         raise InputError(
-            f"{len(set(absent))} file(s) of the recipe are not here",
+            f"{len(absent)} file(s) of the recipe {recipe.name} are not here",
             where="; ".join(map(str, folders)),
-            expected=f"the files of {recipe.name} ({recipe.citation})",
-            found=", ".join(dict.fromkeys(absent)),
-            hint="put them in the data folder (--data)"
+            expected=", ".join(absent),
+            hint="put them in the data folder (--data); docs/curation.md says where they come from"
             + ("; or curate the waves that are there with --partial" if waves else ""),
         )
     done = []
@@ -141,80 +166,48 @@ def _curate_wave(
     folders: Sequence[Path],
     generate: Generate | None,
 ) -> CuratedWave:
-    def file(name: str | None) -> Path | None:
-        return find_file(name, folders) if name else None
+    def file(names: File | None) -> Path | None:
+        return find_file(names, folders) if names else None
 
-    group_recipe_path = file(asked.groups)
-    groups = load_group_recipe(group_recipe_path or asked.groups)
-    chosen_file = file(asked.questions)
-    chosen = read_questions(chosen_file, asked.wave) if chosen_file else None
+    groups = load_group_recipe(file((asked.groups,)) or asked.groups)
     microdata = find_file(asked.file, folders)
     assert microdata is not None  # curate() looked for all files
+    question_file = file(asked.questions)
+    chosen = read_questions(question_file, asked.wave) if question_file else None
     columns = None
-    lost: list[str] = []
     if chosen is not None:
-        available = set(_columns(asked, microdata))
-        lost = [v for v in chosen if v not in available]
-        wanted = [v for v in chosen if v in available]
+        available = _columns(asked, microdata)
+        wanted = [v for v in chosen if v in set(available)]
         columns = list(dict.fromkeys([*wanted, *groups.columns(available), *asked.where]))
-        chosen = {v: chosen[v] for v in wanted}
     wave = _read(asked, microdata, file(asked.codebook), file(asked.wording), columns)
+    place = f"{asked.family} {asked.wave} ({microdata.name})"
     subpopulations = load_groups(*recipe.groups).subpopulations
     members = group_masks(wave, groups, subpopulations)
-    notes = [f"{s} is not in the table: {why}" for s, why in members.missing]
-    notes += list(members.notes)
-    if chosen is None:
-        decided = file(asked.selection)
-        selection = select(
-            wave,
-            masks=members.masks,
-            subpopulations=members.subpopulations,
-            group_variables=groups.columns(wave.respondents.columns),
-            settings=recipe.select,
-            decided=read_selection(decided) if decided else None,
+    if not members.subpopulations:
+        raise DataError(
+            "No group asked for is in a wave",
+            where=place,
+            expected=f"respondents in at least one of {len(subpopulations)} group(s)",
+            found="; ".join(f"{s}: {why}" for s, why in members.missing),
+            hint="check the group recipe of the wave (`groups`)",
         )
-        report, variables = selection.report, selection.kept
-        review = file(asked.review)
-        items = [
-            RawQuestion(v, wave.variables[v].wording, wave.variables[v].options) for v in variables
-        ]
-        refinement = refine(items, read_review(review) if review else (), generate)
-        notes += [f"{v}: reviewed wording not used, the source changed" for v in refinement.stale]
-        notes += [f"{v}: in the review file but not a question" for v in refinement.unused]
-        notes += [f"{v}: {why}; rules decided" for v, why in refinement.fallbacks.items()]
-        texts = {v: ChosenQuestion(r.text) for v, r in refinement.refined.items()}
+    if chosen is None:
+        selection, review = file(asked.selection), file(asked.review)
+        picked = _select(recipe, wave, groups, members, selection, review, generate)
     else:
-        report = _chosen_report(wave, chosen, lost)
-        texts = {v: c for v, c in chosen.items() if not _misfit(wave.variables[v], c)}
-        refinement, items = None, []
-    if not texts:
+        picked = _take(wave, chosen)
+    overrides = file(asked.scales)
+    wave, questions, scales, report = _as_questions(
+        wave, picked, read_scales(overrides) if overrides else None
+    )
+    if not questions:
         raise DataError(
             "No question is left",
-            where=f"{asked.family} {asked.wave} ({asked.file})",
+            where=place,
             expected="at least one usable question",
             found=dict(report["reason"].value_counts(sort=True).iter_rows()),
             hint="see the reasons; a selection file can keep what the rules drop",
         )
-    overrides = file(asked.scales)
-    scale_file = read_scales(overrides) if overrides else None
-    questions, scales = [], []
-    for name, text in texts.items():
-        variable = wave.variables[name]
-        options, order = _arranged(variable, text)
-        scale = scale_of(replace(variable, wording=text.text), scale_file)
-        ordinal = text.ordinal or tuple(scale.ordinal[i] for i in order)
-        by = "question file" if text.ordinal else scale.rule
-        question = Question(
-            question_id=name,
-            text=text.text,
-            options=options,
-            ordinal=ordinal,
-            family=asked.family,
-            wave=asked.wave,
-        )
-        questions.append((question, name))
-        scales.append((name, list(options), list(ordinal), by))
-    wave = _in_question_order(wave, texts)
     result = aggregate(
         wave,
         questions,
@@ -223,26 +216,24 @@ def _curate_wave(
         min_n=recipe.min_n,
         lonely_psu=recipe.lonely_psu,
     )
+    unfit = report.filter(~pl.col("kept")) if chosen is not None else report.clear()
     return CuratedWave(
         recipe=asked,
         wave=wave,
         report=report,
-        refinement=refinement,
-        items=items,
+        refinement=picked.refinement,
+        items=picked.items,
         questions=questions,
-        scales=pl.DataFrame(
-            scales,
-            schema={
-                "variable": pl.String,
-                "options": pl.List(pl.String),
-                "ordinal": pl.List(pl.Float64),
-                "decided_by": pl.String,
-            },
-            orient="row",
-        ),
+        scales=scales,
         groups=members,
         result=result,
-        notes=(*wave.meta.get("notes", ()), *notes),
+        dropped=_dropped(result, questions, members, unfit, subpopulations),
+        notes=(
+            *wave.meta.get("notes", ()),
+            *(f"{s} is not in the table: {why}" for s, why in members.missing),
+            *members.notes,
+            *picked.notes,
+        ),
     )
 
 
@@ -265,21 +256,29 @@ def _read(
 ) -> Wave:
     if asked.conventions == "opinionqa":
         return read_opinionqa(path, weight=asked.weight)
-    conventions = atp.CONVENTIONS if asked.conventions == "atp" else _CONVENTIONS[asked.conventions]
     wave = read_wave(
         path,
         family=asked.family,
         wave=asked.wave,
         columns=columns,
         codebook=codebook,
+        corrections=asked.correct,
         wording=wording,
         design=Design(asked.weight, asked.strata, asked.psu),
         respondent_id=asked.respondent_id,
-        conventions=conventions,
+        conventions=_CONVENTIONS[asked.conventions],
         encoding=asked.encoding,
     )
     if not asked.where:
         return wave
+    absent = [v for v in asked.where if v not in wave.respondents.columns]
+    if absent:
+        raise InputError(
+            "The recipe's `where` names variables the file does not have",
+            where=f"{asked.family} {asked.wave} ({path.name})",
+            expected=f"variables among the file's {len(wave.respondents.columns)}",
+            found=", ".join(absent),
+        )
     kept = wave.respondents.filter(pl.col(v) == value for v, value in asked.where.items())
     if kept.height == 0:
         raise DataError(
@@ -288,61 +287,130 @@ def _read(
             expected="at least one respondent",
             found=f"0 of {len(wave)}",
         )
-    return replace(wave, respondents=kept)
+    note = f"{kept.height} of {len(wave)} respondents of the file ({dict(asked.where)})"
+    meta = {**wave.meta, "respondents": kept.height, "notes": [*wave.meta["notes"], note]}
+    return replace(wave, respondents=kept, meta=meta)
 
 
-def _misfit(variable: Variable, chosen: ChosenQuestion) -> str:
-    """Why a chosen wording cannot be put to a variable's codes; "" where it can."""
-    if len(variable.codes) < 2:
-        return f"{len(variable.codes)} labelled option(s) in the file"
-    if chosen.options is not None and len(chosen.options) != len(variable.codes):
-        return (
-            f"{len(chosen.options)} options {list(chosen.options)} for {len(variable.codes)} codes "
-            f"{list(variable.options)}"
-        )
-    return ""
+def _select(
+    recipe: CurationRecipe,
+    wave: Wave,
+    groups: GroupRecipe,
+    members: GroupMasks,
+    decided: Path | None,
+    review: Path | None,
+    generate: Generate | None,
+) -> _Picked:
+    """The questions the rules keep, reworded by review file, model or rules."""
+    selection = select(
+        wave,
+        masks=members.masks,
+        subpopulations=members.subpopulations,
+        group_variables=groups.columns(wave.respondents.columns),
+        settings=recipe.select,
+        decided=read_selection(decided) if decided else None,
+    )
+    items = [
+        RawQuestion(v, wave.variables[v].wording, wave.variables[v].options) for v in selection.kept
+    ]
+    refinement = refine(items, read_review(review) if review else (), generate)
+    return _Picked(
+        selection.report,
+        {v: ChosenQuestion(r.text) for v, r in refinement.refined.items()},
+        refinement,
+        items,
+        (
+            *(f"{v}: reviewed wording not used, the source changed" for v in refinement.stale),
+            *(f"{v}: in the review file but not a question" for v in refinement.unused),
+            *(f"{v}: {why}; rules decided" for v, why in refinement.fallbacks.items()),
+        ),
+    )
 
 
-def _arranged(variable: Variable, chosen: ChosenQuestion) -> tuple[tuple[str, ...], list[int]]:
-    """Options as prompted, and which of the variable's codes each stands for.
-
-    Options named by the question file are matched to the file's labels; where they are worded
-    otherwise, they stand in the order of the codes.
-    """
-    given = list(range(len(variable.codes)))
-    if chosen.options is None:
-        return variable.options, given
-    place = {normal_option(o): i for i, o in enumerate(variable.options)}
-    order = [place.get(normal_option(o)) for o in chosen.options]
-    found = [i for i in order if i is not None]
-    return chosen.options, found if sorted(found) == given else given
-
-
-def _in_question_order(wave: Wave, chosen: Mapping[str, ChosenQuestion]) -> Wave:
-    """The wave with each chosen variable's codes in the order of the question's options."""
-    variables = dict(wave.variables)
+def _take(wave: Wave, chosen: Mapping[str, ChosenQuestion]) -> _Picked:
+    """The questions of a question file that fit the wave, in its order."""
+    rows = []
     for name, question in chosen.items():
-        variable = variables[name]
-        options, order = _arranged(variable, question)
+        variable = wave.variables.get(name)
+        if variable is None:
+            rows.append((name, "", question.text, False, NOT_IN_FILE, "", 0))
+            continue
+        match = match_options(variable, question)
+        kept = bool(match.places)
+        column = wave.respondents[name]
+        n = int(column.is_in(list(variable.codes)).sum()) if column.dtype.is_numeric() else 0
+        reason = CHOSEN if kept else MISFIT
+        rows.append((name, variable.label, question.text, kept, reason, match.note, n))
+    report = pl.DataFrame(rows, schema=REPORT_SCHEMA, orient="row")
+    return _Picked(report, {v: chosen[v] for v in report.filter("kept")["variable"]})
+
+
+def _as_questions(
+    wave: Wave, picked: _Picked, overrides: ScaleFile | None
+) -> tuple[Wave, list[tuple[Question, str]], pl.DataFrame, pl.DataFrame]:
+    """Questions with their scales; the wave with each one's codes in the order of its options.
+
+    What cannot be put as a question (two options alike, ...) is dropped in the report.
+    """
+    variables = dict(wave.variables)
+    questions, scales, unusable = [], [], {}
+    for name, text in picked.texts.items():
+        variable = wave.variables[name]
+        match = match_options(variable, text)
+        scale = scale_of(replace(variable, wording=text.text), overrides)
+        try:
+            question = Question(
+                question_id=name,
+                text=text.text,
+                options=match.options,
+                ordinal=text.ordinal or tuple(scale.ordinal[i] for i in match.places),
+                family=wave.family,
+                wave=wave.wave,
+            )
+        except InputError as error:
+            unusable[name] = f"{error.title}: {error.found or ''}"
+            continue
         variables[name] = replace(
             variable,
-            codes=tuple(variable.codes[i] for i in order),
-            options=options,
+            codes=tuple(variable.codes[i] for i in match.places),
+            options=match.options,
             ordinal=None,
         )
-    return replace(wave, variables=variables)
+        questions.append((question, name))
+        by = "question file" if text.ordinal else scale.rule
+        scales.append((name, list(question.options), list(question.ordinal), by))
+    bad = pl.col("variable").is_in(list(unusable))
+    details = pl.col("variable").replace_strict(unusable, default=None, return_dtype=pl.String)
+    report = picked.report.with_columns(
+        kept=pl.col("kept") & ~bad,
+        reason=pl.when(bad).then(pl.lit(UNUSABLE)).otherwise("reason"),
+        detail=pl.when(bad).then(details).otherwise("detail"),
+    )
+    table = pl.DataFrame(scales, schema=_SCALES_SCHEMA, orient="row")
+    return replace(wave, variables=variables), questions, table, report
 
 
-def _chosen_report(
-    wave: Wave, chosen: Mapping[str, ChosenQuestion], lost: Sequence[str]
+def _dropped(
+    result: AggregateResult,
+    questions: Sequence[tuple[Question, str]],
+    members: GroupMasks,
+    unfit: pl.DataFrame,
+    subpopulations: Sequence[Subpopulation],
 ) -> pl.DataFrame:
-    """The report of a wave whose questions were chosen by a file."""
-    rows: list[tuple[Any, ...]] = []
-    for name, question in chosen.items():
-        variable = wave.variables[name]
-        misfit = _misfit(variable, question)
-        answers = int(wave.respondents[name].is_in(list(variable.codes)).sum())
-        reason = "options do not fit the file" if misfit else CHOSEN
-        rows.append((name, variable.label, question.text, not misfit, reason, misfit, answers))
-    rows += [(v, "", "", False, "not in the file", "", 0) for v in lost]
-    return pl.DataFrame(rows, schema=REPORT_SCHEMA, orient="row")
+    """Every cell asked for that is not in the table.
+
+    Args:
+        unfit: rows of the report whose questions were asked for and are not put.
+    """
+    rows = [
+        (question.question_id, name, *s.key, None, None, why)
+        for question, name in questions
+        for s, why in members.missing
+    ]
+    rows += [
+        (row["variable"], row["variable"], *s.key, None, None, row["reason"])
+        for row in unfit.iter_rows(named=True)
+        for s in subpopulations
+    ]
+    uncounted = pl.DataFrame(rows, schema=DROPPED_SCHEMA, orient="row")
+    return pl.concat([result.dropped, uncounted])

@@ -1,31 +1,91 @@
 """Questions a person chose, with their wording: the file behind a wave's ``questions``.
 
-Two layouts: ours, YAML with ``wave -> variable -> text`` or a mapping of ``text``, ``options`` and
-``ordinal``; and the published SubPOP question file, JSON with ``variable -> refined_qbody,
-option_list (ending in "Refused"), ordinal``.
+Two layouts: ours, YAML with ``wave -> variable -> text`` or a mapping of ``text``, ``options``,
+``codes`` (of the options, in the file) and ``ordinal``; and the published SubPOP question file,
+JSON with ``variable -> refined_qbody, option_list (ending in "Refused"), ordinal``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from opinioncast.curate.ordinality import normal_option
 from opinioncast.errors import InputError
+from opinioncast.survey.wave import Variable
 
 REFUSED = "Refused"
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenQuestion:
-    """Wording of one variable; options and scale as in the survey's file where they are None."""
+    """Wording of one variable; options, codes and scale as in the survey's file if None."""
 
     text: str
     options: tuple[str, ...] | None = None
     ordinal: tuple[float, ...] | None = None
+    codes: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which of a variable's codes each option of a chosen question stands for.
+
+    Attributes:
+        places: index into the variable's codes, per option; empty where they cannot be matched.
+        options: as prompted.
+        note: what a person should check, or why they cannot be matched.
+    """
+
+    places: tuple[int, ...]
+    options: tuple[str, ...]
+    note: str = ""
+
+
+def match_options(variable: Variable, chosen: ChosenQuestion) -> Match:
+    """Match the options of a question file to a variable's codes without guessing.
+
+    By ``codes`` where the file gives them; else by label. Options worded otherwise than the labels
+    stand for the codes left over, in order, but only where all options that do match stand at the
+    place of their code: an order that may be another one is refused.
+    """
+    labels = variable.options
+    if len(variable.codes) < 2:
+        return Match((), (), f"{len(variable.codes)} labelled option(s) in the file")
+    if chosen.codes is not None:
+        return _by_code(variable, chosen.codes, chosen.options)
+    if chosen.options is None:
+        return Match(tuple(range(len(labels))), labels)
+    if len(chosen.options) != len(labels):
+        note = f"{len(chosen.options)} options {list(chosen.options)} for the file's {list(labels)}"
+        return Match((), (), note)
+    place = {normal_option(o): i for i, o in enumerate(labels)}
+    found = [place.get(normal_option(o)) for o in chosen.options]
+    if len(place) == len(labels) and None not in found:
+        return Match(tuple(i for i in found if i is not None), chosen.options)
+    in_order = all(i in (None, at) for at, i in enumerate(found))
+    if not in_order or not any(i is not None for i in found):
+        note = f"options {list(chosen.options)} are not the labels {list(labels)}: give `codes`"
+        return Match((), (), note)
+    pairs = zip(chosen.options, labels, found, strict=True)
+    renamed = [f'"{mine}" is "{theirs}"' for mine, theirs, at in pairs if at is None]
+    note = f"matched by order: {'; '.join(renamed)}"
+    return Match(tuple(range(len(labels))), chosen.options, note)
+
+
+def _by_code(variable: Variable, codes: Sequence[float], options: tuple[str, ...] | None) -> Match:
+    place = {code: i for i, code in enumerate(variable.codes)}
+    strange = [c for c in codes if c not in place]
+    if strange or len(set(codes)) != len(codes):
+        return Match((), (), f"codes {list(codes)} for the file's {list(variable.codes)}")
+    places = tuple(place[c] for c in codes)
+    left = [o for i, o in enumerate(variable.options) if i not in places]
+    note = f"left out: {'; '.join(left)}" if left else ""
+    return Match(places, options or tuple(variable.options[i] for i in places), note)
 
 
 def read_questions(path: Path, wave: str) -> Mapping[str, ChosenQuestion]:
@@ -51,7 +111,8 @@ def read_questions(path: Path, wave: str) -> Mapping[str, ChosenQuestion]:
             found=type(raw).__name__,
         )
     published = all(isinstance(v, dict) and "refined_qbody" in v for v in raw.values())
-    entries = raw if published else raw.get(wave) or {}
+    by_wave = {str(k): v for k, v in raw.items()}  # YAML reads a bare 2018 as a number
+    entries = raw if published else by_wave.get(wave) or {}
     if not isinstance(entries, dict) or not entries:
         raise InputError(
             "A question file has no question for this wave",
@@ -64,10 +125,18 @@ def read_questions(path: Path, wave: str) -> Mapping[str, ChosenQuestion]:
 
 
 def _published(entry: Mapping[str, Any], where: str) -> ChosenQuestion:
-    options = [str(o) for o in entry["option_list"]]
-    if options and options[-1] == REFUSED:
-        options.pop()
-    return _fitting(str(entry["refined_qbody"]), options, entry.get("ordinal"), where)
+    options = entry.get("option_list")
+    if not isinstance(options, list) or not options:
+        raise InputError(
+            "A published question has no options",
+            where=where,
+            expected="option_list",
+            found=entry,
+        )
+    shown = options[:-1] if options[-1] == REFUSED else options
+    return _fitting(
+        {"options": shown, "ordinal": entry.get("ordinal")}, entry["refined_qbody"], where
+    )
 
 
 def _own(entry: Any, where: str) -> ChosenQuestion:
@@ -76,25 +145,37 @@ def _own(entry: Any, where: str) -> ChosenQuestion:
     if (
         not isinstance(entry, dict)
         or not entry.get("text")
-        or set(entry) - {"text", "options", "ordinal"}
+        or set(entry) - {"text", "options", "ordinal", "codes"}
     ):
         raise InputError(
             "A question cannot be read",
             where=where,
-            expected="its wording, or `text` with `options` and `ordinal`",
+            expected="its wording, or `text` with `options`, `codes` and `ordinal`",
             found=entry,
         )
-    return _fitting(str(entry["text"]), entry.get("options"), entry.get("ordinal"), where)
+    return _fitting(entry, entry["text"], where)
 
 
-def _fitting(text: str, options: Any, ordinal: Any, where: str) -> ChosenQuestion:
-    shown = None if options is None else tuple(str(o) for o in options)
-    positions = None if ordinal is None else tuple(float(v) for v in ordinal)
-    if shown is not None and positions is not None and len(shown) != len(positions):
+def _fitting(entry: Mapping[str, Any], text: Any, where: str) -> ChosenQuestion:
+    named = ("options", "codes", "ordinal")
+    lists: dict[str, Any] = {k: entry[k] for k in named if entry.get(k) is not None}
+    try:
+        if not all(isinstance(v, list) for v in lists.values()):
+            raise TypeError("not a list")
+        numbers = {k: tuple(float(n) for n in lists[k]) for k in ("codes", "ordinal") if k in lists}
+    except (TypeError, ValueError) as error:
         raise InputError(
-            "A question has not one scale position per option",
+            "A question cannot be read",
             where=where,
-            expected=f"{len(shown)} positions",
-            found=list(positions),
+            expected="lists: options as texts, codes and ordinal as numbers",
+            found=lists,
+        ) from error
+    if len({len(v) for v in lists.values()}) > 1:
+        raise InputError(
+            "A question has not one code and scale position per option",
+            where=where,
+            expected="lists of one length",
+            found={k: len(v) for k, v in lists.items()},
         )
-    return ChosenQuestion(text.strip(), shown, positions)
+    options = tuple(str(o) for o in lists["options"]) if "options" in lists else None
+    return ChosenQuestion(str(text).strip(), options, numbers.get("ordinal"), numbers.get("codes"))

@@ -179,7 +179,11 @@ def builtin_curations() -> list[str]:
     """Names of the curation recipes that come with the package."""
     folder = resources.files("opinioncast.recipes") / "curate"
     names = (f.name for f in folder.iterdir() if f.name.endswith(".yaml"))
-    return sorted(n.removesuffix(".yaml") for n in names if not n.endswith("_wording.yaml"))
+    return sorted(
+        n.removesuffix(".yaml")
+        for n in names
+        if not n.endswith(("_wording.yaml", "_selection.yaml"))
+    )
 
 
 def load_curation(name_or_path: str | Path) -> tuple[CurationRecipe, Path]:

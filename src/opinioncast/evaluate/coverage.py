@@ -129,9 +129,7 @@ def usable_predictions(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]
     checks = [
         (
             NOT_A_DISTRIBUTION,
-            pl.col("distribution").is_null()
-            | (shares.len() == 0)
-            | shares.eval(bad).list.any(),
+            pl.col("distribution").is_null() | (shares.len() == 0) | shares.eval(bad).list.any(),
         ),
         (WRONG_LENGTH, (shares.len() != pl.col("options").list.len()).fill_null(True)),
         (UNNORMALISED, (shares.sum() - 1).abs() > ROUNDING),
@@ -168,9 +166,7 @@ def absent(observed: pl.DataFrame, predicted: pl.DataFrame) -> list[Finding]:
     findings = finding(
         UNPREDICTED, observed.join(predicted, on=list(KEY), how="anti"), "not in the averages"
     )
-    findings += finding(
-        UNOBSERVED, predicted.join(observed, on=list(KEY), how="anti"), "left out"
-    )
+    findings += finding(UNOBSERVED, predicted.join(observed, on=list(KEY), how="anti"), "left out")
     question = ["family", "wave", "question_id"]
     for what, one, other, columns in (
         (MISSING_QUESTIONS, observed, predicted, question),

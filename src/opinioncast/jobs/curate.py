@@ -12,21 +12,25 @@ import polars as pl
 from opinioncast.curate.bootstrap import WaveQuestions, resample_psus, resample_respondents
 from opinioncast.curate.overlap import (
     MINILM_THRESHOLD,
+    Encoder,
     QuestionSet,
     find_overlap,
     remove_overlap,
 )
-from opinioncast.curate.pipeline import CuratedWave, Curation, curate, find_file
+from opinioncast.curate.pipeline import CuratedWave, Curation, curate
 from opinioncast.curate.recipe import CurationRecipe
 from opinioncast.curate.refine import Generate
 from opinioncast.curate.review import write_review
+from opinioncast.curate.sources import find_file
 from opinioncast.curate.split import split_table
 from opinioncast.errors import InputError
 from opinioncast.evaluate.bounds import bounds
 from opinioncast.files import atomic_path
 from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.jobs.terms import write_terms
 from opinioncast.readers.subpop import read_subpop
 from opinioncast.survey import OpinionTable
+from opinioncast.survey.tables import KEY
 
 TABLE = "opinions.parquet"
 
@@ -55,20 +59,26 @@ def curate_to_files(
     partial: bool = False,
     generate: Generate | None = None,
     progress: Callable[[int, int], None] | None = None,
+    encode: Encoder | None = None,
 ) -> CurationRun:
     """Run a recipe and write everything a person needs to trust or mend it.
 
-    ``opinions.parquet`` (+ sidecar); ``curation_report.csv``: every variable of every wave, kept or
+    ``terms.txt``: citation and what may be done with the results; ``opinions.parquet`` (+ sidecar);
+    ``curation_report.csv``: every variable of every wave, kept or
     dropped, with the reason; ``wording_*.csv``: original and refined wording, to edit and give back
     as ``review``; ``scales.csv``; ``bases.csv``: counts per cell by kind of missing answer;
-    ``dropped_cells.csv``; ``notes.txt``; where the recipe says so ``overlap.csv`` and one table per
+    ``dropped_cells.csv``: each question x group asked for that is not in the table, and why;
+    ``notes.txt``; where the recipe says so ``overlap.csv`` and one table per
     part of the split; ``manifest.json``, written last.
+
+    Args:
+        encode: sentence encoder for the recipe's ``overlap``; None: the model the recipe names.
     """
     started = time.monotonic()
     (out / NAME).unlink(missing_ok=True)
     curation = curate(recipe, folders, partial=partial, generate=generate, progress=progress)
-    table, removed, links = _without_overlap(recipe, curation.table, folders)
-    files = [table.write(out / TABLE)]
+    table, removed, links = _without_overlap(recipe, curation.table, folders, encode)
+    files = [write_terms(out, curation.table.meta), table.write(out / TABLE)]
     files.append(_csv(out / "curation_report.csv", curation.waves, lambda w: w.report))
     files.append(
         _csv(
@@ -81,7 +91,7 @@ def curate_to_files(
         )
     )
     files.append(_csv(out / "bases.csv", curation.waves, lambda w: w.result.bases))
-    files.append(_csv(out / "dropped_cells.csv", curation.waves, lambda w: w.result.dropped))
+    files.append(_dropped_cells(out / "dropped_cells.csv", curation, table))
     for wave in curation.waves:
         if wave.refinement is not None:
             path = out / f"wording_{wave.wave.family}_{wave.wave.wave}.csv"
@@ -174,15 +184,19 @@ def bounds_of(
 
 
 def _without_overlap(
-    recipe: CurationRecipe, table: OpinionTable, folders: Sequence[Path]
+    recipe: CurationRecipe,
+    table: OpinionTable,
+    folders: Sequence[Path],
+    encode: Encoder | None,
 ) -> tuple[OpinionTable, pl.DataFrame | None, list[tuple[str, str]]]:
     """The table without the evaluation's questions, a record of them, and pairs within it."""
     settings = recipe.overlap
     if settings is None:
         return table, None, []
-    from opinioncast.backends.sentences import SentenceModel  # PyTorch: only where needed
+    if encode is None:
+        from opinioncast.backends.sentences import SentenceModel  # PyTorch: only where needed
 
-    encode = SentenceModel.load(settings.model).encode
+        encode = SentenceModel.load(settings.model).encode
     threshold = settings.threshold or MINILM_THRESHOLD
     removed = []
     for name in settings.against:
@@ -223,6 +237,30 @@ def _csv(
     return path
 
 
+def _dropped_cells(path: Path, curation: Curation, table: OpinionTable) -> Path:
+    """``dropped_cells.csv`` of all waves, with the cells that overlap took out."""
+    parts = [
+        w.dropped.select(
+            pl.lit(w.wave.family).alias("family"), pl.lit(w.wave.wave).alias("wave"), pl.all()
+        )
+        for w in curation.waves
+    ]
+    removed = curation.table.frame.join(table.frame.select(KEY), on=KEY, how="anti")
+    parts.append(
+        removed.select(
+            *("family", "wave", "question_id"),
+            pl.col("question_id").alias("variable"),
+            *("attribute", "group"),
+            pl.lit(None, pl.Int64).alias("n_group"),
+            "n",
+            pl.lit("the evaluation asks the same (overlap.csv)").alias("reason"),
+        )
+    )
+    with atomic_path(path) as temporary:
+        pl.concat(parts).write_csv(temporary, include_bom=True)
+    return path
+
+
 def _notes(curation: Curation) -> str:
     lines = [f"{f}: absent, its wave is not in the table" for f in curation.absent]
     for wave in curation.waves:
@@ -241,7 +279,7 @@ def summary(curation: Curation) -> list[Mapping[str, object]]:
             "groups": len(w.groups.subpopulations),
             "groups missing": len(w.groups.missing),
             "cells": len(w.result.table),
-            "cells dropped": w.result.dropped.height,
+            "cells dropped": w.dropped.height,
         }
         for w in curation.waves
     ]

@@ -123,4 +123,5 @@ CONVENTIONS = Conventions(
     dont_know=DONT_KNOW_CODES,
     system_missing=Missing.NOT_ASKED,
     layout=_layout,
+    question_in_label=question_in_label,
 )

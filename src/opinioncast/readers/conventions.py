@@ -29,6 +29,7 @@ class Conventions:
         dont_know: codes at which a label "don't know" is no answer rather than an offered option.
         system_missing: what an empty cell means.
         layout: checks the file's columns against the institution's layout and completes the design.
+        question_in_label: the question that a variable label holds, "" if none.
     """
 
     name: str = "none"
@@ -37,6 +38,7 @@ class Conventions:
     dont_know: frozenset[float] = frozenset()
     system_missing: Missing = Missing.UNKNOWN
     layout: Layout | None = None
+    question_in_label: Callable[[str], str] | None = None
 
 
 PLAIN = Conventions()

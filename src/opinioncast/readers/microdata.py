@@ -194,6 +194,8 @@ def build(
         name = column.name
         label = raw.labels.get(name, "")
         source, asked = wording.get(name, ("", ""))
+        if not asked and conventions.question_in_label is not None:
+            source, asked = "variable label", conventions.question_in_label(label)
         if column.dtype == pl.String:
             variables[name] = Variable(
                 name=name,

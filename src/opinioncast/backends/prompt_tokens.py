@@ -1,0 +1,71 @@
+"""From a prompt's text to the token ids a model reads, the same for prediction and training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from opinioncast.backends.labels import LabelPlan, plan_labels
+from opinioncast.errors import ModelError
+
+_CONTEXT_CHARS = 32
+
+
+class PromptTokenizer:
+    """A Hugging Face tokenizer as prompts use it."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._opening = _opening_tokens(tokenizer)
+        self._plans: dict[tuple[str, tuple[str, ...]], LabelPlan] = {}
+
+    def bare(self, text: str) -> tuple[int, ...]:
+        """``text`` without special tokens."""
+        return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def ids(self, text: str) -> tuple[int, ...]:
+        """``text`` as the model reads it: opened as the tokenizer opens a text (unless a chat
+        template wrote that already), and never closed, because the answer is still to come."""
+        begin = self._tokenizer.bos_token
+        templated = bool(begin) and text.startswith(begin)
+        return (() if templated else self._opening) + self.bare(text)
+
+    def plan(self, text: str, labels: Sequence[str]) -> LabelPlan:
+        """How ``labels`` are written after ``text`` (:func:`plan_labels` lists the errors)."""
+        key = (text[-_CONTEXT_CHARS:], tuple(labels))
+        if key not in self._plans:
+            self._plans[key] = plan_labels(self._tokenizer, *key)
+        return self._plans[key]
+
+    @property
+    def has_chat_template(self) -> bool:
+        return bool(getattr(self._tokenizer, "chat_template", None))
+
+    def chat_text(self, message: str) -> str:
+        """``message`` as a user's turn, up to where the model's turn begins.
+
+        Raises:
+            ModelError: the tokenizer has no chat template.
+        """
+        if not self.has_chat_template:
+            raise ModelError(
+                "The model has no chat template",
+                where=str(self._tokenizer.name_or_path),
+                expected="a tokenizer with a chat template (an instruction-tuned model)",
+                hint="run without --chat",
+            )
+        return str(
+            self._tokenizer.apply_chat_template(
+                [{"role": "user", "content": message}], tokenize=False, add_generation_prompt=True
+            )
+        )
+
+
+def _opening_tokens(tokenizer: Any) -> tuple[int, ...]:
+    """The special tokens ``tokenizer`` puts before a text (usually a beginning-of-text token)."""
+    bare = tokenizer("A", add_special_tokens=False)["input_ids"]
+    whole = tokenizer("A")["input_ids"]
+    for start in range(len(whole) - len(bare) + 1):
+        if whole[start : start + len(bare)] == bare:
+            return tuple(whole[:start])
+    return ()

@@ -1,0 +1,82 @@
+"""Bands to average scores by: how divided people are, how like the training questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from opinioncast.errors import InputError
+from opinioncast.evaluate.scores import QUESTION, CellScores
+from opinioncast.survey.question import Question
+from opinioncast.survey.tables import KEY
+
+Encode = Callable[[Sequence[str]], npt.NDArray[np.floating]]
+"""Texts to vectors of length one, shape (texts, dimensions)."""
+
+EVENNESS_EDGES = (0.5, 0.75, 0.9)
+_EVENNESS_NAMES = (
+    "agreed (evenness below 0.5)",
+    "leaning (0.5 to 0.75)",
+    "divided (0.75 to 0.9)",
+    "evenly split (0.9 to 1)",
+)
+
+
+def entropy_bands(scores: CellScores) -> CellScores:
+    """Add ``entropy_band``: people's entropy over its maximum, log(options), in four fixed bands.
+
+    Fixed, so that surveys can be compared. Where people agree, a model that says "evenly split" of
+    everything is far off; where they are split it looks good for free.
+    """
+    name = pl.lit(_EVENNESS_NAMES[0])
+    for edge, label in zip(EVENNESS_EDGES, _EVENNESS_NAMES[1:], strict=True):
+        name = pl.when(pl.col("evenness") >= edge).then(pl.lit(label)).otherwise(name)
+    return scores.with_column("entropy_band", scores.asked.select(*KEY, entropy_band=name))
+
+
+def similarity_bands(
+    scores: CellScores,
+    asked: Sequence[Question],
+    training: Sequence[Question],
+    encode: Encode,
+    *,
+    bands: int = 4,
+) -> CellScores:
+    """Add ``similarity`` and ``similarity_band``: the cosine to the nearest training question.
+
+    Bands hold about equal numbers of questions; their names say their range. If scores rise with
+    similarity, the model recalls more than it generalises.
+
+    Args:
+        asked: the questions of the scored table.
+        training: what the model was trained on.
+
+    Raises:
+        InputError: no training question.
+    """
+    if not training:
+        raise InputError(
+            "There is no training question to compare with", expected="at least one", found=0
+        )
+    texts = list(dict.fromkeys(q.text for q in training))
+    known = np.asarray(encode(texts))
+    mine = np.asarray(encode([q.text for q in asked]))
+    nearest = np.concatenate(
+        [(mine[i : i + 1024] @ known.T).max(axis=1) for i in range(0, len(mine), 1024)]
+    ).astype(float)
+    edges = np.quantile(nearest, np.linspace(0, 1, bands + 1))
+    place = np.clip(np.searchsorted(edges, nearest, side="right") - 1, 0, bands - 1)
+    labels = [
+        f"{i + 1} of {bands} (cosine {edges[i]:.2f} to {edges[i + 1]:.2f})" for i in range(bands)
+    ]
+    frame = pl.DataFrame(
+        {
+            **{c: [getattr(q, c) for q in asked] for c in QUESTION},
+            "similarity": nearest,
+            "similarity_band": [labels[i] for i in place],
+        }
+    )
+    return scores.with_column("similarity", frame).with_column("similarity_band", frame)

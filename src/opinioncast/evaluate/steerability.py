@@ -1,0 +1,175 @@
+"""Is a model steered by the group? Intergroup disagreement (paper, section 4.3, Figures 4, 10-13).
+
+Disagreement between a target group and a source group is the Wasserstein distance between the
+target's human distribution and the source's, human or predicted, averaged over questions. A steered
+model's matrix has the pattern of the human one: small near the diagonal, larger with distance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from opinioncast.errors import InputError
+from opinioncast.evaluate.distance import Array, pad_column, wasserstein
+from opinioncast.evaluate.scores import QUESTION, CellScores
+from opinioncast.survey.groups import Subpopulation
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well the model's pattern of disagreement agrees with people's.
+
+    Attributes:
+        correlation: Pearson's, over the off-diagonal cells of the two matrices; None for fewer than
+            three groups (the human matrix is symmetric: two groups give one value) or no variation.
+        correlation_within: the same after taking each target's mean from its row, so that a group
+            that is hard to predict whatever the prompt says does not count.
+        variance_ratio: variance of the model's off-diagonal cells within rows over people's; well
+            below 1, the prompt's group hardly matters.
+        spread_ratio: mean distance between the model's own predictions for two groups over the mean
+            distance between the two groups' answers: 1 if it tells groups apart as people differ.
+        own_group_nearest: share of target groups that are predicted best with their own name.
+        penalty: how much worse another group's name predicts than the own, mean over off-diagonal.
+        human_penalty: the same for people's own answers: their mean off-diagonal disagreement.
+    """
+
+    correlation: float | None
+    correlation_within: float | None
+    variance_ratio: float | None
+    spread_ratio: float | None
+    own_group_nearest: float
+    penalty: float
+    human_penalty: float
+
+
+@dataclass(frozen=True)
+class Steerability:
+    """The disagreement matrices of one attribute, each (targets, sources), both in ``groups``.
+
+    Attributes:
+        human: people against people; zero on the diagonal.
+        model: people against the model told to be the source group.
+        between: the model as one group against the model as another; zero on the diagonal.
+        questions: how many questions each pair of groups shares; all three are over these.
+        seen: whether each group was in the training data; None if that is not known.
+    """
+
+    attribute: str
+    groups: tuple[str, ...]
+    human: Array
+    model: Array
+    between: Array
+    questions: Array
+    seen: tuple[bool, ...] | None
+
+    def agreement(self) -> Agreement:
+        """One number each for pattern, size and use of the group."""
+        off = ~np.eye(len(self.groups), dtype=bool)
+        people, model = self.human[off], self.model[off]
+        rows = np.nonzero(off)[0]
+        inside_people, inside_model = (_within_rows(values, rows) for values in (people, model))
+        spread = float((inside_people**2).mean())
+        between = self.between[off].mean()
+        own = np.diag(self.model)
+        enough = len(self.groups) > 2
+        return Agreement(
+            correlation=_correlation(people, model) if enough else None,
+            correlation_within=_correlation(inside_people, inside_model) if enough else None,
+            variance_ratio=float((inside_model**2).mean()) / spread if spread > 1e-12 else None,
+            spread_ratio=float(between / people.mean()) if people.mean() > 0 else None,
+            own_group_nearest=float((own <= self.model.min(axis=1) + 1e-12).mean()),
+            penalty=float((model - own[rows]).mean()),
+            human_penalty=float(people.mean()),
+        )
+
+
+def attributes(scores: CellScores) -> list[str]:
+    """Attributes of which at least two groups were scored, intersections left out."""
+    counts = (
+        scores.frame.filter(pl.col("wd").is_not_null())
+        .group_by("attribute", maintain_order=True)
+        .agg(pl.col("group").n_unique())
+    )
+    return [a for a, n in counts.iter_rows() if n > 1 and " & " not in a]
+
+
+def steerability(
+    scores: CellScores,
+    attribute: str,
+    *,
+    groups: Collection[str] | None = None,
+    seen: Collection[Subpopulation] | None = None,
+) -> Steerability:
+    """The matrices of ``attribute``; a question counts for a pair where both groups were scored.
+
+    Args:
+        groups: in the order wanted (ordered traits show locality only in their order); those that
+            were not scored are left out. In order of appearance when left out.
+        seen: groups of the training data, to mark.
+
+    Raises:
+        InputError: fewer than two of the groups were scored, or two of them share no question.
+    """
+    cells = scores.frame.filter(pl.col("attribute") == attribute, pl.col("wd").is_not_null())
+    present = cells["group"].unique(maintain_order=True).to_list()
+    names = [g for g in groups if g in present] if groups is not None else present
+    if len(names) < 2:
+        raise InputError(
+            "Disagreement needs two groups of an attribute",
+            where=attribute,
+            expected="at least two groups with scored cells",
+            found=", ".join(present) or "none",
+        )
+    number = {g: i for i, g in enumerate(names)}
+    cells = cells.filter(pl.col("group").is_in(names)).select(
+        *QUESTION, "group", "ordinal", "observed", "predicted"
+    )
+    pairs = cells.join(cells.drop("ordinal"), on=list(QUESTION), suffix="_source")
+    ordinal = pad_column(pairs["ordinal"], np.nan)
+    target = pairs["group"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
+    source = pairs["group_source"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
+    place = target * len(names) + source
+    size = len(names) ** 2
+    questions = np.bincount(place, minlength=size).reshape(len(names), -1).astype(float)
+    if (questions == 0).any():
+        i, j = (names[k[0]] for k in np.nonzero(questions == 0))
+        raise InputError(
+            "Two groups share no question",
+            where=f"{attribute}: {i} and {j}",
+            expected="a question that both were scored on",
+            hint="leave one of them out (groups)",
+        )
+
+    def mean(left: str, right: str) -> Array:
+        distance = wasserstein(pad_column(pairs[left], 0.0), pad_column(pairs[right], 0.0), ordinal)
+        total = np.bincount(place, weights=distance, minlength=size)
+        return np.asarray(total.reshape(len(names), -1) / questions)
+
+    return Steerability(
+        attribute,
+        tuple(names),
+        human=mean("observed", "observed_source"),
+        model=mean("observed", "predicted_source"),
+        between=mean("predicted", "predicted_source"),
+        questions=questions,
+        seen=None
+        if seen is None
+        else tuple(Subpopulation(((attribute, g),)) in seen for g in names),
+    )
+
+
+def _within_rows(values: Array, rows: npt.NDArray[np.intp]) -> Array:
+    """Values less the mean of their row."""
+    means = np.bincount(rows, weights=values) / np.bincount(rows)
+    return np.asarray(values - means[rows], dtype=float)
+
+
+def _correlation(left: Array, right: Array) -> float | None:
+    if np.ptp(left) < 1e-12 or np.ptp(right) < 1e-12:
+        return None
+    return float(np.corrcoef(left, right)[0, 1])

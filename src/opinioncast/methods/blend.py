@@ -1,0 +1,147 @@
+"""A mixture of methods: their distributions of the same cell, averaged.
+
+A language model and a network on embeddings err in different places; their mean errs less than
+either (the idea of a linear opinion pool).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from opinioncast.errors import InputError
+from opinioncast.methods.prediction import Method, Prediction, Problem, Progress
+from opinioncast.survey import GroupScheme, PredictionTable, Question, opinion_row
+
+Pool = Literal["linear", "log"]
+_FLOOR = 1e-6  # of a share in the logarithmic pool: one method's 0 must not decide alone
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Several methods as one.
+
+    Attributes:
+        parts: methods with their weights, which are divided by their sum.
+        pool: ``linear``: weighted mean of shares; ``log``: weighted geometric mean, rescaled.
+
+    Raises:
+        InputError: fewer than two methods, or weights that are not positive.
+    """
+
+    parts: Sequence[tuple[Method, float]]
+    pool: Pool = "linear"
+
+    def __post_init__(self) -> None:
+        weights = [w for _, w in self.parts]
+        if len(weights) < 2 or not all(math.isfinite(w) and w > 0 for w in weights):
+            raise InputError(
+                "Methods cannot be blended",
+                expected="two or more methods, each with a weight above 0",
+                found=[(m.name, w) for m, w in self.parts],
+            )
+
+    @property
+    def name(self) -> str:
+        total = sum(w for _, w in self.parts)
+        return "blend of " + " and ".join(f"{m.name} ({w / total:.2g})" for m, w in self.parts)
+
+    def predict(
+        self,
+        questions: Sequence[Question],
+        groups: GroupScheme,
+        *,
+        progress: Progress | None = None,
+    ) -> Prediction:
+        """Run every method and mix. A cell that one of them lacks is a problem, not a guess.
+
+        ``label_mass`` and ``order_spread`` are the least and the largest of the parts that have
+        them: what is doubtful in one part is doubtful in the mixture. ``refusal_rate`` is the
+        weighted mean over the parts that predict it. ``share_error_90`` is null: it was measured
+        for the parts, not for the mixture.
+        """
+        predictions = []
+        for i, (method, _) in enumerate(self.parts):
+
+            def report(done: int, total: int, part: int = i) -> None:
+                if progress:
+                    progress(part * total + done, len(self.parts) * total)
+
+            predictions.append(method.predict(questions, groups, progress=report))
+        cells = [
+            {
+                (r["family"], r["wave"], r["question_id"], r["attribute"], r["group"]): r
+                for r in prediction.table.frame.iter_rows(named=True)
+            }
+            for prediction in predictions
+        ]
+        weights = np.array([w for _, w in self.parts])
+        weights = weights / weights.sum()
+        record: dict[str, Any] = {
+            "method": self.name,
+            "model": " and ".join(str(p.record.get("model", "")) for p in predictions),
+            "pool": self.pool,
+            "weights": weights.tolist(),
+            "parts": [dict(p.record) for p in predictions],
+        }
+        rows: list[dict[str, Any]] = []
+        problems: list[Problem] = []
+        for question in questions:
+            for group in groups:
+                key = (question.family, question.wave, question.question_id, *group.key)
+                found = [c.get(key) for c in cells]
+                present = [r for r in found if r is not None]
+                if len(present) < len(found):
+                    lacking = [
+                        m.name for (m, _), r in zip(self.parts, found, strict=True) if r is None
+                    ]
+                    problems.append(
+                        Problem(
+                            question.question_id,
+                            group.attribute,
+                            group.group,
+                            f"no prediction from {', '.join(lacking)}",
+                            missing=True,
+                        )
+                    )
+                    continue
+                rows.append(
+                    opinion_row(
+                        question,
+                        group,
+                        self._mixed([r["distribution"] for r in present], weights),
+                        refusal_rate=_mean([r["refusal_rate"] for r in present], weights),
+                        label_mass=min(_values(present, "label_mass"), default=None),
+                        order_spread=max(_values(present, "order_spread"), default=None),
+                        model=record["model"],
+                        method=self.name,
+                    )
+                )
+        problems += [p for prediction in predictions for p in prediction.problems if not p.missing]
+        meta = {"origin": "model output, not survey data"} | record
+        return Prediction(PredictionTable.from_rows(rows, meta), tuple(problems), record)
+
+    def _mixed(
+        self, shares: Sequence[Sequence[float]], weights: np.ndarray[Any, Any]
+    ) -> list[float]:
+        p = np.asarray(shares, dtype=float)
+        if self.pool == "linear":
+            mixed = weights @ p
+        else:
+            mixed = np.exp(weights @ np.log(np.maximum(p, _FLOOR)))
+        return [float(v) for v in mixed / mixed.sum()]
+
+
+def _values(rows: Sequence[dict[str, Any]], column: str) -> list[float]:
+    return [r[column] for r in rows if r[column] is not None]
+
+
+def _mean(values: Sequence[float | None], weights: np.ndarray[Any, Any]) -> float | None:
+    known = [(v, w) for v, w in zip(values, weights, strict=True) if v is not None]
+    if not known:
+        return None
+    return float(np.average([v for v, _ in known], weights=[w for _, w in known]))

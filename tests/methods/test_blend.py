@@ -1,0 +1,99 @@
+"""The mixture: hand-worked pools, cells that are missing, label mass and spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from opinioncast.errors import InputError
+from opinioncast.methods.baselines import Uniform
+from opinioncast.methods.blend import Blend
+from opinioncast.methods.prediction import Prediction, Problem, Progress
+from opinioncast.survey import GroupScheme, PredictionTable, Question, load_groups, opinion_row
+
+GROUPS = load_groups("SEX=Female", "SEX=Male")
+Q = Question("q", "Yes or no?", ("Yes", "No"), (1, 2), "S", "1")
+
+
+@dataclass
+class Fixed:
+    """Gives every listed group the same shares."""
+
+    shares: list[float]
+    groups: tuple[str, ...] = ("Female", "Male")
+    more: dict[str, Any] = field(default_factory=dict)
+    name: str = "fixed"
+    problems: tuple[Problem, ...] = ()
+
+    def predict(
+        self,
+        questions: Sequence[Question],
+        groups: GroupScheme,
+        *,
+        progress: Progress | None = None,
+    ) -> Prediction:
+        rows = [
+            opinion_row(q, g, self.shares, model="m", method=self.name, **self.more)
+            for q in questions
+            for g in groups
+            if g.group in self.groups
+        ]
+        if progress:
+            progress(len(rows), len(rows))
+        return Prediction(PredictionTable.from_rows(rows), self.problems, {"model": "m"})
+
+
+def test_linear_pool() -> None:
+    method = Blend([(Fixed([0.9, 0.1]), 3), (Uniform(), 1)])
+    found = method.predict([Q], GROUPS)
+    assert found.table.frame["distribution"].to_list() == [pytest.approx([0.8, 0.2])] * 2
+    assert found.record["weights"] == [0.75, 0.25]
+    assert not found.problems
+
+
+def test_logarithmic_pool() -> None:
+    # sqrt(0.8 * 0.5) : sqrt(0.2 * 0.5) = 2 : 1
+    found = Blend([(Fixed([0.8, 0.2]), 1), (Uniform(), 1)], pool="log").predict([Q], GROUPS)
+    assert found.table.frame["distribution"][0].to_list() == pytest.approx([2 / 3, 1 / 3])
+
+
+def test_a_cell_one_part_lacks_is_a_problem_not_the_other_part_alone() -> None:
+    method = Blend([(Fixed([0.9, 0.1], groups=("Male",)), 1), (Uniform(), 1)])
+    found = method.predict([Q], GROUPS)
+    assert found.table.frame["group"].to_list() == ["Male"]
+    assert [(p.group, p.missing, p.what) for p in found.problems] == [
+        ("Female", True, "no prediction from fixed")
+    ]
+
+
+def test_doubt_in_a_part_stays_in_the_mixture() -> None:
+    low = Problem("q", "SEX", "Male", "label mass is low", missing=False)
+    first = Fixed(
+        [0.5, 0.5],
+        more={"label_mass": 0.2, "order_spread": 0.1, "refusal_rate": 0.1, "share_error_90": 0.3},
+        problems=(low,),
+    )
+    second = Fixed([0.5, 0.5], more={"label_mass": 0.9, "order_spread": 0.4, "refusal_rate": 0.4})
+    found = Blend([(first, 1), (second, 2), (Uniform(), 7)]).predict([Q], GROUPS)
+    row = found.table.frame.row(0, named=True)
+    assert (row["label_mass"], row["order_spread"]) == (0.2, 0.4)
+    assert row["refusal_rate"] == pytest.approx(0.3)
+    assert row["share_error_90"] is None
+    assert found.problems == (low,)
+
+
+def test_progress_reaches_the_whole() -> None:
+    seen: list[tuple[int, int]] = []
+    Blend([(Uniform(), 1), (Fixed([0.5, 0.5]), 1)]).predict(
+        [Q], GROUPS, progress=lambda done, total: seen.append((done, total))
+    )
+    assert seen == [(2, 4), (4, 4)]
+
+
+@pytest.mark.parametrize("weights", [(1,), (1, 0), (1, float("nan"))])
+def test_weights_that_cannot_be_used(weights: tuple[float, ...]) -> None:
+    with pytest.raises(InputError):
+        Blend([(Uniform(), w) for w in weights])
