@@ -15,7 +15,6 @@ import json
 import multiprocessing
 import resource
 import statistics
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +26,7 @@ from transformers.utils import logging
 from opinioncast.backends.labels import plan_labels
 from opinioncast.backends.protocol import LabelRequest
 from opinioncast.backends.torch_backend import TorchBackend
+from opinioncast.backends.trees import PromptTokens, plant
 from opinioncast.jobs.demo import demo_table
 from opinioncast.jobs.predict import EMBEDDED, PredictSettings, open_backend
 from opinioncast.prompts import Layout, PromptStyle, build_prompt
@@ -86,6 +86,15 @@ def plain_scores(
     return found
 
 
+def packed_tokens(backend: TorchBackend, requests: list[LabelRequest]) -> int:
+    """Tokens that trees leave to compute."""
+    sequences = sorted(
+        (PromptTokens(backend.token_ids(r.text), (i, 0), r.tree) for i, r in enumerate(requests)),
+        key=lambda s: s.tree,
+    )
+    return sum(tree.size for tree in plant(sequences, int(backend.details["pack_tokens"])))
+
+
 def tree_scores(backend: TorchBackend, requests: list[LabelRequest]) -> list[list[float]]:
     found: list[list[float]] = [[]] * len(requests)
     for i, scores in backend.score(requests):
@@ -110,7 +119,7 @@ def run(way: str, layout: str, model: str, n_questions: int, batch: int, repeats
         shares = once(requests)
         seconds.append(time.perf_counter() - started)
     if way == "tree":
-        tokens = backend.packed_tokens(requests)
+        tokens = packed_tokens(backend, requests)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Timing(len(requests), tokens, statistics.median(seconds), peak, shares)
 
@@ -128,13 +137,12 @@ def main() -> None:
     parser.add_argument("--questions", type=int)
     parser.add_argument("--batch", type=int, default=16, help="of the plain way")
     options = parser.parse_args()
-    tree_questions = options.questions or (6 if options.quick else 40)
-    plain_questions = options.questions or (1 if options.quick else 8)
+    count = options.questions or (3 if options.quick else 20)
     repeats = 1 if options.quick else 3
     results: dict[tuple[str, str], Timing] = {}
     print(f"{'layout':<16}{'way':<8}{'rows':>7}{'tokens/row':>12}{'rows/s':>10}{'peak MB':>9}")
     for layout in (Layout.QUESTION_FIRST, Layout.PAPER):
-        for way, count in (("plain", plain_questions), ("tree", tree_questions)):
+        for way in ("plain", "tree"):
             timing = apart(way, str(layout), options.model, count, options.batch, repeats)
             results[str(layout), way] = timing
             print(
@@ -147,7 +155,7 @@ def main() -> None:
         abs(a - b)
         for layout in (first, paper)
         for left, right in zip(
-            results[layout, "plain"].shares, results[layout, "tree"].shares, strict=False
+            results[layout, "plain"].shares, results[layout, "tree"].shares, strict=True
         )
         for a, b in zip(left, right, strict=True)
     )
@@ -169,4 +177,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import transformers
 
+from opinioncast.backends.generation import generate_texts
 from opinioncast.backends.labels import LabelPlan
 from opinioncast.backends.packed_forward import (
     after_head,
@@ -105,6 +106,11 @@ class TorchBackend:
         return f"{self._loaded.name} + {adapter}" if adapter else self._loaded.name
 
     @property
+    def loaded(self) -> LoadedModel:
+        """The model and tokenizer themselves."""
+        return self._loaded
+
+    @property
     def fingerprint(self) -> Mapping[str, Any]:
         return {
             "backend": "torch",
@@ -135,6 +141,11 @@ class TorchBackend:
     def token_ids(self, text: str) -> tuple[int, ...]:
         """``text`` as the model reads it (:meth:`PromptTokenizer.ids`)."""
         return self._prompts.ids(text)
+
+    def generate(self, prompts: Sequence[str], *, max_new_tokens: int = 160) -> list[str]:
+        """What the model says after each prompt, greedily, without the prompt."""
+        ids = [self.token_ids(p) for p in prompts]
+        return generate_texts(self._loaded, ids, max_new_tokens=max_new_tokens)
 
     def score(self, requests: Sequence[LabelRequest]) -> Iterator[tuple[int, LabelScores]]:
         """Yield (index, scores) pack by pack.
