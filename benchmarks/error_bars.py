@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from transformers.utils import logging
 
 import opinioncast.methods.error_bars as bars
 from opinioncast.evaluate.scores import score_cells
@@ -68,7 +67,6 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--orders", nargs="+", default=["reversed", "given"])
     options = parser.parse_args()
-    logging.disable_progress_bar()
     settings = PredictSettings()
     backends = [open_backend(settings)]
     if not options.quick:

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers.utils import logging
 
 from opinioncast.backends.labels import plan_labels
 from opinioncast.backends.protocol import LabelRequest
@@ -104,7 +103,6 @@ def tree_scores(backend: TorchBackend, requests: list[LabelRequest]) -> list[lis
 
 def run(way: str, layout: str, model: str, n_questions: int, batch: int, repeats: int) -> Timing:
     """Time one way in this process."""
-    logging.disable_progress_bar()
     backend = open_backend(PredictSettings(model=model))
     requests = requests_of(Layout(layout), n_questions)
     tokens = sum(len(backend.token_ids(r.text)) for r in requests)

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is fetched from a hub in a test
+settings.register_profile("patient", deadline=None)  # machines here and in CI are noisy
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

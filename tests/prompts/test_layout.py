@@ -132,3 +132,11 @@ def test_the_template_hash_tells_styles_apart() -> None:
     chatty = {style.template_hash(lambda text: f"<user>{text}<model>") for style in EVERY}
     assert len(plain | chatty) == 2 * len(EVERY)
     assert EVERY[0].template_hash() == EVERY[0].template_hash()
+
+
+@pytest.mark.parametrize("n", [3, 5, 8])
+def test_as_many_orders_as_options_share_the_places_out(n: int) -> None:
+    found = orders(n, str(n))
+    for place in range(n):
+        often = [sum(order[place] == item for order in found) for item in range(n)]
+        assert max(often) <= 2

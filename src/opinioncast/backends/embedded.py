@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from opinioncast.backends.quiet import quiet_loading
 from opinioncast.errors import ModelError, StorageError
 from opinioncast.files import cache_folder
 
@@ -125,25 +126,20 @@ def _dequantise(work: Path) -> None:
     import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            work,
-            gguf_file=_GGUF,
-            dtype=torch.bfloat16,
-            quantization_config=GgufConfig(dequantize=True),
-        )
-        if hasattr(model.config, "quantization_config"):
-            del model.config.quantization_config  # they are dense now and may be saved as such
-        model.save_pretrained(work)
+        with quiet_loading():
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                work,
+                gguf_file=_GGUF,
+                dtype=torch.bfloat16,
+                quantization_config=GgufConfig(dequantize=True),
+            )
+            if hasattr(model.config, "quantization_config"):
+                del model.config.quantization_config  # dense now, and may be saved as such
+            model.save_pretrained(work)
     except SafetensorError as error:  # how safetensors says that the disk is full
         raise OSError(str(error)) from error
-    finally:
-        if shown:
-            logging.enable_progress_bar()
     AutoTokenizer.from_pretrained(work, gguf_file=_GGUF).save_pretrained(work)
 
 

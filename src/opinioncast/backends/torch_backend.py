@@ -60,10 +60,9 @@ class TorchBackend:
     ) -> None:
         self._loaded = loaded
         self._causal = loaded.causal
-        self._tokenizer = loaded.tokenizer
         self._config = self._causal.config.get_text_config()
         self._pack_tokens = pack_tokens or (16_384 if loaded.device.type == "cuda" else 1_024)
-        self._prompts = PromptTokenizer(self._tokenizer)
+        self._prompts = PromptTokenizer(loaded.tokenizer)
         self._reach: int | None = None  # prompts longer than this go the plain way
         self._crossing_probed = False
         self.probe_difference: float | None = None

@@ -12,6 +12,7 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from opinioncast.backends.quiet import quiet_loading
 from opinioncast.errors import ModelError
 
 _ADAPTER_CONFIG = "adapter_config.json"
@@ -106,12 +107,13 @@ def load_model(
     spread = chosen_device.type == "cuda" and device is None and torch.cuda.device_count() > 1
     try:
         tokenizer = AutoTokenizer.from_pretrained(where)
-        causal, loading = AutoModelForCausalLM.from_pretrained(
-            where,
-            dtype=chosen_dtype,
-            output_loading_info=True,
-            **({"device_map": "auto"} if spread else {}),
-        )
+        with quiet_loading():
+            causal, loading = AutoModelForCausalLM.from_pretrained(
+                where,
+                dtype=chosen_dtype,
+                output_loading_info=True,
+                **({"device_map": "auto"} if spread else {}),
+            )
     except Exception as error:  # the libraries raise their own kinds, and bare ones, for bad files
         raise ModelError(
             "The model cannot be loaded",
