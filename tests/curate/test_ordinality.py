@@ -168,3 +168,19 @@ def test_published_scales_of_opinionqa(shared_data: Path) -> None:
         for r in rows.values()
     ]
     assert sum(agree) / len(agree) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["rich", "2", "3", "4", "5", "6", "poor"], (1, 2, 3, 4, 5, 6, 7)),
+        (["first", "second", "third", "fourth", "fifth"], (1, 2, 3, 4, 5)),
+        (["rich", "2", "3", "poor"], (0, 0, 0, 0)),  # two numbers are no line yet
+    ],
+)
+def test_numbered_lines_and_ranks(options: list[str], expected: tuple[int, ...]) -> None:
+    assert detect_scale(options).ordinal == tuple(map(float, expected))
+
+
+def test_who_the_question_does_not_concern_is_off_the_scale() -> None:
+    assert detect_scale(["yes", "no", "never married"]).ordinal == (1.0, 2.0, -1.0)

@@ -227,3 +227,11 @@ def test_published_refined_wordings(shared_data: Path) -> None:
     assert sum(a == b for a, b in pairs) / len(pairs) > 0.9
     ratios = [difflib.SequenceMatcher(None, a, b, autojunk=False).ratio() for a, b in pairs]
     assert sum(ratios) / len(ratios) > 0.99
+
+
+@pytest.mark.parametrize("lost", ["toï¿½. ", "to~. ", "to\ufffd "])
+def test_an_ellipsis_lost_on_the_way_is_put_back(lost: str) -> None:
+    raw = f"Who would you turn to first {lost}Help you if you were sick?"
+    assert refine_rules(raw, ()).text == (
+        "Who would you turn to first to... Help you if you were sick?"
+    )

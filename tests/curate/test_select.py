@@ -21,6 +21,7 @@ from opinioncast.curate.select import (
     select,
     shared_uncertainty,
 )
+from opinioncast.curate.subjects import subject_of
 from opinioncast.errors import InputError
 from opinioncast.readers import gss
 from opinioncast.readers.microdata import read_wave
@@ -301,3 +302,21 @@ def test_gss_2018(shared_data: Path) -> None:
         "electron": Reason.KNOWLEDGE,
     }.items():
         assert rows[name]["reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("label", "kind"),
+    [
+        ("should homosexuals serve in u.s. armed forces", ""),
+        ("years in armed forces", "demographic"),
+        ("whom does r prefer for u.s. house (ballot card)", ""),
+        ("ballot used for interview", "administrative"),
+        ("would you say the respondent's health is good", "administrative"),
+        ("sexual orientation", "demographic"),
+        ("sex of sex partners in last year", ""),
+        ("relationship of person 1 to head of household", "demographic"),
+        ("how dangerous r thinks person 1 is", ""),
+    ],
+)
+def test_subjects_by_label(label: str, kind: str) -> None:
+    assert subject_of(Variable("q", label=label))[0] == kind

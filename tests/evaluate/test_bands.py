@@ -28,7 +28,7 @@ SCORES = score_cells(
 def test_entropy_bands() -> None:
     frame = entropy_bands(SCORES).by("entropy_band")
     # H(.95) / log 2 = 0.29, H(.8) / log 2 = 0.72; the last split question has no prediction
-    assert [b.split()[0] for b in frame["entropy_band"]] == ["agreed", "leaning", "evenly"]
+    assert [b.split()[1] for b in frame["entropy_band"]] == ["agreed", "leaning", "evenly"]
     assert frame["asked"].to_list() == [4, 2, 2]
     assert frame["cells"].to_list() == [4, 2, 1]
     assert frame["wd"].to_list() == pytest.approx([0.475, 0.3, 0])

@@ -23,7 +23,9 @@ GROUPS = load_groups("SEX=Female", "SEX=Male")
 FEMALE, MALE = GROUPS.subpopulations
 TOTAL = load_groups("total").subpopulations[0]
 BAN = Question("ban", "Should smoking be banned?", ("Yes", "No"), (1, 2), "S", "1")
-TAX = Question("tax", "Should tobacco be taxed more?", ("More", "Same", "Less"), (1, 2, 3), "S", "1")
+TAX = Question(
+    "tax", "Should tobacco be taxed more?", ("More", "Same", "Less"), (1, 2, 3), "S", "1"
+)
 
 
 def options(ordinal: list[float], texts: list[str] | None = None) -> OptionVectors:

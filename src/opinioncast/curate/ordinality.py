@@ -320,7 +320,7 @@ def _numbers(texts: Sequence[str]) -> list[float] | None:
 
 
 def _numbered(texts: Sequence[str]) -> bool:
-    """Whether options are points of a numbered line whose ends have words (rich, 2, ... 6, poor)."""
+    """Whether options are points of a numbered line with worded ends (rich, 2, ... 6, poor)."""
     points = [(i, int(t)) for i, t in enumerate(texts) if t.isdecimal()]
     in_line = len({n - i for i, n in points}) == 1 or len({n + i for i, n in points}) == 1
     return len(points) >= 3 and 2 * len(points) >= len(texts) and in_line

@@ -7,6 +7,7 @@ JSON with ``variable -> refined_qbody, option_list (ending in "Refused"), ordina
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,8 +96,9 @@ def read_questions(path: Path, wave: str) -> Mapping[str, ChosenQuestion]:
         InputError: a file that cannot be read or has another layout; no question for the wave.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML too
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+        raw = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise InputError(
             "A question file cannot be read",
             where=str(path),

@@ -236,7 +236,7 @@ def parse_curation(raw: Any, source: str) -> CurationRecipe:
         return CurationRecipe.model_validate(raw)
     except ValidationError as error:
         problems = [
-            f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg'].lower()}"
+            f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg'][:1].lower()}{e['msg'][1:]}"
             + (f" (found {e['input']!r})" if e["loc"] else "")
             for e in error.errors()
         ]

@@ -57,6 +57,7 @@ def clean_wording(raw: str, options: Sequence[str] = ()) -> tuple[str, tuple[str
 
 
 def _characters(text: str) -> str:
+    text = re.sub(r"(?<=\bto)(?:ï¿½|\ufffd|~)\.?", "... ", text)  # an ellipsis lost on the way
     text = html.unescape(text.replace("ï¿½", "? ").replace("\ufffd", " "))
     text = re.sub(r"<\s*(br|p|/p|li|/li|div|/div)\b[^>]*>", "\n", text, flags=re.I)
     text = re.sub(r"</?[a-zA-Z][^<>]*>", "", text)

@@ -18,10 +18,10 @@ Encode = Callable[[Sequence[str]], npt.NDArray[np.floating]]
 
 EVENNESS_EDGES = (0.5, 0.75, 0.9)
 _EVENNESS_NAMES = (
-    "agreed (evenness below 0.5)",
-    "leaning (0.5 to 0.75)",
-    "divided (0.75 to 0.9)",
-    "evenly split (0.9 to 1)",
+    "1 agreed (evenness below 0.5)",
+    "2 leaning (0.5 to 0.75)",
+    "3 divided (0.75 to 0.9)",
+    "4 evenly split (0.9 to 1)",
 )
 
 

@@ -365,7 +365,8 @@ def question_sums(
 
     ``place`` gives each combination of ``columns`` its column; questions are in table order.
     """
-    grouped = cells.group_by(*QUESTION, *columns, maintain_order=True).agg(
+    keys = list(dict.fromkeys((*QUESTION, *columns)))
+    grouped = cells.group_by(keys, maintain_order=True).agg(
         pl.col(value).sum().alias("_sum"), pl.len().alias("_cells")
     )
     ids = grouped.select(*QUESTION).unique(maintain_order=True).with_row_index("_question")

@@ -29,8 +29,9 @@ class Agreement:
             three groups (the human matrix is symmetric: two groups give one value) or no variation.
         correlation_within: the same after taking each target's mean from its row, so that a group
             that is hard to predict whatever the prompt says does not count.
-        variance_ratio: variance of the model's off-diagonal cells within rows over people's; well
-            below 1, the prompt's group hardly matters.
+        variance_ratio: variance of the model's off-diagonal cells within rows over people's; near
+            0, the prompt's group hardly matters. An error common to all prompts lowers it too
+            (distances add up less than linearly): read it beside the spread ratio.
         spread_ratio: mean distance between the model's own predictions for two groups over the mean
             distance between the two groups' answers: 1 if it tells groups apart as people differ.
         own_group_nearest: share of target groups that are predicted best with their own name.
@@ -55,7 +56,8 @@ class Steerability:
         human: people against people; zero on the diagonal.
         model: people against the model told to be the source group.
         between: the model as one group against the model as another; zero on the diagonal.
-        questions: how many questions each pair of groups shares; all three are over these.
+        questions: how many questions each pair of groups shares; all three are over these, and NaN
+            where a pair shares none.
         seen: whether each group was in the training data; None if that is not known.
     """
 
@@ -69,7 +71,7 @@ class Steerability:
 
     def agreement(self) -> Agreement:
         """One number each for pattern, size and use of the group."""
-        off = ~np.eye(len(self.groups), dtype=bool)
+        off = ~np.eye(len(self.groups), dtype=bool) & (self.questions > 0)
         people, model = self.human[off], self.model[off]
         rows = np.nonzero(off)[0]
         inside_people, inside_model = (_within_rows(values, rows) for values in (people, model))
@@ -82,20 +84,22 @@ class Steerability:
             correlation_within=_correlation(inside_people, inside_model) if enough else None,
             variance_ratio=float((inside_model**2).mean()) / spread if spread > 1e-12 else None,
             spread_ratio=float(between / people.mean()) if people.mean() > 0 else None,
-            own_group_nearest=float((own <= self.model.min(axis=1) + 1e-12).mean()),
+            own_group_nearest=float((own <= np.nanmin(self.model, axis=1) + 1e-12).mean()),
             penalty=float((model - own[rows]).mean()),
             human_penalty=float(people.mean()),
         )
 
 
 def attributes(scores: CellScores) -> list[str]:
-    """Attributes of which at least two groups were scored, intersections left out."""
+    """Attributes of which two groups were scored on one question, intersections left out."""
     counts = (
         scores.frame.filter(pl.col("wd").is_not_null())
-        .group_by("attribute", maintain_order=True)
-        .agg(pl.col("group").n_unique())
+        .group_by("attribute", *QUESTION, maintain_order=True)
+        .agg(groups=pl.col("group").n_unique())
+        .filter(pl.col("groups") > 1)
     )
-    return [a for a, n in counts.iter_rows() if n > 1 and " & " not in a]
+    names = counts["attribute"].unique(maintain_order=True)
+    return [a for a in names.to_list() if " & " not in a]
 
 
 def steerability(
@@ -113,42 +117,35 @@ def steerability(
         seen: groups of the training data, to mark.
 
     Raises:
-        InputError: fewer than two of the groups were scored, or two of them share no question.
+        InputError: no two of the groups were scored on one question.
     """
     cells = scores.frame.filter(pl.col("attribute") == attribute, pl.col("wd").is_not_null())
     present = cells["group"].unique(maintain_order=True).to_list()
     names = [g for g in groups if g in present] if groups is not None else present
-    if len(names) < 2:
-        raise InputError(
-            "Disagreement needs two groups of an attribute",
-            where=attribute,
-            expected="at least two groups with scored cells",
-            found=", ".join(present) or "none",
-        )
     number = {g: i for i, g in enumerate(names)}
     cells = cells.filter(pl.col("group").is_in(names)).select(
         *QUESTION, "group", "ordinal", "observed", "predicted"
     )
     pairs = cells.join(cells.drop("ordinal"), on=list(QUESTION), suffix="_source")
+    if pairs.filter(pl.col("group") != pl.col("group_source")).height == 0:
+        raise InputError(
+            "Disagreement needs two groups of an attribute",
+            where=attribute,
+            expected="two groups that were scored on one question",
+            found=", ".join(present) or "none",
+        )
     ordinal = pad_column(pairs["ordinal"], np.nan)
     target = pairs["group"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
     source = pairs["group_source"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
     place = target * len(names) + source
     size = len(names) ** 2
-    questions = np.bincount(place, minlength=size).reshape(len(names), -1).astype(float)
-    if (questions == 0).any():
-        i, j = (names[k[0]] for k in np.nonzero(questions == 0))
-        raise InputError(
-            "Two groups share no question",
-            where=f"{attribute}: {i} and {j}",
-            expected="a question that both were scored on",
-            hint="leave one of them out (groups)",
-        )
+    questions = np.bincount(place, minlength=size).reshape(len(names), len(names)).astype(float)
 
     def mean(left: str, right: str) -> Array:
         distance = wasserstein(pad_column(pairs[left], 0.0), pad_column(pairs[right], 0.0), ordinal)
         total = np.bincount(place, weights=distance, minlength=size)
-        return np.asarray(total.reshape(len(names), -1) / questions)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(total.reshape(len(names), len(names)) / questions)
 
     return Steerability(
         attribute,

@@ -11,7 +11,7 @@ from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.jobs.predict import PredictSettings, run_method, run_record, write_tables
 from opinioncast.methods.prediction import Prediction, Progress
-from opinioncast.report.chart import save
+from opinioncast.report.figure_files import write_figure
 from opinioncast.report.group_chart import group_chart
 from opinioncast.report.page import write_page
 from opinioncast.survey import GroupScheme, OpinionTable, standard_attributes
@@ -51,7 +51,7 @@ def run_demo(
     title = "Predicted and observed answers: General Social Survey, 2016 and 2018"
     figure = group_chart(scores, model=model, title=title)
     chart = out / "chart.png"
-    save(figure, chart)
+    write_figure(figure, chart, dpi=110)
     page = write_page(
         out / "page.html",
         scores,

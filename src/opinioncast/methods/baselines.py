@@ -251,8 +251,7 @@ class NearestQuestions:
                     )
                     continue
                 mapped = [
-                    map_distribution(answered[j], known_options[j], wanted_options[i])
-                    for j in near
+                    map_distribution(answered[j], known_options[j], wanted_options[i]) for j in near
                 ]
                 weights = np.exp((cosines[i, near] - cosines[i, near[0]]) / self.temperature)
                 rows.append(

@@ -155,9 +155,7 @@ class EmbeddingNetwork:
     ) -> Prediction:
         """Predict every question x subpopulation; refusals are not predicted."""
         members = list(groups)
-        people = people_features(
-            group_texts(members, groups.attributes), self.seen, self.encoder
-        )
+        people = people_features(group_texts(members, groups.attributes), self.seen, self.encoder)
         rows: list[dict[str, Any]] = []
         for start in range(0, len(questions), _BATCH):
             part = questions[start : start + _BATCH]

@@ -124,7 +124,9 @@ class TrainingCells:
                 continue
             ordinal = np.array(question.ordinal)
             k = len(ordinal)
-            order[i, :k] = np.argsort(np.where(ordinal == OFF_SCALE, np.inf, ordinal), kind="stable")
+            order[i, :k] = np.argsort(
+                np.where(ordinal == OFF_SCALE, np.inf, ordinal), kind="stable"
+            )
             count = int((ordinal != OFF_SCALE).sum())
             on[i, :count] = 1
             placed = ordinal[order[i, :count]]
@@ -188,8 +190,9 @@ def mean_distance(shares: Tensor, cells: TrainingCells) -> float:
     """Mean Wasserstein distance over cells with a scale."""
     parts = (cells.target, cells.there, cells.order, cells.steps, cells.on)
     _, distance, _ = cell_losses(shares.float().clamp_min(1e-12).log(), *parts)
-    answered = (cells.target.gather(2, cells.order[:, None].expand_as(cells.target))
-                * cells.on[:, None]).sum(-1) > 0
+    answered = (
+        cells.target.gather(2, cells.order[:, None].expand_as(cells.target)) * cells.on[:, None]
+    ).sum(-1) > 0
     scaled = cells.there & answered & (cells.steps.sum(-1) > 0)[:, None]
     return float(distance.sum() / scaled.sum())
 
@@ -217,8 +220,11 @@ def train_member(
         optimizer, settings.learning_rate, total_steps=settings.epochs * per_epoch, pct_start=0.1
     )
     options = inputs["real"].sum(1)[:, None, None]
-    target = torch.where(inputs["real"][:, None],
-                         (1 - settings.smooth) * train.target + settings.smooth / options, 0.0)
+    target = torch.where(
+        inputs["real"][:, None],
+        (1 - settings.smooth) * train.target + settings.smooth / options,
+        0.0,
+    )
     draw = torch.Generator().manual_seed(settings.seed)
     best, kept, waited = float("inf"), network.state_dict(), 0
     history = []
@@ -290,7 +296,9 @@ def train_network(
     seen = list(dict.fromkeys(t for texts in training_texts(train) for t in texts))
     cells = TrainingCells.of_table(train, encoder, seen)
     held = TrainingCells.of_table(validation, encoder, seen)
-    settings = replace(settings, shape=replace(settings.shape, inputs=cells.features.question.shape[1]))
+    settings = replace(
+        settings, shape=replace(settings.shape, inputs=cells.features.question.shape[1])
+    )
     members, histories = [], []
     for i in range(settings.members):
 
@@ -317,9 +325,7 @@ def train_network(
     return EmbeddingNetwork(members, encoder, seen, temperature, record), histories
 
 
-def fit_temperature(
-    members: Sequence[OptionNetwork], cells: TrainingCells
-) -> tuple[float, float]:
+def fit_temperature(members: Sequence[OptionNetwork], cells: TrainingCells) -> tuple[float, float]:
     """The factor on the logits with the least mean Wasserstein distance, and that distance."""
     logits = member_logits(members, cells.features, cells.people)
     scores = {

@@ -14,10 +14,9 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from opinioncast.files import atomic_path
+from opinioncast.report.figure_files import write_figure
 from opinioncast.survey.question import OFF_SCALE, Question
 from opinioncast.survey.tables import OpinionTable, PredictionTable
 
@@ -46,16 +45,8 @@ def draw_charts(
             f" (sheet {number} of {len(sheets)})" if len(sheets) > 1 else ""
         )
         figure = distribution_chart(predictions, sheet, observed=observed, title=title)
-        save(figure, path)
-        paths.append(path)
+        paths.append(write_figure(figure, path, dpi=110))
     return paths
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure atomically; the format follows the file's ending."""
-    FigureCanvasAgg(figure)
-    with atomic_path(path) as temporary, matplotlib.rc_context({"svg.hashsalt": "opinioncast"}):
-        figure.savefig(temporary, format=path.suffix[1:], dpi=110)
 
 
 def distribution_chart(

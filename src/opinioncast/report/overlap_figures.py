@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from opinioncast.curate.overlap import Overlap
 from opinioncast.errors import InputError
-from opinioncast.files import atomic_path
+from opinioncast.report.figure_files import save_figure
 
 # Okabe and Ito's palette: told apart with any colour vision; markers tell sets apart in print.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
@@ -57,7 +55,7 @@ def draw_similarities(overlap: Overlap, stem: str | Path) -> list[Path]:
     for each in (axes, inset):
         each.spines[["top", "right"]].set_visible(False)
         each.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    return _save(figure, stem)
+    return save_figure(figure, stem)
 
 
 def _bars(axes: Axes, histogram: pl.DataFrame, colour: str) -> None:
@@ -105,19 +103,4 @@ def draw_question_map(points: pl.DataFrame, stem: str | Path) -> list[Path]:
     method = ", ".join(points["method"].unique().to_list())
     axes.set_title(f"Question wordings, embeddings on a plane ({method})", loc="left", fontsize=11)
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), markerscale=1.6)
-    return _save(figure, stem)
-
-
-def _save(figure: Figure, stem: str | Path) -> list[Path]:
-    """Both formats, each atomically and the same bytes for the same content."""
-    FigureCanvasAgg(figure)
-    written = []
-    for suffix, metadata in ((".svg", {"Date": None}), (".png", {})):
-        path = Path(f"{stem}{suffix}")
-        with (
-            mpl.rc_context({"svg.hashsalt": "opinioncast", "svg.fonttype": "none"}),
-            atomic_path(path) as temporary,
-        ):
-            figure.savefig(temporary, dpi=200, metadata=metadata)
-        written.append(path)
-    return written
+    return save_figure(figure, stem)

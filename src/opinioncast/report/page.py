@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import polars as pl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from opinioncast.evaluate.compare import PairedTest, skill_score
 from opinioncast.evaluate.scores import CellScores
 from opinioncast.files import atomic_path
 from opinioncast.report.chart import MODEL_OUTPUT, option_colours
@@ -21,6 +23,19 @@ from opinioncast.survey.question import Question
 
 SMALL_BASE = 50
 """Cells of fewer respondents are marked: their observed shares are hardly known themselves."""
+
+MAX_QUESTIONS = 50
+"""The worst questions are shown in full; the rest are in the tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageFigure:
+    """A figure with its heading and what it shows, for those who cannot see it."""
+
+    heading: str
+    figure: Figure
+    alt: str
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +65,23 @@ def write_page(
     model_card: Mapping[str, Any],
     data_card: Mapping[str, Any],
     notes: Sequence[str] = (),
+    human_bound: float | None = None,
+    comparison: tuple[str, PairedTest] | None = None,
+    by_group: pl.DataFrame | None = None,
+    figures: Sequence[PageFigure] = (),
+    withheld: str | None = None,
 ) -> Path:
-    """Write the page: headline, chart, every question with both distributions, cards and limits.
+    """Write the page: headline, charts, the worst questions, cards and limits.
 
-    Questions come worst first. Nothing is loaded from anywhere: styles and the chart are inside.
+    Questions come worst first, both distributions of each cell. Nothing is loaded from anywhere:
+    styles and figures are inside.
+
+    Args:
+        human_bound: the lower bound from resampled respondents; sampling noise stands in for it.
+        comparison: name of another method and the test against it.
+        by_group: a table to show under the chart; its numbers are rounded to three decimals.
+        figures: further figures, in order.
+        withheld: why no observed share may be on the page; distances alone are shown then.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("opinioncast.report"),
@@ -62,19 +90,27 @@ def write_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "decimal": decimal}
+    environment.filters |= {"percent": percent, "decimal": decimal, "cell": _cell}
     overall = scores.mean()
+    lower = overall["wd_noise"] if human_bound is None else human_bound
+    blocks = _blocks(scores)
     html = environment.get_template("comparison.html").render(
         title=title,
         model_output=MODEL_OUTPUT,
         overall=overall,
         interval=scores.interval(),
-        skill=skill(overall),
+        lower=lower,
+        lower_name="sampling noise" if human_bound is None else "human lower bound",
+        skill=_skill_words(skill_score(overall["wd_uniform"], overall["wd"], lower)),
+        comparison=comparison,
         chart=_data_url(chart),
-        blocks=_blocks(scores),
-        unpredicted=scores.unpredicted,
-        unobserved=scores.unobserved,
+        by_group=by_group,
+        figures=[(f, _data_url(f.figure)) for f in figures],
+        blocks=blocks[:MAX_QUESTIONS],
+        questions=len(blocks),
+        findings=scores.coverage.findings,
         small=SMALL_BASE,
+        withheld=withheld,
         model_card=model_card,
         data_card=data_card,
         notes=notes,
@@ -84,12 +120,25 @@ def write_page(
     return path
 
 
-def skill(means: Mapping[str, float | None]) -> float | None:
-    """How far from the uniform bound (0) to the sampling noise (1) a mean distance lies."""
-    wd, upper, lower = means["wd"], means["wd_uniform"], means["wd_noise"]
-    if wd is None or upper is None or lower is None or upper <= lower:
+def _skill_words(score: float | None) -> tuple[str, str, str] | None:
+    """A skill score as a figure and words around "uniform guess" and the lower bound."""
+    if score is None:
         return None
-    return (upper - wd) / (upper - lower)
+    if score < 0:
+        return (
+            "worse",
+            f"than a uniform guess, by {-100 * score:.0f}% of the gap between it and the",
+            "",
+        )
+    if score > 1:
+        return "all", "of the way from uniform guess to the", " and beyond"
+    return f"{100 * score:.0f}%", "of the way from uniform guess to the", ""
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _blocks(scores: CellScores) -> list[_Block]:

@@ -45,8 +45,8 @@ def write_survey(
     """Write the file, a group recipe, wordings and ``recipe.yaml``; return the recipe's path."""
     folder.mkdir(parents=True, exist_ok=True)
     questions = [c for c in columns if c.startswith("q")]
-    frame = pl.DataFrame({k: v for k, v in columns.items()})
-    value_labels: dict[str, Any] = {q: OPTIONS | MISSING for q in questions}
+    frame = pl.DataFrame(dict(columns))
+    value_labels: dict[str, Any] = dict.fromkeys(questions, OPTIONS | MISSING)
     value_labels |= {"sex": {1.0: "Male", 2.0: "Female"}, "region": {1.0: "South", 2.0: "West"}}
     value_labels |= labels or {}
     value_labels = {k: v for k, v in value_labels.items() if k in columns}

@@ -1,0 +1,91 @@
+"""``opinioncast curate`` and ``bounds``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from opinioncast.cli.progress import progress_bar
+from opinioncast.curate.recipe import load_curation
+from opinioncast.files import atomic_path
+from opinioncast.jobs.curate import bounds_of, curate_to_files, summary
+from opinioncast.jobs.predict import PredictSettings, open_backend
+
+_console = Console()
+
+
+_Data = Annotated[
+    list[Path], typer.Option("--data", "-d", help="Folder with the files. Repeat for several.")
+]
+_Partial = Annotated[bool, typer.Option("--partial", help="Go on without waves that are absent.")]
+
+
+def curate(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a YAML file.")],
+    data: _Data = [Path()],  # noqa: B006  typer reads the default once
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path(
+        "opinioncast-out/curate"
+    ),
+    partial: _Partial = False,
+    refine_with: Annotated[
+        str | None,
+        typer.Option(help="Refine wordings with this model (folder or hub name), not by rules."),
+    ] = None,
+) -> None:
+    """Turn survey microdata into an opinion table, with a report of every decision."""
+    wanted, beside = load_curation(recipe)
+    generate = None
+    if refine_with is not None:
+        generate = open_backend(PredictSettings(model=refine_with)).generate
+    with progress_bar("waves") as progress:
+        run = curate_to_files(
+            wanted, [*data, beside], out, partial=partial, generate=generate, progress=progress
+        )
+    rows = summary(run.curation)
+    grid = Table(box=None, pad_edge=False)
+    for column in rows[0]:
+        grid.add_column(column, justify="left" if column == "wave" else "right")
+    for row in rows:
+        grid.add_row(*map(str, row.values()))
+    _console.print(grid)
+    if run.removed is not None:
+        _console.print(f"{run.removed.height} questions removed: the evaluation asks the same")
+    for name in run.curation.absent:
+        _console.print(f"absent: {name}", highlight=False, soft_wrap=True)
+    _console.print(f"terms: {wanted.terms}", highlight=False, soft_wrap=True)
+    for file in run.files:
+        _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
+
+
+def bounds(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a YAML file.")],
+    data: _Data = [Path()],  # noqa: B006
+    out: Annotated[Path, typer.Option("--out", "-o", help="CSV file.")] = Path(
+        "opinioncast-out/bounds.csv"
+    ),
+    partial: _Partial = False,
+    replicates: Annotated[int | None, typer.Option(help="Bootstrap replicates.", min=1)] = None,
+    resample: Annotated[
+        str | None, typer.Option(help="respondents (the paper's way) or psus (design-based).")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the bootstrap.")] = None,
+) -> None:
+    """Uniform upper bound and human lower bound of a recipe's table, per group and overall."""
+    wanted, beside = load_curation(recipe)
+    given = {"replicates": replicates, "resample": resample, "seed": seed}
+    wanted = wanted.with_bounds({k: v for k, v in given.items() if v is not None})
+    with progress_bar("waves") as progress:
+        table = bounds_of(wanted, [*data, beside], partial=partial, progress=progress)
+    grid = Table(box=None, pad_edge=False)
+    for column in table.columns:
+        grid.add_column(column, justify="left" if column in ("attribute", "group") else "right")
+    for row in table.iter_rows():
+        grid.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
+    _console.print(grid)
+    with atomic_path(out) as temporary:
+        table.write_csv(temporary)
+    _console.print(f"wrote {out}", highlight=False, soft_wrap=True)

@@ -1,0 +1,88 @@
+"""``opinioncast evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from opinioncast.backends.sentences import SentenceModel
+from opinioncast.jobs.evaluate import evaluate_to_files
+from opinioncast.jobs.evaluation_inputs import (
+    Inputs,
+    read_bounds,
+    read_opinions,
+    read_predictions,
+)
+from opinioncast.report.chart import MODEL_OUTPUT
+from opinioncast.report.terminal import decimal, score_table
+from opinioncast.survey import load_groups
+
+_console = Console()
+
+
+def evaluate(
+    predictions: Annotated[
+        Path, typer.Argument(help="Parquet of `opinioncast predict`, or SubPOP's layout.")
+    ],
+    opinions: Annotated[
+        Path, typer.Argument(help="Parquet of `opinioncast curate`, or SubPOP's layout.")
+    ],
+    baseline: Annotated[
+        Path | None, typer.Option(help="Predictions to compare with, for example zero-shot.")
+    ] = None,
+    bounds: Annotated[
+        Path | None, typer.Option(help="CSV of `opinioncast bounds`: the human lower bound.")
+    ] = None,
+    seen: Annotated[
+        list[str] | None,
+        typer.Option(help="Groups of the training data, to mark: scheme, file or expression."),
+    ] = None,
+    training: Annotated[
+        Path | None,
+        typer.Option(help="Training questions, for scores by similarity (needs [demo])."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path(
+        "opinioncast-out/evaluation"
+    ),
+    private: Annotated[
+        bool,
+        typer.Option("--private", help="Copy observed shares even if they may not be passed on."),
+    ] = False,
+) -> None:
+    """Score predictions against what people answered: tables, figures and one page."""
+    inputs = Inputs(
+        read_predictions(predictions),
+        read_opinions(opinions),
+        baseline=None if baseline is None else read_predictions(baseline),
+        bounds=None if bounds is None else read_bounds(bounds),
+        seen=tuple(load_groups(*seen)) if seen else None,
+        training=None if training is None else read_opinions(training),
+        encode=None if training is None else SentenceModel.load().encode,
+        private=private,
+    )
+    run = evaluate_to_files(inputs, out)
+    _console.print(f"[bold]{MODEL_OUTPUT}[/bold], compared with survey data\n")
+    _console.print("Mean Wasserstein distance to the observed answers (0 to 1)")
+    _console.print(score_table(run.scores, "group"))
+    means = run.scores.mean()
+    low, high = run.scores.interval()
+    _console.print(
+        f"\n{means['cells']} of {means['asked']} cells: model {decimal(means['wd'])} "
+        f"(95% over questions {low:.3f} to {high:.3f}), uniform guess "
+        f"{decimal(means['wd_uniform'])}, sampling noise {decimal(means['wd_noise'])}"
+    )
+    if run.test is not None:
+        _console.print(
+            f"against the baseline's {decimal(run.test.second)}: {run.test.difference:+.3f} "
+            f"({run.test.low:+.3f} to {run.test.high:+.3f}, p = {run.test.p_value:.2g}), over "
+            f"{run.test.cells} shared cells"
+        )
+    for finding in run.scores.coverage.findings:
+        _console.print(f"note: {finding}", highlight=False, markup=False)
+    if run.withheld is not None:
+        _console.print(run.withheld, highlight=False)
+    for file in run.files:
+        _console.print(f"wrote {file}", highlight=False, soft_wrap=True)

@@ -1,0 +1,65 @@
+"""``opinioncast train-network``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from opinioncast.cli.progress import progress_bar
+from opinioncast.report.terminal import decimal
+from opinioncast.survey import OpinionTable
+
+_console = Console()
+
+
+def train_network(
+    table: Annotated[Path, typer.Argument(help="Opinion table to train on (parquet).")],
+    validation: Annotated[
+        Path,
+        typer.Option(
+            help="Opinion table of other questions: chooses epochs and temperature, and scores."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the network.")] = Path(
+        "opinioncast-out/network"
+    ),
+    sentence_model: Annotated[
+        str | None, typer.Option(help="Folder or hub name; the embedded one when left out.")
+    ] = None,
+    members: Annotated[int | None, typer.Option(help="Networks to average.", min=1)] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most, for each network.", min=1)] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights and order.")] = None,
+) -> None:
+    """Train the small network over sentence embeddings; minutes on a CPU, a few MB."""
+    from dataclasses import replace
+
+    from opinioncast.backends.sentences import SentenceModel
+    from opinioncast.jobs.train_network import train_network_to_folder
+    from opinioncast.methods.embedding_training import TrainingSettings
+
+    given = {"members": members, "epochs": epochs, "learning_rate": learning_rate, "seed": seed}
+    settings = replace(TrainingSettings(), **{k: v for k, v in given.items() if v is not None})
+    train, held = OpinionTable.read(table), OpinionTable.read(validation)
+    encoder = SentenceModel.load(sentence_model)
+    with progress_bar("epochs") as advance:
+        run = train_network_to_folder(
+            train,
+            held,
+            encoder,
+            settings,
+            out,
+            progress=lambda done, total, _: advance(done, total),
+        )
+    means = run.scores.mean()
+    low, high = run.scores.interval()
+    _console.print(
+        f"{means['cells']} validation cells: network {decimal(means['wd'])} (95% over questions "
+        f"{low:.3f} to {high:.3f}), uniform guess {decimal(means['wd_uniform'])}, sampling noise "
+        f"{decimal(means['wd_noise'])}"
+    )
+    for file in run.files:
+        _console.print(f"wrote {file}", highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Fine-tuning on response distributions: OpinionTable + base model -> PEFT adapter."""

@@ -1,0 +1,192 @@
+"""Checkpoints: what a killed run needs to go on to the same result. Safetensors and JSON only.
+
+A checkpoint is a folder, written under another name and renamed when it is whole. Each holds the
+trained weights, AdamW's moments and ``state.json``. The newest and the best are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+
+from opinioncast.errors import InputError, StorageError
+
+WEIGHTS = "trained.safetensors"
+OPTIMIZER = "optimizer.safetensors"
+STATE = "state.json"
+_PREFIX = "step-"
+
+
+@dataclass
+class RunState:
+    """Where a run is.
+
+    Attributes:
+        fingerprint: of recipe, tables and base model; a checkpoint fits no other run.
+        step: updates made.
+        pack_tokens: the budget the run was started with.
+        curve: one entry per update and per check (see :mod:`opinioncast.finetune.trainer`).
+        best_step, best_value: of the check with the best metric.
+        worse: checks since then.
+    """
+
+    fingerprint: dict[str, str]
+    pack_tokens: int
+    step: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    best_step: int | None = None
+    best_value: float | None = None
+    worse: int = 0
+
+
+class Checkpoints:
+    """The checkpoints of one run in ``folder``. Only the main process writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def newest(self, fingerprint: Mapping[str, str]) -> RunState | None:
+        """The state of the newest whole checkpoint, None if there is none.
+
+        Raises:
+            InputError: it belongs to another recipe, table or base model.
+        """
+        steps = self._steps()
+        if not steps:
+            return None
+        path = self.folder / _name(steps[-1]) / STATE
+        try:
+            state = RunState(**json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise self._unreadable(path, error) from error
+        differs = [k for k, v in fingerprint.items() if state.fingerprint.get(k) != v]
+        if differs:
+            raise InputError(
+                "The checkpoint belongs to another run",
+                where=str(path.parent),
+                expected=f"the same {', '.join(fingerprint)}",
+                found=f"another {', '.join(differs)}",
+                hint="give another folder with --out, or delete this one to start anew",
+            )
+        return state
+
+    def save(
+        self,
+        state: RunState,
+        weights: Mapping[str, torch.Tensor],
+        moments: Mapping[str, torch.Tensor],
+    ) -> None:
+        """Write a checkpoint and drop those that are neither newest nor best.
+
+        Raises:
+            StorageError: the folder cannot be written; the checkpoints before it stay.
+        """
+        target = self.folder / _name(state.step)
+        work = self.folder / f".{target.name}.{secrets.token_hex(4)}"
+        try:
+            work.mkdir(parents=True)
+            save_file({k: v.contiguous() for k, v in weights.items()}, work / WEIGHTS)
+            save_file({k: v.contiguous() for k, v in moments.items()}, work / OPTIMIZER)
+            (work / STATE).write_text(json.dumps(asdict(state)), "utf-8")
+            for file in work.iterdir():
+                with file.open("rb+") as written:
+                    os.fsync(written.fileno())
+            if target.exists():  # made by this very run before it was killed: the same content
+                shutil.rmtree(target)
+            work.replace(target)
+            for old in set(self._steps()) - {state.step, state.best_step}:
+                shutil.rmtree(self.folder / _name(old))
+            for stray in self.folder.glob(f".{_PREFIX}*"):
+                shutil.rmtree(stray)
+        except (OSError, SafetensorError) as error:
+            raise StorageError(
+                "A checkpoint could not be written",
+                where=str(target),
+                expected="a folder that can be written, with free space",
+                found=error,
+                hint="free some space; the same command goes on from the checkpoint before",
+            ) from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def weights(self, step: int) -> dict[str, torch.Tensor]:
+        return self._load(step, WEIGHTS)
+
+    def moments(self, step: int) -> dict[str, torch.Tensor]:
+        return self._load(step, OPTIMIZER)
+
+    def _load(self, step: int, name: str) -> dict[str, torch.Tensor]:
+        path = self.folder / _name(step) / name
+        try:
+            return load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise self._unreadable(path, error) from error
+
+    def _steps(self) -> list[int]:
+        names = (p.parent.name for p in self.folder.glob(f"{_PREFIX}*/{STATE}"))
+        return sorted(int(n.removeprefix(_PREFIX)) for n in names)
+
+    def _unreadable(self, path: Path, error: Exception) -> StorageError:
+        return StorageError(
+            "A checkpoint cannot be read",
+            where=str(path),
+            expected="the files written there by opinioncast finetune",
+            found=error,
+            hint=f"delete {path.parent.name}: the run goes on from the checkpoint before it, or "
+            "from the start",
+        )
+
+
+def _name(step: int) -> str:
+    return f"{_PREFIX}{step:07d}"
+
+
+_WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
+_FLAT = StateDictOptions(
+    full_state_dict=True,
+    cpu_offload=True,
+    ignore_frozen_params=True,
+    flatten_optimizer_state_dict=True,
+)
+
+
+def gather_weights(model: Any) -> dict[str, torch.Tensor]:
+    """The trained weights by name, whole, on the CPU; every process must call it."""
+    return dict(get_model_state_dict(model, options=_WHOLE))
+
+
+def gather_moments(model: Any, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """The optimizer's state by name, whole, on the CPU; every process must call it."""
+    flat = get_optimizer_state_dict(model, optimizer, options=_FLAT)
+    return {k: v for k, v in flat.items() if isinstance(v, torch.Tensor)}
+
+
+def restore_weights(model: Any, weights: Mapping[str, torch.Tensor]) -> None:
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True, strict=False)
+    set_model_state_dict(model, dict(weights), options=options)
+
+
+def restore_moments(
+    model: Any, optimizer: torch.optim.Optimizer, moments: Mapping[str, torch.Tensor]
+) -> None:
+    """Put ``moments`` back; hyper-parameters stay the optimizer's own."""
+    flat = get_optimizer_state_dict(model, optimizer, options=_FLAT)
+    flat.update(moments)
+    set_optimizer_state_dict(model, optimizer, flat, options=_FLAT)

@@ -1,0 +1,109 @@
+"""The model being trained: base, adapter, and a forward pass from a pack to label log-shares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from opinioncast.backends.packed_forward import (
+    after_head,
+    has_plain_head,
+    last_hidden,
+    token_logits,
+)
+from opinioncast.backends.trees import Pack
+from opinioncast.errors import ModelError
+from opinioncast.finetune.low_rank import lighten
+from opinioncast.finetune.packing import LabelReading
+from opinioncast.finetune.recipe import LoraRecipe
+
+_NEVER = -1e9
+"""Log-probability of padding: finite, so that its gradient is 0 and not NaN."""
+
+
+class DistributionModel(nn.Module):
+    """A causal model read as distributions over option labels.
+
+    Its forward is all that DDP and FSDP wrap. Only the label rows of the output matrix are
+    multiplied, and only at the last token of each branch.
+
+    Args:
+        inner: a Hugging Face causal model, or a PEFT model around one.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        self.inner = inner
+
+    @property
+    def causal(self) -> Any:
+        peft = getattr(self.inner, "get_base_model", None)
+        return peft() if peft else self.inner
+
+    def forward(self, pack: Pack, reading: LabelReading) -> Tensor:
+        """Log of each row's label shares, float32, shape (R, L); about -1e9 in padding."""
+        causal = self.causal
+        hidden = last_hidden(causal, pack)
+        if reading.single and has_plain_head(causal):
+            read = token_logits(causal, hidden, reading.tokens)  # the normaliser cancels out
+        else:
+            head = causal.get_output_embeddings()
+            whole = torch.log_softmax(after_head(causal, head(hidden).float()), dim=-1)
+            read = whole[:, reading.tokens]
+        return label_log_shares(read, reading)
+
+
+def label_log_shares(read: Tensor, reading: LabelReading) -> Tensor:
+    """Add up each label's spellings and normalise over the row's labels.
+
+    Args:
+        read: logits or log-probabilities, shape (rows of the pack, U).
+
+    Returns:
+        Shape (R, L).
+    """
+    steps = read[reading.row, reading.column].masked_fill(~reading.used, 0.0)
+    spelling = steps.sum(dim=-1).masked_fill(~reading.used.any(dim=-1), _NEVER)
+    return torch.log_softmax(torch.logsumexp(spelling, dim=-1), dim=-1)
+
+
+def add_adapter(causal: Any, lora: LoraRecipe, *, seed: int) -> Any:
+    """``causal`` with a fresh LoRA adapter, its own weights frozen.
+
+    Adapter weights are float32 whatever the model's dtype (small, and AdamW's steps would be lost
+    in bfloat16); their arithmetic runs in the model's dtype.
+
+    Raises:
+        ModelError: no module of the model matches the targets.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=targets,
+        layers_to_transform=None if lora.layers is None else list(lora.layers),
+        task_type="CAUSAL_LM",
+    )
+    try:
+        model = get_peft_model(causal, config, autocast_adapter_dtype=True)
+    except ValueError as error:
+        raise ModelError(
+            "The adapter's targets are not in the model",
+            where=f"lora.targets {targets}",
+            expected="ends of module names, such as q_proj and v_proj, or all-linear",
+            found=error,
+        ) from error
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in model.named_parameters():
+        if "lora_A" in name:
+            fresh = torch.empty(parameter.shape).normal_(0, lora.init_sigma, generator=generator)
+            parameter.data.copy_(fresh)
+        elif "lora_B" in name:
+            parameter.data.zero_()
+    lighten(model)
+    return model

@@ -1,0 +1,259 @@
+"""The fine-tuning recipe: which model, which table, which settings make an adapter.
+
+    name: llama2_7b
+    model: meta-llama/Llama-2-7b-hf
+    table: subpop_train.parquet
+    validation: {fraction: 0.1}
+    groups: [paper22]
+    layout: paper
+
+Tables are looked for as given, then beside the recipe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from opinioncast.errors import InputError
+from opinioncast.prompts import Format, Layout, PromptStyle
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SplitValidation(_Model):
+    """Hold out a share of the table itself; no question is in both parts."""
+
+    fraction: float = Field(gt=0, lt=1)
+    by: Literal["question", "wave", "family"] = "question"
+    seed: int = 0
+
+
+class LossMix(_Model):
+    """Weights of the losses; see :mod:`opinioncast.finetune.losses` for each.
+
+    The defaults are the paper's: forward KL alone.
+    """
+
+    kl: float = Field(default=1.0, ge=0)
+    wasserstein: float = Field(default=0.0, ge=0)
+    contrast: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _some(self) -> LossMix:
+        if self.kl + self.wasserstein + self.contrast == 0:
+            raise ValueError("at least one of kl, wasserstein, contrast must be above 0")
+        return self
+
+
+class LoraRecipe(_Model):
+    """A low-rank adapter. The defaults are the paper's (Appendix B).
+
+    Attributes:
+        targets: modules by the end of their name, or ``all-linear``.
+        layers: only in these layers (0 is the lowest); the layers below the lowest of them then
+            need no backward pass at all.
+        init_sigma: standard deviation of the down projection's first values; the up projection
+            starts at zero, so that training starts from the base model itself.
+        quantize: ``4bit`` loads the base model in 4 bits (QLoRA; needs bitsandbytes and CUDA).
+    """
+
+    rank: int = Field(default=8, ge=1)
+    alpha: float = Field(default=32, gt=0)
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+    targets: tuple[str, ...] | Literal["all-linear"] = ("q_proj", "v_proj")
+    layers: tuple[int, ...] | None = None
+    init_sigma: float = Field(default=0.02, gt=0)
+    quantize: Literal["4bit"] | None = None
+
+
+class OptimizerRecipe(_Model):
+    """AdamW and its schedule. Learning rate and batch are the paper's for Llama-2-7B.
+
+    Attributes:
+        batch_rows: rows (question x group) per update, over all processes; question-first batches
+            hold whole questions, so they come near it.
+        epochs: passes over the table.
+        warmup: share of all updates over which the rate rises.
+        schedule: how it falls afterwards, to zero.
+        clip: largest norm of the gradient; None: not clipped.
+    """
+
+    learning_rate: float = Field(default=2e-4, gt=0)
+    batch_rows: int = Field(default=256, ge=1)
+    epochs: int = Field(default=1, ge=1)
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    weight_decay: float = Field(default=0.0, ge=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip: float | None = Field(default=1.0, gt=0)
+
+
+class CheckRecipe(_Model):
+    """When validation is measured and a checkpoint kept.
+
+    Attributes:
+        every: updates between checks; None: ten checks per run.
+        metric: what the best checkpoint is best in.
+        patience: checks without a better value after which training stops; None: never.
+        questions: validate on this many questions, drawn with the seed; None: all.
+        orders: option orders averaged in validation, as ``predict --orders``.
+    """
+
+    every: int | None = Field(default=None, ge=1)
+    metric: Literal["wd", "kl"] = "wd"
+    patience: int | None = Field(default=None, ge=1)
+    questions: int | None = Field(default=None, ge=1)
+    orders: str = "given"
+
+
+class SweepRecipe(_Model):
+    """Runs to compare on the validation rows (Appendix B); every combination is trained."""
+
+    learning_rate: tuple[float, ...] = ()
+    batch_rows: tuple[int, ...] = ()
+
+
+class FinetuneRecipe(_Model):
+    """A whole training run.
+
+    Attributes:
+        model: ``embedded``, a folder, or a name on the Hugging Face hub.
+        table: opinion table(s) to train on.
+        validation: opinion table(s) to validate on, or a share of the training table, or none.
+        groups: group schemes or expressions; each needs rows. None: every group of the table.
+        layout, format, refusal, chat: of the prompts, as in prediction.
+        option_order: the order options are shown in, drawn anew for every question and epoch:
+            ``given``; ``reversed``: as given or backwards; ``random``: any permutation.
+        target: the whole distribution, its likeliest answer, or (``augment``) that many one-hot
+            answers replicated by observed frequency (section 3.1, C.1).
+        row_weight: every row alike; by effective base; or such that every group weighs alike.
+        lora: None trains the whole model.
+        compile: compile the model's layers (needs a C++ compiler; about a minute at first).
+        pack_tokens: tokens per micro-batch; None: chosen by a short probe.
+        dtype: of the base model; None: by machine (float32 when the whole model is trained).
+    """
+
+    name: str
+    model: str = "embedded"
+    table: str | tuple[str, ...]
+    validation: SplitValidation | str | tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
+    layout: Layout = Layout.QUESTION_FIRST
+    format: Format = Format.QA
+    refusal: bool = True
+    chat: bool = False
+    option_order: Literal["given", "reversed", "random"] = "given"
+    target: Literal["explicit", "one-hot", "augment"] = "explicit"
+    augment: int | None = Field(default=None, ge=2)
+    row_weight: Literal["equal", "n_eff", "group"] = "equal"
+    loss: LossMix = LossMix()
+    lora: LoraRecipe | None = LoraRecipe()
+    optimizer: OptimizerRecipe = OptimizerRecipe()
+    checks: CheckRecipe = CheckRecipe()
+    sweep: SweepRecipe | None = None
+    compile: bool = False
+    pack_tokens: int | None = Field(default=None, ge=64)
+    dtype: Literal["float32", "bfloat16"] | None = None
+    device: str | None = None
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _fits(self) -> FinetuneRecipe:
+        if (self.target == "augment") != (self.augment is not None):
+            raise ValueError("augment: N goes with target: augment, and only with it")
+        if self.target != "explicit" and self.loss.contrast:
+            raise ValueError("the contrast loss compares whole distributions: target: explicit")
+        return self
+
+    @property
+    def style(self) -> PromptStyle:
+        return PromptStyle(self.layout, self.format, "Refused" if self.refusal else None)
+
+    @property
+    def hash(self) -> str:
+        """Of everything that shapes the result; a checkpoint belongs to one recipe."""
+        text = json.dumps(self.model_dump(mode="json", exclude={"name", "device"}), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def changed(self, **optimizer: Any) -> FinetuneRecipe:
+        """This recipe with other optimizer settings and no sweep."""
+        settings = self.optimizer.model_dump() | optimizer
+        return self.model_copy(
+            update={"optimizer": OptimizerRecipe.model_validate(settings), "sweep": None}
+        )
+
+
+def builtin_finetunes() -> list[str]:
+    """Names of the fine-tuning recipes that come with the package."""
+    folder = resources.files("opinioncast.recipes") / "finetune"
+    return sorted(
+        f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
+    )
+
+
+def load_finetune(name_or_path: str | Path) -> tuple[FinetuneRecipe, Path]:
+    """Read a recipe that comes with the package, or a user's own YAML file.
+
+    Returns:
+        The recipe and the folder its tables are looked for in.
+
+    Raises:
+        InputError: no such recipe, invalid YAML, or a field that is unknown, missing or wrong.
+    """
+    name = str(name_or_path)
+    if name in builtin_finetunes():
+        path = Path(str(resources.files("opinioncast.recipes") / "finetune" / f"{name}.yaml"))
+        beside = Path()
+    else:
+        path = Path(name)
+        beside = path.parent
+        if path.suffix not in {".yaml", ".yml"}:
+            raise InputError(
+                "Unknown fine-tuning recipe",
+                expected=f"one of {', '.join(builtin_finetunes())}, or the path of a .yaml file",
+                found=name,
+            )
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(
+            "A fine-tuning recipe cannot be read",
+            where=name,
+            expected="a UTF-8 YAML file",
+            found=error,
+        ) from error
+    return parse_finetune(raw, name), beside
+
+
+def parse_finetune(raw: Any, source: str) -> FinetuneRecipe:
+    """A recipe of what YAML holds; every wrong field is named at once."""
+    if not isinstance(raw, Mapping):
+        raise InputError(
+            "A fine-tuning recipe cannot be read",
+            where=source,
+            expected="a mapping with name, model and table",
+            found=type(raw).__name__,
+        )
+    try:
+        return FinetuneRecipe.model_validate(dict(raw))
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']} (got {e['input']!r:.60})"
+            for e in error.errors()
+        ]
+        raise InputError(
+            "A fine-tuning recipe has fields that do not fit",
+            where=source,
+            expected="the fields of FinetuneRecipe (docs/finetuning.md lists them)",
+            found="; ".join(problems),
+        ) from error

@@ -1,0 +1,353 @@
+"""The training loop, on accelerate: devices, mixed precision, DDP and FSDP come from there.
+
+Every update is planned the same way on every process; its micro-batches are dealt out, and the
+losses are divided by the update's whole weight, so one process and many make the same steps.
+Randomness is drawn from the seed and the step, so a resumed run makes the same steps too.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from opinioncast.backends.trees import Tree
+from opinioncast.errors import InputError
+from opinioncast.finetune import losses
+from opinioncast.finetune.checkpoint import (
+    Checkpoints,
+    RunState,
+    gather_moments,
+    gather_weights,
+    restore_moments,
+    restore_weights,
+)
+from opinioncast.finetune.model import DistributionModel
+from opinioncast.finetune.packing import Ask, MicroBatch, Packer, Update, epoch_plan, share
+from opinioncast.finetune.recipe import FinetuneRecipe, OptimizerRecipe
+from opinioncast.finetune.targets import TrainingRow
+from opinioncast.finetune.validation import validate
+
+PARTS = ("kl", "wasserstein", "contrast")
+
+_DIVERGED = 2.0
+"""Training stops when the mean loss of a window is this many times that of the first one."""
+_WINDOW = 10
+BUDGETS = {"cpu": (512, 1_024, 2_048), "cuda": (4_096, 8_192, 16_384, 32_768)}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a progress display shows.
+
+    Attributes:
+        loss: mean over the updates since the last one shown.
+        wd, kl: of the last validation, None before the first.
+        rows_per_second: of this run, validation excluded.
+    """
+
+    step: int
+    steps: int
+    loss: float | None
+    wd: float | None
+    kl: float | None
+    rows_per_second: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What training made.
+
+    Attributes:
+        weights: the trained weights of the best checkpoint (of the last one without validation),
+            by name; on the main process.
+        state: where the run ended, with the whole curve.
+        stopped: ``finished``, ``early`` (patience ran out) or ``diverged``.
+        seconds: of training, rows: trained on, both of this process's part of the run.
+    """
+
+    weights: dict[str, torch.Tensor]
+    state: RunState
+    stopped: str
+    seconds: float
+    rows: int
+
+
+class Trainer:
+    """Trains one recipe.
+
+    Args:
+        model: base and adapter; only what requires a gradient is trained.
+        train, valid: rows; without validation rows nothing stops early and the last is the best.
+        fingerprint: of recipe, tables and base model.
+        folder: where checkpoints go.
+    """
+
+    def __init__(
+        self,
+        recipe: FinetuneRecipe,
+        model: DistributionModel,
+        packer: Packer,
+        train: Sequence[TrainingRow],
+        valid: Sequence[TrainingRow],
+        *,
+        fingerprint: dict[str, str],
+        folder: Path,
+        accelerator: Accelerator,
+        progress: Callable[[Moment], None] | None = None,
+    ) -> None:
+        self._recipe = recipe
+        self._packer = packer
+        self._train = train
+        self._valid = valid
+        self._fingerprint = fingerprint
+        self._checkpoints = Checkpoints(folder)
+        self._accelerator = accelerator
+        self._progress = progress
+        if recipe.loss.kl + recipe.loss.contrast == 0 and not any(
+            r.question.has_scale for r in train
+        ):
+            raise InputError(
+                "No question has a scale, so the Wasserstein loss has nothing to train on",
+                expected="questions with different scale positions",
+                hint="give the loss a kl part",
+            )
+        trained = [p for p in model.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(
+            trained,
+            lr=recipe.optimizer.learning_rate,
+            betas=recipe.optimizer.betas,
+            weight_decay=recipe.optimizer.weight_decay,
+        )
+        self._model, wrapped = accelerator.prepare(model, optimizer)
+        self._optimizer: torch.optim.Optimizer = wrapped.optimizer
+        self._trained = [p for p in self._model.parameters() if p.requires_grad]
+        self._updates = len(self._plan(0))
+        self.steps = self._updates * recipe.optimizer.epochs
+        self._every = recipe.checks.every or max(1, math.ceil(self.steps / 10))
+
+    def run(self) -> TrainingRun:
+        """Train to the end, from the newest checkpoint if there is one.
+
+        Raises:
+            InputError: the checkpoint belongs to another run.
+            StorageError: a checkpoint cannot be written or read.
+        """
+        state = self._checkpoints.newest(self._fingerprint)
+        if state is None:
+            state = RunState(self._fingerprint, self._recipe.pack_tokens or self._probe())
+            self._check(state)
+        else:
+            restore_weights(self._model, self._checkpoints.weights(state.step))
+            restore_moments(self._model, self._optimizer, self._checkpoints.moments(state.step))
+        started, seconds, rows, since = time.monotonic(), 0.0, 0, 0
+        stopped = "early" if self._out_of_patience(state) else "finished"
+        plan: list[list[Ask]] = []
+        losses_shown: list[float] = []
+        while stopped == "finished" and state.step < self.steps:
+            epoch, within = divmod(state.step, self._updates)
+            if not plan or within == 0:
+                plan = self._plan(epoch)
+            begun = time.monotonic()
+            update = self._packer.update(plan[within], state.pack_tokens)
+            entry = self._step(update, state.step)
+            seconds += time.monotonic() - begun
+            rows += len(update.asks)
+            state.step += 1
+            state.curve.append({"step": state.step, "epoch": state.step / self._updates, **entry})
+            losses_shown.append(entry["loss"])
+            if diverges(state.curve):
+                stopped = "diverged"
+                break
+            if state.step % self._every == 0 or state.step == self.steps:
+                self._check(state)
+                if self._out_of_patience(state):
+                    stopped = "early"
+            if self._progress is not None and self._accelerator.is_main_process:
+                speed = rows / max(seconds, 1e-9)
+                per_step = (time.monotonic() - started) / (since := since + 1)
+                self._progress(
+                    Moment(
+                        state.step,
+                        self.steps,
+                        sum(losses_shown[-_WINDOW:]) / len(losses_shown[-_WINDOW:]),
+                        _last(state.curve, "valid_wd"),
+                        _last(state.curve, "valid_kl"),
+                        speed,
+                        per_step * (self.steps - state.step),
+                    )
+                )
+        best = state.best_step
+        if best is None:
+            kept = self._checkpoints.newest(self._fingerprint)
+            best = kept.step if kept else 0
+        return TrainingRun(self._checkpoints.weights(best), state, stopped, seconds, rows)
+
+    def _plan(self, epoch: int) -> list[list[Ask]]:
+        recipe = self._recipe
+        return epoch_plan(
+            self._train,
+            layout=recipe.layout,
+            batch_rows=recipe.optimizer.batch_rows,
+            option_order=recipe.option_order,
+            target=recipe.target,
+            augment=recipe.augment,
+            epoch=epoch,
+            seed=recipe.seed,
+        )
+
+    def _step(self, update: Update, step: int) -> dict[str, float]:
+        """One optimizer step; the update's mean loss and its parts."""
+        accelerator = self._accelerator
+        self._model.train()
+        torch.manual_seed(_seed(self._recipe.seed, step, accelerator.process_index))
+        rate = self._recipe.optimizer.learning_rate * schedule(
+            step, self.steps, self._recipe.optimizer
+        )
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        sums = torch.zeros(len(PARTS) + 1, device=accelerator.device)
+        mine = share(update, accelerator.process_index, accelerator.num_processes)
+        for i, (trees, counts) in enumerate(mine):
+            batch = update.batch(trees).to(accelerator.device)
+            with nullcontext() if i == len(mine) - 1 else accelerator.no_sync(self._model):
+                log_shares = self._model(batch.pack, batch.reading)
+                parts = batch_losses(log_shares, batch, update.weight, update.scaled_weight)
+                loss = sum(getattr(self._recipe.loss, n) * parts[n] for n in PARTS)
+                # DDP and FSDP take the mean over processes; the sum is wanted
+                accelerator.backward(loss * (accelerator.num_processes if counts else 0.0))
+            if counts:
+                sums += torch.stack([loss, *parts.values()]).detach()
+        norm = self._clip()
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        if accelerator.num_processes > 1:
+            sums = accelerator.reduce(sums, "sum")
+        names = ("loss", *PARTS, "gradient_norm", "learning_rate", "rows")
+        return dict(zip(names, [*sums.tolist(), norm, rate, len(update.asks)], strict=True))
+
+    def _clip(self) -> float:
+        """Clip the gradient if the recipe says so; its norm before."""
+        most = self._recipe.optimizer.clip
+        norm = self._accelerator.clip_grad_norm_(self._trained, math.inf if most is None else most)
+        return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+
+    def _check(self, state: RunState) -> None:
+        """Validate, then keep a checkpoint."""
+        checks = self._recipe.checks
+        if self._valid:
+            found = validate(
+                self._model,
+                self._valid,
+                self._packer,
+                orders=checks.orders,
+                seed=self._recipe.seed,
+                pack_tokens=state.pack_tokens,
+                accelerator=self._accelerator,
+            )
+            state.curve.append({"step": state.step, **found})
+            value = found[f"valid_{checks.metric}"]
+            if state.best_value is None or value < state.best_value:
+                state.best_value, state.best_step, state.worse = value, state.step, 0
+            else:
+                state.worse += 1
+        weights = gather_weights(self._model)
+        moments = gather_moments(self._model, self._optimizer)
+        if self._accelerator.is_main_process:
+            self._checkpoints.save(state, weights, moments)
+        self._accelerator.wait_for_everyone()
+
+    def _out_of_patience(self, state: RunState) -> bool:
+        patience = self._recipe.checks.patience
+        return patience is not None and state.worse >= patience
+
+    def _probe(self) -> int:
+        """Tokens per micro-batch: the candidate with the most tokens per second here.
+
+        With several processes a fixed one is taken: they would have to try in step.
+        """
+        budgets = BUDGETS.get(self._accelerator.device.type, BUDGETS["cpu"])
+        if self._accelerator.num_processes > 1:
+            return budgets[1]
+        self._model.train()
+        best, best_speed = budgets[0], 0.0
+        for budget in budgets:
+            update = self._packer.update(self._plan(0)[0], budget)
+            first, *more = update.micro_batches()
+            try:
+                self._forward_backward(update, first)  # the first pass of a size is always slow
+                begun = time.monotonic()
+                tokens = sum(self._forward_backward(update, b) for b in [first, *more][-2:])
+            except torch.OutOfMemoryError:
+                break
+            speed = tokens / (time.monotonic() - begun)
+            if speed > 1.03 * best_speed:
+                best, best_speed = budget, speed
+            if not more:  # the whole update fits: a larger budget changes nothing
+                break
+        self._optimizer.zero_grad(set_to_none=True)
+        return best
+
+    def _forward_backward(self, update: Update, trees: Sequence[Tree]) -> int:
+        batch = update.batch(trees).to(self._accelerator.device)
+        log_shares = self._model(batch.pack, batch.reading)
+        parts = batch_losses(log_shares, batch, update.weight, update.scaled_weight)
+        self._accelerator.backward(parts["kl"])
+        return batch.tokens
+
+
+def batch_losses(
+    log_shares: torch.Tensor, batch: MicroBatch, weight: float, scaled_weight: float
+) -> dict[str, torch.Tensor]:
+    """This micro-batch's part of each mean loss of its update.
+
+    Args:
+        weight, scaled_weight: of all rows of the update, and of those with a scale.
+    """
+    rows = batch.weight / weight
+    scaled = batch.weight * batch.scaled / max(scaled_weight, 1e-9)
+    distance = losses.wasserstein(
+        log_shares, batch.target, batch.on_scale, batch.order, batch.steps
+    )
+    difference = losses.contrast(log_shares, batch.target, batch.tree, batch.weight)
+    return {
+        "kl": (rows * losses.forward_kl(log_shares, batch.target)).sum(),
+        "wasserstein": (scaled * distance).sum(),
+        "contrast": (rows * difference).sum(),
+    }
+
+
+def schedule(step: int, steps: int, optimizer: OptimizerRecipe) -> float:
+    """Share of the learning rate at ``step`` of ``steps``."""
+    rising = optimizer.warmup * steps
+    if step < rising:
+        return (step + 1) / (rising + 1)
+    if optimizer.schedule == "constant":
+        return 1.0
+    left = (steps - step) / max(steps - rising, 1)
+    return left if optimizer.schedule == "linear" else 0.5 * (1 - math.cos(math.pi * left))
+
+
+def diverges(curve: Sequence[dict[str, float]]) -> bool:
+    """Whether the loss is not a number any more, or twice what it was at the start."""
+    found = [entry["loss"] for entry in curve if "loss" in entry]
+    if found and not math.isfinite(found[-1]):
+        return True
+    if len(found) < 2 * _WINDOW:
+        return False
+    return sum(found[-_WINDOW:]) > _DIVERGED * sum(found[:_WINDOW])
+
+
+def _seed(seed: int, step: int, process: int) -> int:
+    return (seed * 1_000_003 + step) * 65_537 + process
+
+
+def _last(curve: Sequence[dict[str, float]], name: str) -> float | None:
+    return next((entry[name] for entry in reversed(curve) if name in entry), None)

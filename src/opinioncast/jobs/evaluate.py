@@ -1,0 +1,365 @@
+"""Evaluate predictions against what people answered: tables, figures, and a page to pass on."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from opinioncast.errors import InputError
+from opinioncast.evaluate.bands import entropy_bands, similarity_bands
+from opinioncast.evaluate.compare import PairedTest, improvement_by, paired_test, skill_score
+from opinioncast.evaluate.scores import CellScores, score_cells
+from opinioncast.evaluate.steerability import Steerability, attributes, steerability
+from opinioncast.files import atomic_path
+from opinioncast.jobs.evaluation_inputs import (
+    GROUP,
+    Inputs,
+    data_card,
+    identity,
+    model_card,
+    name_of,
+    waves,
+    why_withheld,
+)
+from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.report.figure_files import save_figure
+from opinioncast.report.group_chart import group_chart
+from opinioncast.report.heatmap import steerability_figure
+from opinioncast.report.page import PageFigure, write_page
+from opinioncast.report.tables import write_table
+from opinioncast.survey import OpinionTable, standard_attributes
+from opinioncast.survey.tables import KEY
+
+_PEOPLE_ONLY = ("wd_uniform", "wd_noise", "entropy", "variance", "entropy_ratio", "variance_ratio")
+_FEW_CELLS = 5
+"""Averages over fewer cells than this say almost what the cells say: withheld with them."""
+
+
+@dataclass(frozen=True)
+class EvaluationRun:
+    """What :func:`evaluate_to_files` made.
+
+    Attributes:
+        scores, baseline: of the model and of the other method.
+        test: the model against the other method.
+        steerability: by attribute, of the model.
+        withheld: why observed shares are in none of the files; None where they are.
+    """
+
+    scores: CellScores
+    baseline: CellScores | None
+    test: PairedTest | None
+    steerability: Mapping[str, Steerability]
+    withheld: str | None
+    files: tuple[Path, ...]
+
+
+def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
+    """Score, and write everything to ``out``.
+
+    ``scores.csv`` (a row per cell); ``by_group``, ``by_wave``, ``by_family``, ``by_entropy`` and,
+    with training questions, ``by_similarity``, each as CSV, Markdown and LaTeX; ``groups`` and
+    ``steerability_ATTRIBUTE`` as SVG and PNG; ``coverage.csv``; ``summary.json``; ``page.html``;
+    ``manifest.json``, written last. Observed shares are in them only where the table's meta allows
+    passing on group-level results (``redistribution: group-level``) or ``inputs.private`` is set.
+
+    Raises:
+        DataError: no usable cell in common.
+        InputError: training questions without an encoder.
+    """
+    started = time.monotonic()
+    (out / NAME).unlink(missing_ok=True)
+    scores = _scored(inputs)
+    other = None if inputs.baseline is None else score_cells(inputs.opinions, inputs.baseline)
+    test = None if other is None else paired_test(scores, other)
+    withheld = None if inputs.private else why_withheld(inputs.opinions.meta)
+    model = name_of(inputs.predictions, "model")
+    zero_shot = name_of(inputs.baseline, "baseline") if inputs.baseline is not None else ""
+    if zero_shot == model:
+        zero_shot = f"{model}, baseline"
+
+    files = [_write_cells(scores, out / "scores.csv", withheld)]
+    tables = _tables(scores, other, inputs.bounds)
+    for name, frame in tables.items():
+        frame = _withhold_few(frame) if withheld else frame
+        tables[name] = frame
+        files += write_table(
+            frame,
+            out / name,
+            caption=_CAPTIONS[name],
+            shown=[c for c in frame.columns if c in _SHOWN or c in KEY or c.endswith("_band")],
+        )
+    files.append(_write(out / "coverage.csv", scores.coverage.frame().write_csv()))
+    title = "Predicted and observed answers" + _of(inputs.opinions)
+    chart = group_chart(
+        scores,
+        model=model,
+        title=title,
+        baseline=None if other is None else (zero_shot, other),
+        bounds=inputs.bounds,
+    )
+    files += save_figure(chart, out / "groups")
+    steered, figures = _steerability(inputs, scores, other, model, zero_shot)
+    for attribute, figure in zip(steered, figures, strict=True):
+        files += save_figure(figure.figure, out / f"steerability_{attribute}")
+    summary = _summary(inputs, scores, test, tables["by_group"], steered, withheld)
+    text = json.dumps(summary, indent=2, ensure_ascii=False, default=str) + "\n"
+    files.append(_write(out / "summary.json", text))
+    by_group = tables["by_group"]
+    files.append(
+        write_page(
+            out / "page.html",
+            scores,
+            title=title,
+            chart=chart,
+            human_bound=summary["human_bound"],
+            comparison=None if test is None else (zero_shot, test),
+            by_group=by_group.select(c for c in by_group.columns if c in _SHOWN or c in GROUP),
+            figures=figures,
+            withheld=withheld,
+            model_card=model_card(inputs.predictions),
+            data_card=data_card(inputs.opinions),
+        )
+    )
+    seconds = round(time.monotonic() - started, 2)
+    files.append(write_manifest(out, _record(inputs) | {"seconds": seconds}, files))
+    return EvaluationRun(scores, other, test, steered, withheld, tuple(files))
+
+
+def _scored(inputs: Inputs) -> CellScores:
+    scores = entropy_bands(score_cells(inputs.opinions, inputs.predictions))
+    if inputs.training is None:
+        return scores
+    if inputs.encode is None:
+        raise InputError(
+            "Similarity to training questions needs a sentence model",
+            expected="an encoder beside the training questions",
+        )
+    return similarity_bands(
+        scores, inputs.opinions.questions(), inputs.training.questions(), inputs.encode
+    )
+
+
+_BY = {
+    "by_group": GROUP,
+    "by_wave": ("family", "wave"),
+    "by_family": ("family",),
+    "by_entropy": ("entropy_band",),
+    "by_similarity": ("similarity_band",),
+}
+_CAPTIONS = {
+    "by_group": "Mean Wasserstein distance by group, with bounds.",
+    "by_wave": "Mean Wasserstein distance by wave.",
+    "by_family": "Mean Wasserstein distance by survey family.",
+    "by_entropy": "Mean Wasserstein distance by how divided people are.",
+    "by_similarity": "Mean Wasserstein distance by similarity to the training questions.",
+}
+_SHOWN = (
+    "lower",
+    "baseline",
+    "wd",
+    "wd_low",
+    "wd_high",
+    "wd_uniform",
+    "relative",
+    "skill",
+    "one_hot_error",
+    "cells",
+    "asked",
+    "note",
+)
+
+
+def _tables(
+    scores: CellScores, other: CellScores | None, bounds: pl.DataFrame | None
+) -> dict[str, pl.DataFrame]:
+    """Averages by everything the scores can be averaged by."""
+    found = {}
+    for name, columns in _BY.items():
+        if columns[-1] not in scores.asked.columns:
+            continue
+        ends = scores.intervals(*columns)
+        frame = scores.by(*columns).with_columns(wd_low=ends["low"], wd_high=ends["high"])
+        if columns[-1].endswith("_band"):
+            frame = frame.sort(columns)
+        human = None
+        if bounds is not None and name == "by_group":
+            human = bounds.select(*GROUP, lower="human")
+        if human is None:
+            frame = frame.with_columns(lower=pl.col("wd_noise"))
+        else:
+            frame = frame.join(human, on=GROUP, how="left", maintain_order="left")
+        if other is not None:
+            more = improvement_by(scores, other, *columns, lower=human)
+            frame = frame.join(
+                more.select(
+                    *columns, "absolute", "relative", baseline="zero_shot", cells_in_both="cells"
+                ),
+                on=columns,
+                how="left",
+                maintain_order="left",
+            )
+        skill = [skill_score(*row) for row in frame.select("wd_uniform", "wd", "lower").iter_rows()]
+        frame = frame.with_columns(skill=pl.Series(skill, dtype=pl.Float64))
+        first = [c for c in (*columns, *_SHOWN[:-3]) if c in frame.columns]
+        last = ["cells", "cells_scored", "asked", "note"]
+        middle = [c for c in frame.columns if c not in (*first, *last)]
+        found[name] = frame.select(*first, *middle, *last)
+    return found
+
+
+def _steerability(
+    inputs: Inputs,
+    scores: CellScores,
+    other: CellScores | None,
+    model: str,
+    zero_shot: str,
+) -> tuple[dict[str, Steerability], list[PageFigure]]:
+    """Matrices and heatmaps of each attribute with two groups to compare."""
+    found, figures = {}, []
+    shared = attributes(scores)
+    if other is not None:
+        shared = [a for a in shared if a in attributes(other)]
+    for attribute in shared:
+        groups = _groups_in_order(attribute, scores, other)
+        if len(groups) < 2:
+            continue
+        mine = steerability(scores, attribute, groups=groups, seen=inputs.seen)
+        panels = {model: mine}
+        if other is not None:
+            panels[zero_shot] = steerability(other, attribute, groups=groups, seen=inputs.seen)
+        found[attribute] = mine
+        label = (
+            standard_attributes()[attribute].label
+            if attribute in standard_attributes()
+            else (attribute)
+        )
+        figures.append(
+            PageFigure(
+                f"Is it steered by {label}?",
+                steerability_figure(panels, title=f"Intergroup disagreement: {label}"),
+                f"Heatmaps of the distance between groups by {label}: people against people, and "
+                "people against the model told to be another group",
+                "; ".join(f"{name}: {_agreement_words(s)}" for name, s in panels.items()) + ".",
+            )
+        )
+    return found, figures
+
+
+def _groups_in_order(attribute: str, scores: CellScores, other: CellScores | None) -> list[str]:
+    """Groups that all methods were scored on, in the attribute's own order."""
+    present = []
+    for each in (scores, other):
+        if each is not None:
+            rows = each.frame.filter(pl.col("wd").is_not_null(), pl.col("attribute") == attribute)
+            present.append(rows["group"].unique(maintain_order=True).to_list())
+    known = standard_attributes().get(attribute)
+    order = [*(known.groups if known else ()), *present[0]]
+    return [g for g in dict.fromkeys(order) if all(g in p for p in present)]
+
+
+def _agreement_words(of: Steerability) -> str:
+    found = of.agreement()
+    words = []
+    if found.correlation is not None:
+        words.append(f"correlation with people's pattern {found.correlation:.2f}")
+    if found.correlation_within is not None:
+        words.append(f"{found.correlation_within:.2f} within rows")
+    if found.variance_ratio is not None:
+        words.append(f"variance {found.variance_ratio:.2f} of people's")
+    words.append(
+        f"another group's name costs {found.penalty:.3f} (between people {found.human_penalty:.3f})"
+    )
+    return ", ".join(words)
+
+
+def _write_cells(scores: CellScores, path: Path, withheld: str | None) -> Path:
+    frame = scores.frame
+    if withheld is not None:
+        # whatever follows from people's answers alone would give them away; so would the set of
+        # divergences taken together
+        frame = frame.select(*KEY, "question", "wd", "tv")
+    else:
+        lists = ("options", "ordinal", "observed", "predicted")
+        frame = frame.with_columns(
+            pl.col(c).cast(pl.List(pl.String)).list.join(" | ") for c in lists
+        )
+    return _write(path, frame.write_csv(include_bom=True))
+
+
+def _withhold_few(frame: pl.DataFrame) -> pl.DataFrame:
+    """Blank what people's answers alone decide where an average is over a few cells."""
+    hide = [c for c in (*_PEOPLE_ONLY, "lower", "skill", "relative") if c in frame.columns]
+    few = pl.col("cells_scored") < _FEW_CELLS
+    return frame.with_columns(pl.when(~few).then(pl.col(c)).alias(c) for c in hide)
+
+
+def _summary(
+    inputs: Inputs,
+    scores: CellScores,
+    test: PairedTest | None,
+    by_group: pl.DataFrame,
+    steered: Mapping[str, Steerability],
+    withheld: str | None,
+) -> dict[str, Any]:
+    human = None if inputs.bounds is None else inputs.bounds["human"][-1]
+    means = scores.mean()
+    lower = means["wd_noise"] if human is None else human
+    relative: list[float] = []
+    if "relative" in by_group.columns:
+        relative = by_group["relative"].drop_nulls().to_list()
+    return {
+        "origin": "model output compared with survey data",
+        "mean": means,
+        "interval_95": scores.interval(),
+        "human_bound": human,
+        "skill": skill_score(means["wd_uniform"], means["wd"], lower),
+        "against_baseline": None if test is None else asdict(test),
+        "relative_improvement": {
+            "groups": len(relative),
+            "mean": float(np.mean(relative)),
+            "standard_deviation": float(np.std(relative, ddof=1)) if len(relative) > 1 else None,
+        }
+        if len(relative)
+        else None,
+        "steerability": {a: asdict(s.agreement()) for a, s in steered.items()},
+        "coverage": {
+            "asked": scores.coverage.asked,
+            "scored": scores.coverage.scored,
+            "with_distance": scores.coverage.scaled,
+            "findings": [asdict(f) for f in scores.coverage.findings],
+        },
+        "observed_shares_withheld": withheld,
+    }
+
+
+def _record(inputs: Inputs) -> dict[str, Any]:
+    return {
+        "predictions": identity(inputs.predictions),
+        "opinions": inputs.opinions.content_hash,
+        "baseline": None if inputs.baseline is None else identity(inputs.baseline),
+        "bounds": inputs.bounds is not None,
+        "seen": None if inputs.seen is None else [str(s) for s in inputs.seen],
+        "training": None if inputs.training is None else inputs.training.content_hash,
+        "private": inputs.private,
+    }
+
+
+def _of(opinions: OpinionTable) -> str:
+    names = [w for w in waves(opinions) if w]
+    if not names:
+        return ""
+    return ": " + (", ".join(names) if len(names) <= 4 else f"{len(names)} waves")
+
+
+def _write(path: Path, text: str) -> Path:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, "utf-8")
+    return path

@@ -1,0 +1,172 @@
+"""Train the embedding network on opinion tables: weights, history, card and manifest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from opinioncast.curate.overlap import MINILM_THRESHOLD, QuestionSet, find_overlap
+from opinioncast.errors import InputError
+from opinioncast.evaluate.scores import CellScores, score_cells
+from opinioncast.files import atomic_path
+from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.methods.embedding_features import TextEncoder
+from opinioncast.methods.embedding_network import EmbeddingNetwork
+from opinioncast.methods.embedding_training import (
+    EpochProgress,
+    TrainingSettings,
+    train_network,
+)
+from opinioncast.survey import GroupScheme, OpinionTable, standard_attributes
+
+CARD = "README.md"
+HISTORY = "history.csv"
+
+
+@dataclass(frozen=True)
+class NetworkRun:
+    """What :func:`train_network_to_folder` made; ``scores`` are those of the validation cells."""
+
+    network: EmbeddingNetwork
+    scores: CellScores
+    files: tuple[Path, ...]
+
+
+def train_network_to_folder(
+    train: OpinionTable,
+    validation: OpinionTable,
+    encoder: TextEncoder,
+    settings: TrainingSettings,
+    out: Path,
+    *,
+    progress: EpochProgress | None = None,
+) -> NetworkRun:
+    """Train and write ``network.safetensors``, ``network.json``, ``history.csv``, ``README.md``
+    (the card: data, groups, scores with bounds, limits) and, last, ``manifest.json``.
+
+    Validation chooses each network's epoch and the temperature: its score flatters a little, a
+    test table's does not.
+
+    Raises:
+        InputError: the validation asks a question the training table asks too.
+        DataError: an attribute without wording. ModelError: training diverged.
+        StorageError: the folder cannot be written.
+    """
+    started = time.monotonic()
+    _check_apart(train, validation, encoder)
+    (out / NAME).unlink(missing_ok=True)
+    network, histories = train_network(train, validation, encoder, settings, progress=progress)
+    files = network.save(out)
+    network = EmbeddingNetwork.load(out, encoder)  # what is scored is what was written
+    groups = GroupScheme("table", standard_attributes(), (), "validation table")
+    prediction = network.predict(
+        validation.questions(), groups.with_subpopulations(validation.subpopulations())
+    )
+    scores = score_cells(validation, prediction.table)
+    files.append(out / HISTORY)
+    rows = [{"member": i} | epoch for i, h in enumerate(histories) for epoch in h]
+    with atomic_path(files[-1]) as temporary:
+        pl.DataFrame(rows).write_csv(temporary, float_precision=6)
+    low, high = scores.interval()
+    summary = scores.mean() | {"wd_low": low, "wd_high": high}
+    files.append(out / CARD)
+    with atomic_path(files[-1]) as temporary:
+        temporary.write_text(_card(network, train, scores, summary), "utf-8")
+    record = {
+        "origin": "model trained on survey data, group level",
+        "record": dict(network.record),
+        "train": _source(train),
+        "validation": _source(validation),
+        "scores": summary,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    files.append(write_manifest(out, record, files))
+    return NetworkRun(network, scores, tuple(files))
+
+
+def _check_apart(train: OpinionTable, validation: OpinionTable, encoder: TextEncoder) -> None:
+    overlap = find_overlap(
+        QuestionSet.of_table("training table", train, encoder.encode),
+        QuestionSet.of_table("validation table", validation, encoder.encode),
+        threshold=MINILM_THRESHOLD,
+    )
+    if overlap.pairs.height:
+        first = overlap.pairs.row(0, named=True)
+        raise InputError(
+            "The validation asks what the training table asks too",
+            where=f"{overlap.pairs.height} pairs; {first['left_id']} and {first['right_id']}",
+            expected=f"questions whose embeddings have a cosine below {MINILM_THRESHOLD}",
+            found=f"{first['left_text']} / {first['right_text']} ({first['cosine']:.2f})",
+            hint="split one table with linked questions kept together (`split` and `overlap` in a "
+            "curation recipe)",
+        )
+
+
+def _source(table: OpinionTable) -> Mapping[str, Any]:
+    wanted = ("recipe", "citation", "terms", "redistribution", "part", "split")
+    return {
+        "rows": len(table),
+        "questions": len(table.questions()),
+        "groups": len(table.subpopulations()),
+        "content_hash": table.content_hash,
+    } | {key: table.meta[key] for key in wanted if key in table.meta}
+
+
+def _card(
+    network: EmbeddingNetwork, train: OpinionTable, scores: CellScores, summary: Mapping[str, Any]
+) -> str:
+    record = network.record
+    by_group = [
+        f"| {r['attribute']} | {r['group']} | {r['wd']:.3f} | {r['wd_uniform']:.3f} | "
+        f"{'-' if r['wd_noise'] is None else format(r['wd_noise'], '.3f')} | {r['cells']} |"
+        for r in scores.by("attribute", "group").iter_rows(named=True)
+    ]
+    surveys = ", ".join(
+        f"{family} {wave}"
+        for family, wave in train.frame.select("family", "wave")
+        .unique(maintain_order=True)
+        .iter_rows()
+    )
+    return "\n".join(
+        [
+            "# Embedding network for survey answers",
+            "",
+            "Predicts how groups of people answer a closed question. Its output is model output, "
+            "not survey data, and does not stand for respondents.",
+            "",
+            f"* Sentence model (frozen): {network.encoder.name}, fingerprint "
+            f"`{network.encoder.fingerprint}`",
+            f"* Networks averaged: {len(network.members)}; temperature {network.temperature:g}",
+            f"* Trained on {record['train_questions']} questions of {surveys}, "
+            f"{record['groups']} groups, {len(train)} cells; group-level shares only",
+            f"* Data: {train.meta.get('citation', 'not stated')}",
+            f"* Terms of the data: {train.meta.get('terms', 'not stated')}",
+            "",
+            "## Validation",
+            "",
+            f"{record['validation_questions']} questions that are not in the training table, nor "
+            "like any in it; they chose epochs and temperature, so the figure flatters a little.",
+            "",
+            f"Mean Wasserstein distance (0 to 1) over {summary['cells']} cells: "
+            f"{summary['wd']:.4f} (95% over questions {summary['wd_low']:.4f} to "
+            f"{summary['wd_high']:.4f}); uniform guess {summary['wd_uniform']:.4f}; sampling noise "
+            f"alone {'-' if summary['wd_noise'] is None else format(summary['wd_noise'], '.4f')}.",
+            "",
+            "| attribute | group | network | uniform | noise | cells |",
+            "|---|---|---|---|---|---|",
+            *by_group,
+            "",
+            "## Limits",
+            "",
+            "Most of what is wrong is a question's overall level: a frozen sentence model knows "
+            "little of what people think. Refusals are not predicted. Questions unlike those of "
+            "the training surveys get something near the uniform distribution. Groups that were "
+            "not trained on are read from their wording alone.",
+            "",
+        ]
+    )

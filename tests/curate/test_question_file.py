@@ -1,0 +1,102 @@
+"""Question files: layouts, and options matched to codes without guessing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from opinioncast.curate.question_file import ChosenQuestion, match_options, read_questions
+from opinioncast.errors import InputError
+from opinioncast.survey import Variable
+
+LIFE = Variable("life", codes=(1.0, 2.0, 3.0), options=("Exciting", "Routine", "Dull"))
+
+
+def write(tmp_path: Path, text: str, name: str = "q.yaml") -> Path:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_own_layout(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "2018:\n  a: Is it so?\n"
+        "  b: {text: 'How?', options: [x, y], codes: [5, 4], ordinal: [1, 2]}\n",
+    )
+    assert read_questions(path, "2018") == {
+        "a": ChosenQuestion("Is it so?"),
+        "b": ChosenQuestion("How?", ("x", "y"), (1.0, 2.0), (5.0, 4.0)),
+    }
+    with pytest.raises(InputError, match="no question for this wave"):
+        read_questions(path, "2016")
+
+
+def test_published_layout_leaves_refused_out(tmp_path: Path) -> None:
+    entry = {"refined_qbody": "Q?", "option_list": ["a", "b", "Refused"], "ordinal": [1.0, 2.0]}
+    path = write(tmp_path, json.dumps({"v": entry}), "q.json")
+    assert read_questions(path, "any") == {"v": ChosenQuestion("Q?", ("a", "b"), (1.0, 2.0))}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- a\n",
+        "'1':\n  v: {text: Q, colour: red}\n",
+        "'1':\n  v: {text: Q, options: [a, b], ordinal: [1]}\n",
+        "'1':\n  v: {text: Q, options: [a, b], codes: [one, two]}\n",
+        "'1':\n  v: {text: Q, options: yes-no}\n",
+        "'1':\n  v:\n",
+        "v: {refined_qbody: Q, ordinal: [1, 2]}\n",
+        "a: b: c\n",
+    ],
+)
+def test_what_cannot_be_read_is_named(text: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read_questions(write(tmp_path, text), "1")
+    assert "q.yaml" in str(caught.value)
+
+
+def test_options_in_another_order_go_by_label() -> None:
+    match = match_options(LIFE, ChosenQuestion("Q", ("dull.", "Exciting", "Routine")))
+    assert match.places == (2, 0, 1)
+    assert not match.note
+
+
+def test_an_option_worded_otherwise_goes_by_order_and_is_said() -> None:
+    match = match_options(LIFE, ChosenQuestion("Q", ("Exciting", "Pretty routine", "Dull")))
+    assert match.places == (0, 1, 2)
+    assert '"Pretty routine" is "Routine"' in match.note
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("Dull", "Pretty routine", "Exciting"),  # what matches is elsewhere: the order is another
+        ("Great", "So-so", "Bad"),  # nothing matches: may well be reversed
+        ("Exciting", "Dull"),
+    ],
+)
+def test_an_order_that_may_be_wrong_is_refused(options: tuple[str, ...]) -> None:
+    match = match_options(LIFE, ChosenQuestion("Q", options))
+    assert not match.places
+    assert "Exciting" in match.note
+
+
+def test_codes_settle_it() -> None:
+    chosen = ChosenQuestion("Q", ("Bad", "Great"), codes=(3.0, 1.0))
+    match = match_options(LIFE, chosen)
+    assert match.places == (2, 0)
+    assert match.options == ("Bad", "Great")
+    assert "Routine" in match.note
+    assert not match_options(LIFE, ChosenQuestion("Q", codes=(1.0, 9.0))).places
+    assert match_options(LIFE, ChosenQuestion("Q", codes=(3.0, 1.0))).options == (
+        "Dull",
+        "Exciting",
+    )
+
+
+def test_a_variable_without_labels_fits_nothing() -> None:
+    assert not match_options(Variable("age"), ChosenQuestion("Q")).places

@@ -1,0 +1,201 @@
+"""The whole evaluation: files, terms of redistribution, inputs of several kinds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from opinioncast.errors import DataError, InputError
+from opinioncast.jobs.evaluate import evaluate_to_files
+from opinioncast.jobs.evaluation_inputs import (
+    Inputs,
+    read_bounds,
+    read_opinions,
+    read_predictions,
+)
+from opinioncast.readers.subpop import write_subpop
+from opinioncast.survey import (
+    OpinionTable,
+    PredictionTable,
+    Question,
+    Subpopulation,
+    load_groups,
+    opinion_row,
+)
+
+AGES = [Subpopulation((("AGE", a),)) for a in ("18-29", "30-49", "50-64", "65+")]
+SEXES = [Subpopulation((("SEX", s),)) for s in ("Male", "Female")]
+QUESTIONS = [
+    Question(
+        f"q{i}_W{26 + i % 2}",
+        f"Question {i}?",
+        ("No", "Some", "Yes"),
+        (1, 2, 3),
+        "ATP",
+        str(26 + i % 2),
+    )
+    for i in range(12)
+]
+SHARE = 0.37125  # of a cell, to be looked for in the files
+
+
+def tables() -> tuple[OpinionTable, PredictionTable, PredictionTable]:
+    rng = np.random.default_rng(0)
+    observed, ours, zero = [], [], []
+    for question in QUESTIONS:
+        base = rng.dirichlet(np.ones(3) * 3)
+        for i, group in enumerate([*AGES, *SEXES]):
+            tilt = np.array([1.5 - 0.2 * i, 1.0, 0.5 + 0.2 * i])
+            p = base * tilt / (base * tilt).sum()
+            q = 0.8 * p + 0.2 * rng.dirichlet(np.ones(3) * 5)
+            observed.append(opinion_row(question, group, p.tolist(), n=300, n_eff=250.0))
+            more = {"label_mass": 0.9, "method": "x"}
+            ours.append(opinion_row(question, group, q.tolist(), model="ours", **more))
+            flat = rng.dirichlet(np.ones(3) * 8)
+            zero.append(opinion_row(question, group, flat.tolist(), model="zero", **more))
+    observed[0]["distribution"] = [SHARE, 0.5, 0.5 - SHARE]
+    return (
+        OpinionTable.from_rows(observed, {"redistribution": "group-level", "citation": "Who"}),
+        PredictionTable.from_rows(ours, {"method": "fine-tuned"}),
+        PredictionTable.from_rows(zero),
+    )
+
+
+OBSERVED, OURS, ZERO = tables()
+
+
+def bounds() -> pl.DataFrame:
+    keys = [*(g.key for g in [*AGES, *SEXES]), ("OVERALL", "all groups")]
+    return pl.DataFrame(keys, schema=["attribute", "group"], orient="row").with_columns(
+        human=pl.lit(0.02), human_low=pl.lit(0.015), human_high=pl.lit(0.025)
+    )
+
+
+def test_everything_is_written_and_agrees(tmp_path: Path) -> None:
+    partial = PredictionTable(OURS.frame.filter(pl.col("group") != "Female"), OURS.meta)
+    run = evaluate_to_files(
+        Inputs(
+            partial,
+            OBSERVED,
+            baseline=ZERO,
+            bounds=bounds(),
+            seen=tuple(load_groups("paper22")),
+            training=OBSERVED,
+            encode=_encode,
+        ),
+        tmp_path,
+    )
+    names = {f.name for f in run.files}
+    assert {f.name for f in tmp_path.iterdir()} == names
+    for stem in ("by_group", "by_wave", "by_family", "by_entropy", "by_similarity"):
+        assert {f"{stem}.csv", f"{stem}.md", f"{stem}.tex"} <= names
+    assert {"groups.svg", "groups.png", "steerability_AGE.svg", "page.html", "manifest.json"} <= (
+        names
+    )
+    summary = json.loads((tmp_path / "summary.json").read_text("utf-8"))
+    cells = pl.read_csv(tmp_path / "scores.csv")
+    assert cells.height == 60
+    assert summary["mean"]["wd"] == pytest.approx(cells["wd"].mean())
+    assert summary["mean"]["note"] == "60 of 72 cells; 12 without a usable prediction"
+    assert summary["human_bound"] == 0.02
+    assert summary["against_baseline"]["difference"] < 0
+    assert summary["relative_improvement"]["groups"] == 5
+    assert set(summary["steerability"]) == {"AGE"}
+    assert summary["steerability"]["AGE"]["correlation"] > 0.8
+    by_group = pl.read_csv(tmp_path / "by_group.csv")
+    women = by_group.filter(group="Female").row(0, named=True)
+    assert women["wd"] is None
+    assert women["note"] == "0 of 12 cells; 12 without a usable prediction"
+    young = by_group.filter(group="18-29").row(0, named=True)
+    assert young["relative"] == pytest.approx(
+        (young["baseline"] - young["wd"]) / (young["baseline"] - 0.02)
+    )
+    assert young["wd_low"] < young["wd"] < young["wd_high"]
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "Is it steered by age" in page
+    assert run.withheld is None
+    assert f"{SHARE}" in (tmp_path / "scores.csv").read_text("utf-8")
+
+
+@pytest.mark.parametrize("terms", ["none", None])
+def test_terms_that_do_not_allow_it_keep_observed_shares_out(
+    tmp_path: Path, terms: str | None
+) -> None:
+    closed = OpinionTable(OBSERVED.frame, {"redistribution": terms} if terms else {})
+    open_run = evaluate_to_files(Inputs(OURS, OBSERVED), tmp_path / "open")
+    run = evaluate_to_files(Inputs(OURS, closed), tmp_path / "closed")
+    assert run.withheld is not None
+    assert open_run.withheld is None
+    shown = f"{round(100 * SHARE)}%"
+    for file in run.files:
+        if file.suffix in {".csv", ".md", ".tex", ".json"}:
+            assert str(SHARE) not in file.read_text("utf-8"), file.name
+    closed_page = (tmp_path / "closed" / "page.html").read_text("utf-8")
+    assert shown in (tmp_path / "open" / "page.html").read_text("utf-8")
+    assert shown not in closed_page
+    assert run.withheld in closed_page
+    columns = pl.read_csv(tmp_path / "closed" / "scores.csv").columns
+    assert columns[-2:] == ["wd", "tv"]
+    assert not {"observed", "predicted", "wd_uniform", "entropy", "variance"} & set(columns)
+    private = evaluate_to_files(Inputs(OURS, closed, private=True), tmp_path / "private")
+    assert private.withheld is None
+
+
+def test_averages_over_few_cells_are_blank_where_shares_are_withheld(tmp_path: Path) -> None:
+    few = OpinionTable(OBSERVED.frame.filter(pl.col("question_id") == "q0_W26"))
+    evaluate_to_files(Inputs(OURS, few), tmp_path)
+    by_group = pl.read_csv(tmp_path / "by_group.csv")
+    assert by_group["wd"].null_count() == 0
+    for column in ("wd_uniform", "wd_noise", "lower", "entropy", "variance", "skill"):
+        assert by_group[column].null_count() == 6, column
+
+
+def test_files_of_other_kinds(tmp_path: Path) -> None:
+    OURS.write(tmp_path / "p.parquet")
+    assert isinstance(read_predictions(tmp_path / "p.parquet"), PredictionTable)
+    OURS.frame.with_columns(pl.col("distribution").list.eval(pl.element() * 2)).write_parquet(
+        tmp_path / "bare.parquet"
+    )
+    bare = read_predictions(tmp_path / "bare.parquet")
+    with pytest.raises(DataError, match="no cell in common") as error:
+        evaluate_to_files(Inputs(bare, OBSERVED), tmp_path / "out")
+    assert "do not sum to one: 72" in str(error.value)
+    write_subpop(OBSERVED, tmp_path / "o.jsonl")
+    same = read_opinions(tmp_path / "o.jsonl")
+    foreign = read_predictions(tmp_path / "o.jsonl")
+    run = evaluate_to_files(Inputs(foreign, same), tmp_path / "subpop")
+    assert run.scores.mean()["wd"] == pytest.approx(0, abs=1e-9)
+    assert run.scores.coverage.findings == ()
+    with pytest.raises(DataError, match="not found"):
+        read_predictions(tmp_path / "absent.parquet")
+
+
+def test_bounds_files(tmp_path: Path) -> None:
+    bounds().write_csv(tmp_path / "b.csv")
+    assert read_bounds(tmp_path / "b.csv").equals(bounds())
+    bounds().head(3).write_csv(tmp_path / "short.csv")
+    with pytest.raises(DataError, match="lack the human bound"):
+        read_bounds(tmp_path / "short.csv")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_bounds(tmp_path / "absent.csv")
+
+
+def test_similarity_needs_an_encoder(tmp_path: Path) -> None:
+    inputs = Inputs(OURS, OBSERVED, training=OBSERVED)
+    with pytest.raises(InputError, match="sentence model"):
+        evaluate_to_files(inputs, tmp_path)
+    run = evaluate_to_files(replace(inputs, encode=_encode), tmp_path)
+    assert "similarity_band" in run.scores.asked.columns
+
+
+def _encode(texts: Sequence[str]) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    table = {t: rng.normal(size=4) for t in sorted(set(texts))}
+    vectors = np.array([table[t] for t in texts])
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -1,0 +1,86 @@
+"""The page: self-contained, worded so that it cannot be misread, nothing that may not be shown."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from opinioncast.evaluate.compare import paired_test
+from opinioncast.evaluate.scores import CellScores, score_cells
+from opinioncast.report import page
+from opinioncast.report.page import PageFigure, write_page
+from opinioncast.survey import OpinionTable, PredictionTable, Question, Subpopulation, opinion_row
+
+WOMEN = Subpopulation((("SEX", "Female"),))
+QUESTIONS = [Question(f"q{i}", f"Question <{i}>?", ("No", "Yes"), (0, 1)) for i in range(4)]
+OBSERVED = OpinionTable.from_rows([opinion_row(q, WOMEN, [0.69, 0.31], n=400) for q in QUESTIONS])
+
+
+def scored(share: float) -> CellScores:
+    return score_cells(
+        OBSERVED,
+        PredictionTable.from_rows(
+            [opinion_row(q, WOMEN, [1 - share, share]) for q in QUESTIONS[:3]]
+        ),
+    )
+
+
+def text_of(path: Path) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", path.read_text("utf-8")).split())
+
+
+def write(path: Path, scores: CellScores, **more: object) -> str:
+    cards: dict[str, object] = {"model_card": {"Model": "m"}, "data_card": {"Survey": "s"}}
+    write_page(path, scores, title="T", chart=Figure(), **cards, **more)  # type: ignore[arg-type]
+    return text_of(path)
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0.36, "% of the way from uniform guess to the sampling noise"),
+        (0.8, "worse than a uniform guess, by 1"),
+        (0.31, "all of the way from uniform guess to the sampling noise and beyond"),
+    ],
+)
+def test_skill_reads_well(tmp_path: Path, share: float, words: str) -> None:
+    text = write(tmp_path / "p.html", scored(share))
+    assert words in text
+    assert not re.search(r"-\d+%", text)
+    assert ("no better than guessing uniformly" in text) == (share == 0.8)
+
+
+def test_page_holds_comparison_figures_and_what_is_missing(tmp_path: Path) -> None:
+    ours, other = scored(0.3), scored(0.6)
+    text = write(
+        tmp_path / "p.html",
+        ours,
+        comparison=("zero-shot", paired_test(ours, other)),
+        figures=[PageFigure("Is it steered?", Figure(), "alt words", "Words on it.")],
+        human_bound=0.02,
+    )
+    assert "the model's distance is 0.280 smaller" in text
+    assert "human lower bound" in text
+    assert "Is it steered? Words on it." in text
+    assert "observed, not predicted: 1, not in the averages (q3 SEX=Female)" in text
+    html = (tmp_path / "p.html").read_text("utf-8")
+    assert "Question &lt;0&gt;?" in html
+    assert not re.findall(r'(?:src|href)="(?!data:)', html)
+    assert "31%" in text
+
+
+def test_withheld_shares_are_not_on_the_page(tmp_path: Path) -> None:
+    text = write(tmp_path / "p.html", scored(0.4), withheld="The terms say so.")
+    assert "The terms say so." in text
+    assert "31%" not in text
+    assert "69%" not in text
+    assert "0.090" in text  # the distance
+
+
+def test_only_the_worst_questions_of_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "MAX_QUESTIONS", 2)
+    text = write(tmp_path / "p.html", scored(0.4))
+    assert "The 2 worst of 3 questions" in text
