@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.methods.fake_encoder import FakeEncoder
 
 from opinioncast.errors import DataError, InputError
 from opinioncast.methods.baselines import (
@@ -16,8 +17,6 @@ from opinioncast.methods.baselines import (
 )
 from opinioncast.methods.scale_map import OptionVectors, map_distribution
 from opinioncast.survey import OpinionTable, Question, load_groups, opinion_row
-
-from tests.methods.fake_encoder import FakeEncoder
 
 GROUPS = load_groups("SEX=Female", "SEX=Male")
 FEMALE, MALE = GROUPS.subpopulations

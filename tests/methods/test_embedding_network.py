@@ -1,4 +1,4 @@
-"""The embedding network: losses against numpy, symmetries, learning, files, other sentence models."""
+"""The embedding network: losses against numpy, symmetries, learning, files, what is refused."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.methods.fake_encoder import FakeEncoder
 
 from opinioncast.backends.sentences import SentenceModel
 from opinioncast.errors import DataError, ModelError
@@ -36,14 +37,12 @@ from opinioncast.survey import (
     standard_attributes,
 )
 
-from tests.methods.fake_encoder import FakeEncoder
-
 GROUPS = load_groups("SEX=Female", "SEX=Male", "total")
 QUICK = TrainingSettings(
     NetworkShape(width=32, rank=8, heads=2, dropout=0.0, input_dropout=0.0),
     members=2,
-    epochs=60,
-    patience=60,
+    epochs=40,
+    patience=40,
     batch=16,
     learning_rate=5e-3,
     weight_decay=0.01,
@@ -127,10 +126,12 @@ def test_it_learns_a_rule_and_the_groups_difference(network: EmbeddingNetwork) -
     found = network.predict(held.questions(), GROUPS)
     assert not found.problems
     means = score_cells(held, found.table).mean()
-    assert means["wd"] is not None and means["wd_uniform"] is not None
-    assert means["wd"] < 0.05 < 0.2 < means["wd_uniform"]
+    assert (means["wd"] or 1) < 0.05
+    assert (means["wd_uniform"] or 0) > 0.2
     good = shares(found.table)[:, 0].reshape(-1, 3)
-    assert (good[:, 0] > good[:, 2]).all() and (good[:, 2] > good[:, 1]).all()
+    female, male, total = good.T
+    assert (female > total).all()
+    assert (total > male).all()
 
 
 def test_shares_sum_to_one_and_progress_ends(network: EmbeddingNetwork) -> None:
@@ -254,6 +255,6 @@ def test_with_the_embedded_sentence_model(tmp_path: Path) -> None:
     network, _ = train_network(rule_table(0, 4), rule_table(4, 6), encoder, quick)
     held = rule_table(6, 7)
     means = score_cells(held, network.predict(held.questions(), GROUPS).table).mean()
-    assert means["wd"] is not None and means["wd"] < 0.08
+    assert (means["wd"] or 1) < 0.08
     network.save(tmp_path)
     EmbeddingNetwork.load(tmp_path, encoder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -41,7 +41,12 @@ def train_network(
     from opinioncast.jobs.train_network import train_network_to_folder
     from opinioncast.methods.embedding_training import TrainingSettings
 
-    given = {"members": members, "epochs": epochs, "learning_rate": learning_rate, "seed": seed}
+    given: dict[str, Any] = {
+        "members": members,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "seed": seed,
+    }
     settings = replace(TrainingSettings(), **{k: v for k, v in given.items() if v is not None})
     train, held = OpinionTable.read(table), OpinionTable.read(validation)
     encoder = SentenceModel.load(sentence_model)

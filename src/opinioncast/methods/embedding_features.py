@@ -18,7 +18,7 @@ from opinioncast.survey.question import OFF_SCALE
 
 Vectors = npt.NDArray[np.float32]
 SCALE_FEATURES = 6
-"""Signed position (-1 to 1), its square, end of the scale, off the scale, has a scale, log count."""
+"""Signed position (-1 to 1), its square, end of scale, off the scale, has a scale, log count."""
 
 
 class TextEncoder(Protocol):

@@ -15,8 +15,10 @@ temperature fitted on validation questions (0 would be the uniform distribution)
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -121,7 +123,8 @@ class OptionNetwork(nn.Module):
         logits = self.level(state).transpose(1, 2) + torch.einsum(
             "qor,gr->qgo", self.interaction(state), people
         )
-        return logits.masked_fill(padded[:, None], -torch.inf)
+        masked: Tensor = logits.masked_fill(padded[:, None], -torch.inf)
+        return masked
 
 
 @dataclass(frozen=True)
@@ -298,6 +301,21 @@ def tensors_of(features: QuestionFeatures) -> dict[str, Tensor]:
     }
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread: matrices this small lose more to several than they gain.
+
+    It also makes training give the same weights whatever the number of cores.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@one_thread()
 @torch.no_grad()
 def member_logits(
     members: Sequence[OptionNetwork], features: QuestionFeatures, people: tuple[Tensor, Tensor]
@@ -321,8 +339,6 @@ def pooled_shares(logits: Tensor, temperature: float) -> npt.NDArray[np.float64]
 
 
 def sha256(file: Path) -> str:
-    import hashlib
-
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 

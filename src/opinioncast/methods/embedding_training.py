@@ -5,9 +5,9 @@ shares q and predicted shares p is
 
     KL(q || p) + wasserstein * W(q, p) + contrast * C
 
-W is the distance of :mod:`opinioncast.evaluate.distance` (paper, Appendix B). C is W's sum with both
-cumulative distributions taken relative to their mean over the question's groups: it asks for the
-differences between groups whatever the level (the idea of arXiv 2510.21977). Cells are averaged
+W is the distance of :mod:`opinioncast.evaluate.distance` (paper, Appendix B). C is W's sum with
+both cumulative distributions taken relative to their mean over the question's groups: it asks for
+the differences between groups whatever the level (the idea of arXiv 2510.21977). Cells are averaged
 within a question, then over questions.
 """
 
@@ -33,6 +33,7 @@ from opinioncast.methods.embedding_network import (
     NetworkShape,
     OptionNetwork,
     member_logits,
+    one_thread,
     people_features,
     pooled_shares,
     tensors_of,
@@ -197,6 +198,7 @@ def mean_distance(shares: Tensor, cells: TrainingCells) -> float:
     return float(distance.sum() / scaled.sum())
 
 
+@one_thread()
 def train_member(
     train: TrainingCells,
     validation: TrainingCells,
@@ -231,7 +233,8 @@ def train_member(
     for epoch in range(settings.epochs):
         network.train()
         total = 0.0
-        for pick in torch.randperm(number, generator=draw).split(settings.batch):
+        shuffled = torch.randperm(number, generator=draw)
+        for pick in torch.split(shuffled, settings.batch):
             batch = {name: value[pick] for name, value in inputs.items()}
             if settings.turn:
                 turned = torch.rand(len(pick), 1, 1, generator=draw) < 0.5
@@ -250,15 +253,15 @@ def train_member(
                     "Training diverged",
                     where=f"epoch {epoch + 1}",
                     expected="a finite loss",
-                    found=float(loss),
+                    found=loss.item(),
                     hint="lower the learning rate",
                 )
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            total += float(loss) * len(pick)
+            total += loss.item() * len(pick)
         shares = pooled_shares(member_logits([network], validation.features, validation.people), 1)
         score = mean_distance(torch.from_numpy(shares), validation)
         history.append({"epoch": epoch + 1, "loss": total / number, "validation_wd": score})
@@ -285,7 +288,7 @@ def train_network(
 ) -> tuple[EmbeddingNetwork, list[list[dict[str, float]]]]:
     """Train all members, fit the temperature on ``validation``, and say what it came to.
 
-    The same tables, settings and number of threads give the same weights.
+    The same tables and settings give the same weights (on one kind of processor).
 
     Returns:
         The network (its record holds settings and validation WD) and each member's history.
