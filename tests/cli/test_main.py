@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.fake_backend import FakeBackend
 
 from opinioncast import PredictionTable, Question, predict
 from opinioncast.backends.protocol import LabelRequest
 from opinioncast.cli.main import main
 from opinioncast.errors import IncompleteRunError
 from opinioncast.jobs import predict as job
-from tests.fake_backend import FakeBackend
 
 QUESTIONS = """\
 - id: guns

@@ -18,7 +18,6 @@ from opinioncast.curate.recipe import CurationRecipe, OverlapRecipe, load_curati
 from opinioncast.curate.review import read_review, write_review
 from opinioncast.errors import InputError
 from opinioncast.jobs.curate import CurationRun, bounds_of, curate_to_files
-from opinioncast.jobs.terms import check_export
 from opinioncast.survey import OpinionTable
 from opinioncast.survey.tables import KEY
 
@@ -169,11 +168,3 @@ def test_bounds_through_a_recipe(tmp_path: Path) -> None:
     psus = recipe.with_bounds({"resample": "psus"}).model_copy(update={"lonely_psu": "adjust"})
     with pytest.raises(InputError, match="no bootstrap"):
         bounds_of(psus, folders)
-
-
-def test_results_that_may_not_be_passed_on_are_kept_back() -> None:
-    check_export({"redistribution": "group-level"}, "the page")
-    check_export({}, "the page")
-    with pytest.raises(InputError, match="the page") as caught:
-        check_export({"redistribution": "none", "terms": "Ours.", "recipe": "x"}, "the page")
-    assert "Ours." in str(caught.value)

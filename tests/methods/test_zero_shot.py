@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.fake_backend import FakeBackend
 
 from opinioncast.backends.protocol import LabelRequest
 from opinioncast.methods.error_bars import ErrorBars
@@ -13,8 +14,6 @@ from opinioncast.methods.row_cache import RowCache
 from opinioncast.methods.zero_shot import ZeroShot
 from opinioncast.prompts import Layout, PromptStyle
 from opinioncast.survey import Question, load_groups
-
-from tests.fake_backend import FakeBackend
 
 QUESTIONS = [
     Question("q1", "First?", ("Yes", "No"), (1, 2)),

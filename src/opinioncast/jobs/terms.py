@@ -1,7 +1,7 @@
-"""What may be done with a survey's results: stated beside them, and kept where they may not go on.
+"""What may be done with a survey's results, stated beside them.
 
 A table's ``meta`` carries ``citation``, ``terms`` and ``redistribution`` from the recipe to every
-sidecar. What makes files to hand on (a page, a CSV of observed shares) asks :func:`check_export`.
+sidecar; what makes files to hand on reads them there.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from opinioncast.errors import InputError
 from opinioncast.files import atomic_path
 
 NAME = "terms.txt"
@@ -28,23 +27,3 @@ def write_terms(folder: Path, meta: Mapping[str, Any]) -> Path:
     with atomic_path(path) as temporary:
         temporary.write_text(text, "utf-8")
     return path
-
-
-def check_export(meta: Mapping[str, Any], what: str) -> None:
-    """Refuse to copy observed results into a file made to be passed on.
-
-    Args:
-        meta: of an opinion table; one that says nothing (a user's own data) may be passed on.
-        what: what would hold the results ("the page").
-
-    Raises:
-        InputError: the survey's terms do not allow results to be redistributed.
-    """
-    if meta.get("redistribution") == "none":
-        raise InputError(
-            f"The survey's terms do not allow its results in {what}",
-            where=str(meta.get("recipe", "opinion table")),
-            expected="a table whose recipe says redistribution: group-level",
-            found=f"redistribution: none ({meta.get('terms', '')})",
-            hint="leave the observed answers out; distances to them may be reported",
-        )

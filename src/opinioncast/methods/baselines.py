@@ -17,7 +17,7 @@ import polars as pl
 from opinioncast.errors import DataError, InputError
 from opinioncast.methods.embedding_features import TextEncoder, Vectors
 from opinioncast.methods.prediction import Prediction, Problem, Progress
-from opinioncast.methods.scale_map import OptionVectors, map_distribution
+from opinioncast.methods.scale_map import OptionVectors, apply_map, option_map
 from opinioncast.survey import (
     GroupScheme,
     OpinionTable,
@@ -242,6 +242,7 @@ class NearestQuestions:
         for i, question in enumerate(questions):
             alike = np.argsort(-cosines[i], kind="stable")
             alike = alike[scaled[alike] == question.has_scale]
+            maps: dict[int, Array] = {}
             for group in groups:
                 answered = answers.get(group.key, {})
                 near = [int(j) for j in alike if int(j) in answered][: self.k]
@@ -250,9 +251,10 @@ class NearestQuestions:
                         _missing(question, group, "no training question of this kind has the group")
                     )
                     continue
-                mapped = [
-                    map_distribution(answered[j], known_options[j], wanted_options[i]) for j in near
-                ]
+                for j in near:
+                    if j not in maps:
+                        maps[j] = option_map(known_options[j], wanted_options[i])
+                mapped = [apply_map(answered[j], known_options[j], maps[j]) for j in near]
                 weights = np.exp((cosines[i, near] - cosines[i, near[0]]) / self.temperature)
                 rows.append(
                     opinion_row(

@@ -59,23 +59,41 @@ def map_distribution(
         Shares over all options of ``target`` that sum to one; with scales, those off it have 0.
         And the share off the source's scale; None where the source offers no such option.
     """
+    return apply_map(shares, source, option_map(source, target))
+
+
+def apply_map(
+    shares: Sequence[float], source: OptionVectors, matrix: Array
+) -> tuple[Array, float | None]:
+    """As :func:`map_distribution`, with the :func:`option_map` made before."""
     p = np.asarray(shares, dtype=float)
-    if not source.has_scale:
-        return _by_meaning(p, source.vectors, target.vectors), None
     off = source.off
     outside = float(p[off].sum()) if off.any() else None
-    on = p[~off]
-    on = on / on.sum() if on.sum() > 0 else np.full(len(on), 1 / len(on))
-    edges, levels = _intervals(np.array(source.ordinal)[~off])
+    on = np.where(off, 0.0, p)
+    if on.sum() == 0:  # nobody answered on the scale: nothing is known about it
+        on = np.where(off, 0.0, 1.0)
+    result = on @ matrix
+    return np.asarray(result / result.sum()), outside
+
+
+def option_map(source: OptionVectors, target: OptionVectors) -> Array:
+    """Where each option's share goes: rows sum to one, off-scale ones to 0.
+
+    Shape (source options, target options).
+    """
+    if not source.has_scale:
+        return _by_meaning(source.vectors, target.vectors)
+    edges, levels = _intervals(np.array(source.ordinal)[~source.off])
     wanted, places = _intervals(np.array(target.ordinal)[~target.off])
-    mass = np.bincount(levels, weights=on)
     if _turned(source, target):
-        edges, mass = 1 - edges[::-1], mass[::-1]
-    cumulative = np.interp(wanted, edges, np.concatenate([[0.0], np.cumsum(mass)]))
-    by_place = np.diff(cumulative) / np.bincount(places)  # options at one place share it
-    result = np.zeros(len(target.ordinal))
-    result[~target.off] = by_place[places]
-    return result / result.sum(), outside
+        edges, levels = 1 - edges[::-1], levels.max() - levels
+    low = np.maximum(edges[:-1, None], wanted[None, :-1])
+    high = np.minimum(edges[1:, None], wanted[None, 1:])
+    by_place = np.clip(high - low, 0, None) / np.diff(edges)[:, None]  # (levels, places)
+    by_place = by_place / np.bincount(places)  # options at one place share it
+    matrix = np.zeros((len(source.ordinal), len(target.ordinal)))
+    matrix[np.ix_(~source.off, ~target.off)] = by_place[np.ix_(levels, places)]
+    return matrix
 
 
 def _intervals(positions: Array) -> tuple[Array, npt.NDArray[np.intp]]:
@@ -96,8 +114,7 @@ def _turned(source: OptionVectors, target: OptionVectors) -> bool:
     return bool(low @ to_high + high @ to_low > low @ to_low + high @ to_high + 1e-6)
 
 
-def _by_meaning(p: Array, source: Vectors, target: Vectors) -> Array:
+def _by_meaning(source: Vectors, target: Vectors) -> Array:
     cosine = (source @ target.T).astype(float)
     weights = np.exp((cosine - cosine.max(axis=1, keepdims=True)) / SHARPNESS)
-    result = p @ (weights / weights.sum(axis=1, keepdims=True))
-    return np.asarray(result / result.sum())
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
