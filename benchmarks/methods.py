@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +30,9 @@ from opinioncast.backends.sentences import SentenceModel
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.jobs.methods import MethodSettings, build_method
 from opinioncast.jobs.predict import PredictSettings, open_backend
+from opinioncast.jobs.train_network import load_embedding_model
 from opinioncast.methods.baselines import NearestQuestions, TotalPopulation, Uniform
 from opinioncast.methods.blend import Blend
-from opinioncast.methods.embedding_network import EmbeddingNetwork
 from opinioncast.methods.prediction import Method
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.methods.zero_shot import ZeroShot
@@ -117,8 +116,8 @@ def main() -> None:
         row("nearest", NearestQuestions(OpinionTable.read(options.train), encoder), sample)
     network = None
     if options.network:
-        network = EmbeddingNetwork.load(options.network, encoder)
-        row("network", network, sample)
+        network = load_embedding_model(options.network, encoder)
+        row(network.name, network, sample)
     asked = sample
     if options.quick:
         few = [q.question_id for q in sample.questions()[:QUICK_QUESTIONS]]
@@ -132,7 +131,7 @@ def main() -> None:
         mark = f" ({QUICK_QUESTIONS} questions)" if options.quick else ""
         answered = row(f"zero-shot{mark}", model, asked)
     if network is not None:
-        drawn = row(f"network{mark}", network, asked) if options.quick else None
+        drawn = row(f"{network.name}{mark}", network, asked) if options.quick else None
         drawn = drawn or network.predict(
             asked.questions(),
             GroupScheme("observed", standard_attributes(), ()).with_subpopulations(
@@ -140,9 +139,9 @@ def main() -> None:
             ),
         )
         blend = Blend([(Known("network", drawn), 0.8), (Known("zero-shot", answered), 0.2)])
-        row(f"blend of network (0.8) and zero-shot (0.2){mark}"[:44], blend, asked)
+        row(f"blend (0.8 and 0.2 zero-shot){mark}", blend, asked)
     print(json.dumps(figures))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -17,12 +17,12 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 START, END = "<!-- tree: python tests/test_readme.py -->", "<!-- end of tree -->"
 TOP = {
-    "src/opinioncast/": "the package",
     "tests/": "mirrors the package; test_architecture.py holds the direction of imports",
     "benchmarks/": "each takes --quick and ends with one line of JSON",
     "docs/": "guides",
     "constraints.txt": "exact versions that make installs",
     "Makefile": "demo, test, lint, bench",
+    "src/opinioncast/": "the package",
 }
 FOLDERS = ("benchmarks", "docs")
 DATA = {

@@ -15,12 +15,8 @@ from opinioncast.backends.sentences import SentenceModel
 from opinioncast.errors import DataError, ModelError
 from opinioncast.evaluate.distance import pad, wasserstein
 from opinioncast.evaluate.scores import score_cells
-from opinioncast.methods.embedding_network import (
-    CONFIG,
-    WEIGHTS,
-    EmbeddingNetwork,
-    NetworkShape,
-)
+from opinioncast.methods.embedding_files import CONFIG, WEIGHTS
+from opinioncast.methods.embedding_network import EmbeddingNetwork, NetworkShape
 from opinioncast.methods.embedding_training import (
     TrainingCells,
     TrainingSettings,

@@ -12,6 +12,7 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from opinioncast.backends.low_rank import lighten
 from opinioncast.backends.quiet import quiet_loading
 from opinioncast.errors import ModelError
 
@@ -195,6 +196,7 @@ def _with_adapter(causal: Any, adapter: Path) -> Any:
             expected="an adapter trained on this base model, with layers of its own (LoRA)",
             found=error,
         ) from error
+    lighten(model)
     return model.get_base_model()
 
 

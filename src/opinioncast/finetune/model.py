@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from opinioncast.backends.low_rank import lighten
 from opinioncast.backends.packed_forward import (
     after_head,
     has_plain_head,
@@ -14,8 +18,7 @@ from opinioncast.backends.packed_forward import (
     token_logits,
 )
 from opinioncast.backends.trees import Pack
-from opinioncast.errors import ModelError
-from opinioncast.finetune.low_rank import lighten
+from opinioncast.errors import ModelError, StorageError
 from opinioncast.finetune.packing import LabelReading
 from opinioncast.finetune.recipe import LoraRecipe
 
@@ -107,3 +110,35 @@ def add_adapter(causal: Any, lora: LoraRecipe, *, seed: int) -> Any:
             parameter.data.zero_()
     lighten(model)
     return model
+
+
+def save_trained(
+    model: DistributionModel, weights: Mapping[str, Tensor], folder: Path, *, base: str
+) -> list[Path]:
+    """Write a PEFT adapter folder (a whole model where all of it was trained); safetensors only.
+
+    Args:
+        weights: of :class:`opinioncast.finetune.trainer.TrainingRun`, by name in ``model``.
+        base: what the adapter's configuration names as its base model.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    own = {k.removeprefix("inner."): v for k, v in weights.items()}
+    peft = getattr(model.inner, "peft_config", None)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if peft is None:
+            model.inner.save_pretrained(folder, state_dict=own)
+        else:
+            peft["default"].base_model_name_or_path = base
+            model.inner.save_pretrained(folder, state_dict=own, save_embedding_layers=False)
+    except (OSError, SafetensorError) as error:
+        raise StorageError(
+            "The trained weights could not be written",
+            where=str(folder),
+            expected="a folder that can be written, with free space",
+            found=error,
+            hint="free some space; the same command goes on from the last checkpoint",
+        ) from error
+    return sorted(f for f in folder.iterdir() if f.suffix in (".safetensors", ".json"))

@@ -25,6 +25,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from opinioncast.errors import InputError
 from opinioncast.prompts import Format, Layout, PromptStyle
 
+EMBEDDED = "embedded"
+
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -139,12 +141,14 @@ class FinetuneRecipe(_Model):
         row_weight: every row alike; by effective base; or such that every group weighs alike.
         lora: None trains the whole model.
         compile: compile the model's layers (needs a C++ compiler; about a minute at first).
+        checkpoint_activations: compute a layer's activations again in the backward pass instead of
+            keeping them: a third slower, and a fraction of the memory.
         pack_tokens: tokens per micro-batch; None: chosen by a short probe.
         dtype: of the base model; None: by machine (float32 when the whole model is trained).
     """
 
     name: str
-    model: str = "embedded"
+    model: str = EMBEDDED
     table: str | tuple[str, ...]
     validation: SplitValidation | str | tuple[str, ...] | None = None
     groups: tuple[str, ...] | None = None
@@ -162,6 +166,7 @@ class FinetuneRecipe(_Model):
     checks: CheckRecipe = CheckRecipe()
     sweep: SweepRecipe | None = None
     compile: bool = False
+    checkpoint_activations: bool = False
     pack_tokens: int | None = Field(default=None, ge=64)
     dtype: Literal["float32", "bfloat16"] | None = None
     device: str | None = None

@@ -13,7 +13,10 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from accelerate import Accelerator
 
@@ -32,13 +35,12 @@ from opinioncast.finetune.model import DistributionModel
 from opinioncast.finetune.packing import Ask, MicroBatch, Packer, Update, epoch_plan, share
 from opinioncast.finetune.recipe import FinetuneRecipe, OptimizerRecipe
 from opinioncast.finetune.targets import TrainingRow
-from opinioncast.finetune.validation import validate
+from opinioncast.finetune.validation import mean_distance, mean_kl, predict_rows
 
 PARTS = ("kl", "wasserstein", "contrast")
 
+_START, _WINDOW = 3, 10
 _DIVERGED = 2.0
-"""Training stops when the mean loss of a window is this many times that of the first one."""
-_WINDOW = 10
 BUDGETS = {"cpu": (512, 1_024, 2_048), "cuda": (4_096, 8_192, 16_384, 32_768)}
 
 
@@ -47,14 +49,14 @@ class Moment:
     """What a progress display shows.
 
     Attributes:
-        loss: mean over the updates since the last one shown.
-        wd, kl: of the last validation, None before the first.
-        rows_per_second: of this run, validation excluded.
+        loss: mean over the last ten updates.
+        wd, kl: of the last validation; None without validation rows.
+        rows_per_second: of this process's run, validation excluded.
     """
 
     step: int
     steps: int
-    loss: float | None
+    loss: float
     wd: float | None
     kl: float | None
     rows_per_second: float
@@ -67,17 +69,18 @@ class TrainingRun:
 
     Attributes:
         weights: the trained weights of the best checkpoint (of the last one without validation),
-            by name; on the main process.
+            by name, whole.
         state: where the run ended, with the whole curve.
+        best_step: the update ``weights`` are of.
         stopped: ``finished``, ``early`` (patience ran out) or ``diverged``.
-        seconds: of training, rows: trained on, both of this process's part of the run.
+        rows_per_second: since it was last resumed, validation excluded.
     """
 
     weights: dict[str, torch.Tensor]
     state: RunState
-    stopped: str
-    seconds: float
-    rows: int
+    best_step: int
+    stopped: Literal["finished", "early", "diverged"]
+    rows_per_second: float
 
 
 class Trainer:
@@ -119,6 +122,12 @@ class Trainer:
                 expected="questions with different scale positions",
                 hint="give the loss a kl part",
             )
+        if valid and recipe.checks.metric == "wd" and not any(r.question.has_scale for r in valid):
+            raise InputError(
+                "No validation question has a scale, so there is no distance to stop by",
+                expected="questions with different scale positions",
+                hint="set checks.metric: kl",
+            )
         trained = [p for p in model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
             trained,
@@ -134,7 +143,8 @@ class Trainer:
         self._every = recipe.checks.every or max(1, math.ceil(self.steps / 10))
 
     def run(self) -> TrainingRun:
-        """Train to the end, from the newest checkpoint if there is one.
+        """Train to the end, from the newest checkpoint if there is one; afterwards the model holds
+        the best weights.
 
         Raises:
             InputError: the checkpoint belongs to another run.
@@ -147,48 +157,62 @@ class Trainer:
         else:
             restore_weights(self._model, self._checkpoints.weights(state.step))
             restore_moments(self._model, self._optimizer, self._checkpoints.moments(state.step))
-        started, seconds, rows, since = time.monotonic(), 0.0, 0, 0
-        stopped = "early" if self._out_of_patience(state) else "finished"
+        first, started, training, rows = state.step, time.monotonic(), 0.0, 0
+        stopped: Literal["finished", "early", "diverged"] = "finished"
         plan: list[list[Ask]] = []
-        losses_shown: list[float] = []
-        while stopped == "finished" and state.step < self.steps:
+        while state.step < self.steps:
+            if self._out_of_patience(state):
+                stopped = "early"
+                break
             epoch, within = divmod(state.step, self._updates)
             if not plan or within == 0:
                 plan = self._plan(epoch)
             begun = time.monotonic()
             update = self._packer.update(plan[within], state.pack_tokens)
             entry = self._step(update, state.step)
-            seconds += time.monotonic() - begun
+            training += time.monotonic() - begun
             rows += len(update.asks)
             state.step += 1
             state.curve.append({"step": state.step, "epoch": state.step / self._updates, **entry})
-            losses_shown.append(entry["loss"])
             if diverges(state.curve):
                 stopped = "diverged"
                 break
             if state.step % self._every == 0 or state.step == self.steps:
                 self._check(state)
-                if self._out_of_patience(state):
-                    stopped = "early"
             if self._progress is not None and self._accelerator.is_main_process:
-                speed = rows / max(seconds, 1e-9)
-                per_step = (time.monotonic() - started) / (since := since + 1)
+                recent = [e["loss"] for e in state.curve if "loss" in e][-_WINDOW:]
+                per_step = (time.monotonic() - started) / (state.step - first)
                 self._progress(
                     Moment(
                         state.step,
                         self.steps,
-                        sum(losses_shown[-_WINDOW:]) / len(losses_shown[-_WINDOW:]),
+                        sum(recent) / len(recent),
                         _last(state.curve, "valid_wd"),
                         _last(state.curve, "valid_kl"),
-                        speed,
+                        rows / training,
                         per_step * (self.steps - state.step),
                     )
                 )
         best = state.best_step
         if best is None:
-            kept = self._checkpoints.newest(self._fingerprint)
-            best = kept.step if kept else 0
-        return TrainingRun(self._checkpoints.weights(best), state, stopped, seconds, rows)
+            best = self._checkpoints.last_step  # there is one: the check before the first update
+        weights = self._checkpoints.weights(best)
+        restore_weights(self._model, weights)
+        return TrainingRun(weights, state, best, stopped, rows / training if training else 0.0)
+
+    def predict(
+        self, rows: Sequence[TrainingRow], *, orders: str, pack_tokens: int
+    ) -> list[npt.NDArray[np.float64]]:
+        """The model's shares for ``rows`` as it stands (:func:`predict_rows`)."""
+        return predict_rows(
+            self._model,
+            rows,
+            self._packer,
+            orders=orders,
+            seed=self._recipe.seed,
+            pack_tokens=pack_tokens,
+            accelerator=self._accelerator,
+        )
 
     def _plan(self, epoch: int) -> list[list[Ask]]:
         recipe = self._recipe
@@ -243,15 +267,11 @@ class Trainer:
         """Validate, then keep a checkpoint."""
         checks = self._recipe.checks
         if self._valid:
-            found = validate(
-                self._model,
-                self._valid,
-                self._packer,
-                orders=checks.orders,
-                seed=self._recipe.seed,
-                pack_tokens=state.pack_tokens,
-                accelerator=self._accelerator,
-            )
+            shares = self.predict(self._valid, orders=checks.orders, pack_tokens=state.pack_tokens)
+            found = {
+                "valid_kl": mean_kl(self._valid, shares),
+                "valid_wd": mean_distance(self._valid, shares),
+            }
             state.curve.append({"step": state.step, **found})
             value = found[f"valid_{checks.metric}"]
             if state.best_value is None or value < state.best_value:
@@ -336,13 +356,15 @@ def schedule(step: int, steps: int, optimizer: OptimizerRecipe) -> float:
 
 
 def diverges(curve: Sequence[dict[str, float]]) -> bool:
-    """Whether the loss is not a number any more, or twice what it was at the start."""
+    """Whether the loss is not a number any more, or its mean over the last ten updates is twice
+    that of the first three (when the learning rate has hardly risen yet)."""
     found = [entry["loss"] for entry in curve if "loss" in entry]
     if found and not math.isfinite(found[-1]):
         return True
-    if len(found) < 2 * _WINDOW:
+    if len(found) < _START + _WINDOW:
         return False
-    return sum(found[-_WINDOW:]) > _DIVERGED * sum(found[:_WINDOW])
+    recent = sum(found[-_WINDOW:]) / _WINDOW
+    return recent > _DIVERGED * sum(found[:_START]) / _START
 
 
 def _seed(seed: int, step: int, process: int) -> int:

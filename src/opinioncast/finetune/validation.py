@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
@@ -17,6 +18,8 @@ from opinioncast.evaluate.distance import pad, wasserstein
 from opinioncast.finetune.packing import Ask, Packer, share
 from opinioncast.finetune.targets import TrainingRow
 from opinioncast.prompts import orders as option_orders
+
+Array = npt.NDArray[np.float64]
 
 _ROWS = 512  # asks whose prompts are written at a time
 
@@ -30,14 +33,13 @@ def predict_rows(
     seed: int,
     pack_tokens: int,
     accelerator: Accelerator,
-) -> list[np.ndarray[Any, Any]]:
+) -> list[Array]:
     """The model's shares over each row's labels, averaged over option orders; on every process."""
     asks = [
         (i, Ask(row, order, row.target))
         for i, row in enumerate(rows)
         for order in option_orders(len(row.question.options), orders, seed=seed)
     ]
-    # questions in the question-first layout stand together already; groups have to be gathered
     model.eval()
     found: list[tuple[int, list[float]]] = []
     with torch.no_grad():
@@ -62,42 +64,24 @@ def predict_rows(
     return [t / t.sum() for t in totals]
 
 
-def validate(
-    model: Any,
-    rows: Sequence[TrainingRow],
-    packer: Packer,
-    *,
-    orders: str,
-    seed: int,
-    pack_tokens: int,
-    accelerator: Accelerator,
-) -> dict[str, float]:
-    """``valid_kl`` over all rows, ``valid_wd`` over those with a scale (NaN if there are none)."""
-    predicted = predict_rows(
-        model,
-        rows,
-        packer,
-        orders=orders,
-        seed=seed,
-        pack_tokens=pack_tokens,
-        accelerator=accelerator,
-    )
-    kl = []
+def mean_kl(rows: Sequence[TrainingRow], predicted: Sequence[Array]) -> float:
+    """Mean KL(people || model) over the labels of each row's target."""
+    total = 0.0
     for row, shares in zip(rows, predicted, strict=True):
         target = np.array(row.target)
         some = target > 0
         with np.errstate(divide="ignore"):
-            kl.append(float((target[some] * np.log(target[some] / shares[some])).sum()))
-    return {"valid_kl": float(np.mean(kl)), "valid_wd": mean_distance(rows, predicted)}
+            total += float((target[some] * np.log(target[some] / shares[some])).sum())
+    return total / len(rows)
 
 
-def mean_distance(rows: Sequence[TrainingRow], predicted: Sequence[np.ndarray[Any, Any]]) -> float:
+def mean_distance(rows: Sequence[TrainingRow], predicted: Sequence[Array]) -> float:
     """Mean Wasserstein distance over the rows with a scale, both sides without the refusal."""
     scaled = [i for i, row in enumerate(rows) if row.question.has_scale]
     if not scaled:
         return float("nan")
+    options = [len(rows[i].question.options) for i in scaled]
     ordinal = pad([rows[i].question.ordinal for i in scaled], np.nan)
-    width = ordinal.shape[1]
-    p = pad([rows[i].target[: len(rows[i].question.options)] for i in scaled], 0.0)
-    q = pad([predicted[i][: len(rows[i].question.options)].tolist() for i in scaled], 0.0)
-    return float(np.nanmean(wasserstein(p[:, :width], q[:, :width], ordinal)))
+    p = pad([rows[i].target[:k] for i, k in zip(scaled, options, strict=True)], 0.0)
+    q = pad([predicted[i][:k].tolist() for i, k in zip(scaled, options, strict=True)], 0.0)
+    return float(np.nanmean(wasserstein(p, q, ordinal)))

@@ -1,28 +1,51 @@
-"""Fine-tune: from a recipe and opinion tables to an adapter folder."""
+"""Fine-tune: from a recipe and opinion tables to an adapter folder.
+
+``out/adapter`` holds the PEFT adapter with its card (``README.md``), the loss curve, the recipe,
+validation predictions and the manifest; ``out/checkpoints`` what a killed run resumes from.
+"""
 
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import torch
+import yaml
 from accelerate import Accelerator
 
 from opinioncast.backends import embedded
 from opinioncast.backends.prompt_tokens import PromptTokenizer
-from opinioncast.backends.torch_model import LoadedModel, load_model
 from opinioncast.curate.split import split_table
-from opinioncast.errors import InputError
-from opinioncast.finetune.model import DistributionModel, add_adapter
+from opinioncast.errors import InputError, ModelError
+from opinioncast.evaluate.scores import CellScores, score_cells
+from opinioncast.files import atomic_path
+from opinioncast.finetune.base import BaseModel, open_base, source
+from opinioncast.finetune.card import card, front_matter, sources
+from opinioncast.finetune.memory import available, check_memory
+from opinioncast.finetune.model import DistributionModel, add_adapter, save_trained
 from opinioncast.finetune.packing import Packer
-from opinioncast.finetune.recipe import FinetuneRecipe, SplitValidation
+from opinioncast.finetune.recipe import EMBEDDED, FinetuneRecipe, SplitValidation
 from opinioncast.finetune.targets import TrainingRow, training_rows
 from opinioncast.finetune.trainer import Moment, Trainer, TrainingRun
-from opinioncast.jobs.predict import EMBEDDED
-from opinioncast.survey import GroupScheme, OpinionTable, load_groups, standard_attributes
+from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.survey import (
+    GroupScheme,
+    OpinionTable,
+    PredictionTable,
+    load_groups,
+    opinion_row,
+    standard_attributes,
+)
+
+CURVE = "curve.csv"
+SWEEP = "sweep.csv"
+Progress = Callable[[Moment], None]
 
 
 @dataclass(frozen=True)
@@ -36,6 +59,23 @@ class TrainingData:
     valid_rows: Sequence[TrainingRow]
 
 
+@dataclass(frozen=True)
+class FinetuneRun:
+    """What :func:`finetune_to_folder` made.
+
+    Attributes:
+        recipe: the one that was trained; with a sweep, the best.
+        scores: of the validation cells, None without validation.
+        files: in ``folder``; empty on processes other than the main one.
+    """
+
+    recipe: FinetuneRecipe
+    training: TrainingRun
+    scores: CellScores | None
+    folder: Path
+    files: tuple[Path, ...]
+
+
 def training_data(recipe: FinetuneRecipe, beside: Path = Path()) -> TrainingData:
     """Read the recipe's tables and make its rows.
 
@@ -43,8 +83,8 @@ def training_data(recipe: FinetuneRecipe, beside: Path = Path()) -> TrainingData
         beside: folder where tables are looked for when they are not found as named.
 
     Raises:
-        InputError: a group without rows, a table that is not there.
-        DataError: tables that break their schema, or share a cell.
+        InputError: a group without rows, validation rows for none of the groups.
+        DataError: tables that are absent, break their schema, or share a cell.
     """
     table = _tables(recipe.table, beside)
     valid: OpinionTable | None = None
@@ -53,10 +93,10 @@ def training_data(recipe: FinetuneRecipe, beside: Path = Path()) -> TrainingData
         split = split_table(
             table,
             by=held.by,
-            fractions={"train": 1 - held.fraction, "valid": held.fraction},
+            fractions={"train": 1 - held.fraction, "validation": held.fraction},
             seed=held.seed,
         )
-        table, valid = split.parts["train"], split.parts["valid"]
+        table, valid = split.parts["train"], split.parts["validation"]
     elif recipe.validation is not None:
         valid = _tables(recipe.validation, beside)
     if recipe.groups is None:
@@ -79,6 +119,7 @@ def training_data(recipe: FinetuneRecipe, beside: Path = Path()) -> TrainingData
             valid, groups.with_subpopulations(shared), refusal=recipe.refusal
         )
         valid_rows = _some_questions(valid_rows, recipe.checks.questions, recipe.seed)
+        _check_apart(rows, valid_rows)
     return TrainingData(groups, table, valid, rows, valid_rows)
 
 
@@ -101,62 +142,17 @@ def _some_questions(rows: list[TrainingRow], most: int | None, seed: int) -> lis
     return [r for r in rows if r.question in kept]
 
 
-def open_model(recipe: FinetuneRecipe) -> LoadedModel:
-    """Load the base model of ``recipe``."""
-    default = recipe.model == EMBEDDED
-    loaded = load_model(
-        embedded.embedded_model() if default else recipe.model,
-        device=recipe.device,
-        dtype=recipe.dtype or ("float32" if recipe.lora is None else None),
-        name=embedded.NAME if default else None,
-    )
-    if loaded.device.type == "cpu":
-        # explicit matrix products: on a CPU they beat the fused kernel under a tree's mask
-        loaded.causal.config._attn_implementation = "eager"
-    return loaded
-
-
-def train(
-    recipe: FinetuneRecipe,
-    data: TrainingData,
-    folder: Path,
-    *,
-    accelerator: Accelerator,
-    progress: Callable[[Moment], None] | None = None,
-) -> tuple[TrainingRun, DistributionModel]:
-    """Train ``recipe`` on ``data``, keeping checkpoints in ``folder``."""
-    loaded = open_model(recipe)
-    causal = loaded.causal
-    inner = causal if recipe.lora is None else add_adapter(causal, recipe.lora, seed=recipe.seed)
-    if recipe.compile:
-        for layer in getattr(causal, causal.base_model_prefix).layers:
-            layer.compile(dynamic=True)
-    model = DistributionModel(inner)
-    packer = Packer(
-        PromptTokenizer(loaded.tokenizer),
-        data.groups,
-        recipe.style,
-        chat=recipe.chat,
-        limit=getattr(causal.config.get_text_config(), "max_position_embeddings", None),
-    )
-    fingerprint = {
-        "recipe": recipe.hash,
-        "table": data.train.content_hash,
-        "validation": data.valid.content_hash if data.valid is not None else "",
-        "base model": loaded.weights_hash,
-    }
-    trainer = Trainer(
-        recipe,
-        model,
-        packer,
-        data.train_rows,
-        data.valid_rows,
-        fingerprint=fingerprint,
-        folder=folder,
-        accelerator=accelerator,
-        progress=progress,
-    )
-    return trainer.run(), model
+def _check_apart(train: Sequence[TrainingRow], valid: Sequence[TrainingRow]) -> None:
+    both = {r.question for r in train} & {r.question for r in valid}
+    if both:
+        first = min(both, key=lambda q: q.question_id)
+        raise InputError(
+            "The validation rows ask what the training rows ask too",
+            where=f"{len(both)} questions; {first.family} {first.wave} {first.question_id}",
+            expected="no question in both",
+            found=first.text,
+            hint="use validation: {fraction: 0.1}, or split the table when it is curated",
+        )
 
 
 def finetune_to_folder(
@@ -164,23 +160,234 @@ def finetune_to_folder(
     out: Path,
     *,
     beside: Path = Path(),
-    progress: Callable[[Moment], None] | None = None,
-) -> TrainingRun:
-    """Train and write ``out/adapter`` (PEFT) beside ``out/checkpoints``."""
-    accelerator = Accelerator(cpu=recipe.device == "cpu" or not torch.cuda.is_available())
+    progress: Progress | None = None,
+) -> FinetuneRun:
+    """Train a recipe, or every combination of its sweep; the same call resumes a killed run.
+
+    Under ``torchrun`` or ``accelerate launch`` every process calls it; the main one writes. A
+    sweep keeps each run in ``out/sweep/NAME`` and copies the best one's adapter to
+    ``out/adapter``.
+
+    Raises:
+        InputError, DataError: recipe, table or groups do not fit; a checkpoint of another run.
+        ModelError: the model cannot be loaded or is too large; the training diverged (the adapter
+            of the last good checkpoint is written first).
+        StorageError: a file cannot be written.
+    """
+    device = recipe.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    # an adapter's base is in 16 bits already; a whole model is kept in 32 and multiplied in 16
+    mixed = recipe.lora is None and recipe.dtype is None and device != "cpu"
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if mixed else "no")
     data = training_data(recipe, beside)
-    run, model = train(
-        recipe, data, out / "checkpoints", accelerator=accelerator, progress=progress
+    runs = _sweep(recipe)
+    if len(runs) == 1:
+        return _finetune(recipe, data, out, accelerator, progress)
+    done = []
+    for name, changed in runs.items():
+        done.append(_finetune(changed, data, out / "sweep" / name, accelerator, progress))
+    best = min(done, key=lambda run: run.training.state.best_value or float("inf"))
+    if not accelerator.is_main_process:
+        return best
+    target = out / "adapter"
+    if target.exists():
+        shutil.rmtree(target)
+    shutil.copytree(best.folder, target)
+    table = pl.DataFrame(
+        [
+            {
+                "learning_rate": run.recipe.optimizer.learning_rate,
+                "batch_rows": run.recipe.optimizer.batch_rows,
+                "best_step": run.training.best_step,
+                recipe.checks.metric: run.training.state.best_value,
+                "stopped": run.training.stopped,
+            }
+            for run in done
+        ]
     )
+    with atomic_path(out / SWEEP) as temporary:
+        table.write_csv(temporary)
+    files = (*(target / f.name for f in best.files), out / SWEEP)
+    return FinetuneRun(best.recipe, best.training, best.scores, target, files)
+
+
+def _sweep(recipe: FinetuneRecipe) -> dict[str, FinetuneRecipe]:
+    if recipe.sweep is None:
+        return {"": recipe}
+    if recipe.validation is None:
+        raise InputError(
+            "A sweep needs validation rows to choose by",
+            expected="validation: a table or a fraction",
+            found="none",
+        )
+    rates = recipe.sweep.learning_rate or (recipe.optimizer.learning_rate,)
+    batches = recipe.sweep.batch_rows or (recipe.optimizer.batch_rows,)
+    return {
+        f"lr{rate:g}-batch{rows}": recipe.changed(learning_rate=rate, batch_rows=rows)
+        for rate, rows in product(rates, batches)
+    }
+
+
+def _finetune(
+    recipe: FinetuneRecipe,
+    data: TrainingData,
+    out: Path,
+    accelerator: Accelerator,
+    progress: Progress | None,
+) -> FinetuneRun:
+    shards = accelerator.num_processes if accelerator.distributed_type.value == "FSDP" else 1
+    memory = check_memory(
+        source(recipe),
+        recipe,
+        device=accelerator.device,
+        shards=shards,
+        free=available(accelerator.device),
+    )
+    base = open_base(recipe, accelerator)
+    trainer, model = build_trainer(
+        recipe, data, base, out / "checkpoints", accelerator, progress=progress
+    )
+    run = trainer.run()
+    scores = None
+    predictions = None
+    if data.valid is not None:
+        shares = trainer.predict(
+            data.valid_rows, orders="reversed", pack_tokens=run.state.pack_tokens
+        )
+        predictions = _prediction_table(data.valid_rows, shares, recipe, base)
+        scores = score_cells(data.valid, predictions)
+    folder = out / "adapter"
+    files: list[Path] = []
     if accelerator.is_main_process:
-        save_adapter(model, run, out / "adapter", base=recipe.model)
-    return run
+        (folder / NAME).unlink(missing_ok=True)
+        files = save_trained(model, run.weights, folder, base=recipe.model)
+        files += _write_records(recipe, data, base, run, trainer.steps, scores, folder)
+        if predictions is not None:
+            written = predictions.write(folder / "validation.parquet")
+            files += [written, written.with_name(written.name + ".json")]
+        record = {
+            "origin": "model trained on survey data, group level",
+            "recipe": recipe.model_dump(mode="json"),
+            "fingerprint": run.state.fingerprint,
+            "data": sources(data.train),
+            "stopped": run.stopped,
+            "best_step": run.best_step,
+            "steps": trainer.steps,
+            "rows_per_second": round(run.rows_per_second, 2),
+            "processes": accelerator.num_processes,
+            "pack_tokens": run.state.pack_tokens,
+            "memory_estimate": None if memory is None else str(memory),
+            "scores": scores.mean() if scores else None,
+        }
+        files.append(write_manifest(folder, record, files))
+    accelerator.wait_for_everyone()
+    if run.stopped == "diverged":
+        last = next(e for e in reversed(run.state.curve) if "loss" in e)
+        raise ModelError(
+            "The training diverged and was stopped",
+            where=f"update {run.state.step} of {trainer.steps}",
+            expected="a loss that falls",
+            found=f"loss {last['loss']:.3g}, gradient norm {last['gradient_norm']:.3g}",
+            hint=f"lower the learning rate ({recipe.optimizer.learning_rate:g}) and give another "
+            f"--out; the adapter of update {run.best_step} is in {folder}",
+        )
+    return FinetuneRun(recipe, run, scores, folder, tuple(files))
 
 
-def save_adapter(model: DistributionModel, run: TrainingRun, folder: Path, *, base: str) -> None:
-    inner = model.inner
-    inner.peft_config["default"].base_model_name_or_path = base
-    weights = {k.removeprefix("inner."): v for k, v in run.weights.items()}
-    inner.save_pretrained(
-        folder, state_dict=weights, safe_serialization=True, save_embedding_layers=False
+def build_trainer(
+    recipe: FinetuneRecipe,
+    data: TrainingData,
+    base: BaseModel,
+    checkpoints: Path,
+    accelerator: Accelerator,
+    *,
+    progress: Progress | None = None,
+) -> tuple[Trainer, DistributionModel]:
+    """Put adapter, prompts and rows together.
+
+    Raises:
+        ModelError: the adapter's targets are not in the model, or its layers cannot be compiled.
+        InputError: a loss or metric that needs scales where there are none.
+    """
+    causal = base.causal
+    inner = causal if recipe.lora is None else add_adapter(causal, recipe.lora, seed=recipe.seed)
+    if recipe.compile:
+        for layer in getattr(causal, causal.base_model_prefix).layers:
+            layer.compile(dynamic=True)
+    model = DistributionModel(inner)
+    packer = Packer(
+        PromptTokenizer(base.tokenizer),
+        data.groups,
+        recipe.style,
+        chat=recipe.chat,
+        limit=getattr(causal.config.get_text_config(), "max_position_embeddings", None),
     )
+    trainer = Trainer(
+        recipe,
+        model,
+        packer,
+        data.train_rows,
+        data.valid_rows,
+        fingerprint={
+            "recipe": recipe.hash,
+            "table": data.train.content_hash,
+            "validation table": data.valid.content_hash if data.valid is not None else "",
+            "base model": base.fingerprint,
+        },
+        folder=checkpoints,
+        accelerator=accelerator,
+        progress=progress,
+    )
+    return trainer, model
+
+
+def _prediction_table(
+    rows: Sequence[TrainingRow], shares: Sequence[Any], recipe: FinetuneRecipe, base: BaseModel
+) -> PredictionTable:
+    listed = []
+    for row, share in zip(rows, shares, strict=True):
+        k = len(row.question.options)
+        listed.append(
+            opinion_row(
+                row.question,
+                row.subpopulation,
+                (share[:k] / share[:k].sum()).tolist(),
+                refusal_rate=float(share[k]) if len(share) > k else None,
+                model=f"{base.name} + {recipe.name}",
+                method=f"fine-tuned {recipe.format}, {recipe.layout} layout",
+            )
+        )
+    return PredictionTable.from_rows(listed, {"origin": "model output, not survey data"})
+
+
+def _write_records(
+    recipe: FinetuneRecipe,
+    data: TrainingData,
+    base: BaseModel,
+    run: TrainingRun,
+    steps: int,
+    scores: CellScores | None,
+    folder: Path,
+) -> list[Path]:
+    default = recipe.model == EMBEDDED
+    text = card(
+        recipe,
+        base=base.name,
+        notice=embedded.NOTICE if default else "",
+        table=data.train,
+        rows=data.train_rows,
+        scores=scores,
+        best_step=run.best_step,
+        steps=steps,
+    )
+    licence = "gemma" if default else None
+    written = {
+        folder / "README.md": front_matter(base.name, licence) + text,
+        folder / "recipe.yaml": yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False),
+    }
+    for path, content in written.items():
+        with atomic_path(path) as temporary:
+            temporary.write_text(content, "utf-8")
+    curve = folder / CURVE
+    with atomic_path(curve) as temporary:
+        pl.DataFrame(run.state.curve, infer_schema_length=None).write_csv(temporary)
+    return [*written, curve]

@@ -72,10 +72,10 @@ def build_method(name: str, settings: MethodSettings, zero_shot: Callable[[], Me
         )
     if name in ("network", "blend"):
         from opinioncast.backends.sentences import SentenceModel
+        from opinioncast.jobs.train_network import load_embedding_model
         from opinioncast.methods.blend import Blend
-        from opinioncast.methods.embedding_network import EmbeddingNetwork
 
-        network = EmbeddingNetwork.load(
+        network = load_embedding_model(
             _needed(settings.network, name, "network"),
             SentenceModel.load(settings.sentence_model),
         )

@@ -1,4 +1,4 @@
-"""Train the embedding network on opinion tables: weights, history, card and manifest."""
+"""Train a model on sentence embeddings: weights, history, card and manifest."""
 
 from __future__ import annotations
 
@@ -16,23 +16,40 @@ from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.files import atomic_path
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.methods.embedding_features import TextEncoder
+from opinioncast.methods.embedding_files import read_kind
 from opinioncast.methods.embedding_network import EmbeddingNetwork
-from opinioncast.methods.embedding_training import (
-    EpochProgress,
-    TrainingSettings,
-    train_network,
+from opinioncast.methods.embedding_training import TrainingSettings, train_network
+from opinioncast.methods.kernel_regression import (
+    KIND,
+    KernelRegression,
+    KernelSettings,
+    fit_kernel,
 )
+from opinioncast.methods.prediction import Progress
 from opinioncast.survey import GroupScheme, OpinionTable, standard_attributes
 
 CARD = "README.md"
 HISTORY = "history.csv"
 
 
+EmbeddingModel = EmbeddingNetwork | KernelRegression
+
+
+def load_embedding_model(folder: Path, encoder: TextEncoder) -> EmbeddingModel:
+    """The network or kernel regression that a folder of ``train-network`` holds.
+
+    Raises:
+        ModelError: it holds neither, is damaged, or was trained on another sentence model.
+    """
+    kind = KernelRegression if read_kind(folder) == KIND else EmbeddingNetwork
+    return kind.load(folder, encoder)
+
+
 @dataclass(frozen=True)
 class NetworkRun:
     """What :func:`train_network_to_folder` made; ``scores`` are those of the validation cells."""
 
-    network: EmbeddingNetwork
+    model: EmbeddingModel
     scores: CellScores
     files: tuple[Path, ...]
 
@@ -41,52 +58,64 @@ def train_network_to_folder(
     train: OpinionTable,
     validation: OpinionTable,
     encoder: TextEncoder,
-    settings: TrainingSettings,
+    settings: TrainingSettings | KernelSettings,
     out: Path,
     *,
-    progress: EpochProgress | None = None,
+    progress: Progress | None = None,
 ) -> NetworkRun:
-    """Train and write ``network.safetensors``, ``network.json``, ``history.csv``, ``README.md``
-    (the card: data, groups, scores with bounds, limits) and, last, ``manifest.json``.
+    """Train and write ``network.safetensors``, ``network.json``, ``README.md`` (the card: data,
+    groups, scores with bounds, limits), for a network ``history.csv``, and, last,
+    ``manifest.json``. The type of ``settings`` says which model is trained.
 
     Validation chooses each network's epoch and the temperature: its score flatters a little, a
     test table's does not.
 
     Raises:
         InputError: the validation asks a question the training table asks too.
-        DataError: an attribute without wording. ModelError: training diverged.
+        DataError: an attribute without wording, no totals (kernel). ModelError: training diverged.
         StorageError: the folder cannot be written.
     """
     started = time.monotonic()
     _check_apart(train, validation, encoder)
     (out / NAME).unlink(missing_ok=True)
-    network, histories = train_network(train, validation, encoder, settings, progress=progress)
-    files = network.save(out)
-    network = EmbeddingNetwork.load(out, encoder)  # what is scored is what was written
+    files = []
+    if isinstance(settings, KernelSettings):
+        files += fit_kernel(train, validation, encoder, settings, progress=progress).save(out)
+    else:
+        network, histories = train_network(
+            train,
+            validation,
+            encoder,
+            settings,
+            progress=lambda done, total, _: progress(done, total) if progress else None,
+        )
+        files += network.save(out)
+        files.append(out / HISTORY)
+        rows = [{"member": i} | epoch for i, h in enumerate(histories) for epoch in h]
+        with atomic_path(files[-1]) as temporary:
+            pl.DataFrame(rows).write_csv(temporary, float_precision=6)
+    model = load_embedding_model(out, encoder)  # what is scored is what was written
     groups = GroupScheme("table", standard_attributes(), (), "validation table")
-    prediction = network.predict(
+    prediction = model.predict(
         validation.questions(), groups.with_subpopulations(validation.subpopulations())
     )
     scores = score_cells(validation, prediction.table)
-    files.append(out / HISTORY)
-    rows = [{"member": i} | epoch for i, h in enumerate(histories) for epoch in h]
-    with atomic_path(files[-1]) as temporary:
-        pl.DataFrame(rows).write_csv(temporary, float_precision=6)
     low, high = scores.interval()
     summary = scores.mean() | {"wd_low": low, "wd_high": high}
     files.append(out / CARD)
     with atomic_path(files[-1]) as temporary:
-        temporary.write_text(_card(network, train, scores, summary), "utf-8")
+        temporary.write_text(_card(model, train, scores, summary), "utf-8")
     record = {
         "origin": "model trained on survey data, group level",
-        "record": dict(network.record),
+        "method": model.name,
+        "record": dict(model.record),
         "train": _source(train),
         "validation": _source(validation),
         "scores": summary,
         "seconds": round(time.monotonic() - started, 1),
     }
     files.append(write_manifest(out, record, files))
-    return NetworkRun(network, scores, tuple(files))
+    return NetworkRun(model, scores, tuple(files))
 
 
 def _check_apart(train: OpinionTable, validation: OpinionTable, encoder: TextEncoder) -> None:
@@ -118,9 +147,9 @@ def _source(table: OpinionTable) -> Mapping[str, Any]:
 
 
 def _card(
-    network: EmbeddingNetwork, train: OpinionTable, scores: CellScores, summary: Mapping[str, Any]
+    model: EmbeddingModel, train: OpinionTable, scores: CellScores, summary: Mapping[str, Any]
 ) -> str:
-    record = network.record
+    record = model.record
     by_group = [
         f"| {r['attribute']} | {r['group']} | {r['wd']:.3f} | {r['wd_uniform']:.3f} | "
         f"{'-' if r['wd_noise'] is None else format(r['wd_noise'], '.3f')} | {r['cells']} |"
@@ -134,14 +163,14 @@ def _card(
     )
     return "\n".join(
         [
-            "# Embedding network for survey answers",
+            f"# {model.name.capitalize()} for survey answers",
             "",
             "Predicts how groups of people answer a closed question. Its output is model output, "
             "not survey data, and does not stand for respondents.",
             "",
-            f"* Sentence model (frozen): {network.encoder.name}, fingerprint "
-            f"`{network.encoder.fingerprint}`",
-            f"* Networks averaged: {len(network.members)}; temperature {network.temperature:g}",
+            f"* Sentence model (frozen): {model.encoder.name}, fingerprint "
+            f"`{model.encoder.fingerprint}`",
+            f"* {_size(model)}; temperature {model.temperature:g}",
             f"* Trained on {record['train_questions']} questions of {surveys}, "
             f"{record['groups']} groups, {len(train)} cells; group-level shares only",
             f"* Data: {train.meta.get('citation', 'not stated')}",
@@ -157,7 +186,7 @@ def _card(
             f"{summary['wd_high']:.4f}); uniform guess {summary['wd_uniform']:.4f}; sampling noise "
             f"alone {'-' if summary['wd_noise'] is None else format(summary['wd_noise'], '.4f')}.",
             "",
-            "| attribute | group | network | uniform | noise | cells |",
+            "| attribute | group | model | uniform | noise | cells |",
             "|---|---|---|---|---|---|",
             *by_group,
             "",
@@ -170,3 +199,9 @@ def _card(
             "",
         ]
     )
+
+
+def _size(model: EmbeddingModel) -> str:
+    if isinstance(model, KernelRegression):
+        return f"{len(model.weights)} training options"
+    return f"{len(model.members)} networks averaged"

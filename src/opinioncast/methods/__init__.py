@@ -1,0 +1,1 @@
+"""How a distribution is predicted: zero-shot, baselines, the embedding network, blends."""

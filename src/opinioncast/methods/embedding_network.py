@@ -15,8 +15,6 @@ temperature fitted on validation questions (0 would be the uniform distribution)
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -29,7 +27,6 @@ import torch
 from torch import Tensor, nn
 
 from opinioncast.errors import ModelError
-from opinioncast.files import atomic_path
 from opinioncast.methods.embedding_features import (
     SCALE_FEATURES,
     QuestionFeatures,
@@ -37,12 +34,11 @@ from opinioncast.methods.embedding_features import (
     group_texts,
     question_features,
 )
+from opinioncast.methods.embedding_files import read_model, write_model
 from opinioncast.methods.prediction import Prediction, Progress
 from opinioncast.survey import GroupScheme, PredictionTable, Question, opinion_row
 
-WEIGHTS = "network.safetensors"
-CONFIG = "network.json"
-FORMAT = 1
+KIND = "embedding network"
 _BATCH = 256  # questions at a time in prediction
 
 
@@ -61,11 +57,11 @@ class NetworkShape:
 
     inputs: int = 384
     width: int = 128
-    layers: int = 1
+    layers: int = 2
     heads: int = 4
     rank: int = 32
-    dropout: float = 0.3
-    input_dropout: float = 0.3
+    dropout: float = 0.1
+    input_dropout: float = 0.0
 
 
 class OptionNetwork(nn.Module):
@@ -196,84 +192,45 @@ class EmbeddingNetwork:
         return pooled_shares(logits, self.temperature)
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write weights (half precision) and settings, each atomically; the settings come last.
+        """Write the folder that :meth:`load` reads.
 
         Raises:
             StorageError: the folder cannot be written.
         """
-        from safetensors.torch import save_file
-
-        folder = Path(folder)
         tensors = {
-            f"{i}.{name}": value.detach().to(torch.float16).contiguous()
+            f"{i}.{name}": value.detach().numpy()
             for i, member in enumerate(self.members)
             for name, value in member.state_dict().items()
         }
-        with atomic_path(folder / WEIGHTS) as temporary:
-            save_file(tensors, temporary)
         config = {
-            "format": FORMAT,
-            "kind": "opinioncast embedding network",
-            "weights_sha256": sha256(folder / WEIGHTS),
-            "sentence_model": {
-                "name": self.encoder.name,
-                "fingerprint": self.encoder.fingerprint,
-            },
             "shape": asdict(self.members[0].shape),
             "members": len(self.members),
             "temperature": self.temperature,
             "seen": list(self.seen),
             "record": dict(self.record),
         }
-        with atomic_path(folder / CONFIG) as temporary:
-            temporary.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        return [folder / WEIGHTS, folder / CONFIG]
+        return write_model(folder, KIND, tensors, config, self.encoder)
 
     @classmethod
     def load(cls, folder: str | Path, encoder: TextEncoder) -> EmbeddingNetwork:
         """Read what :meth:`save` wrote.
 
         Raises:
-            ModelError: files absent or damaged, weights of another run, or trained on another
-                sentence model than ``encoder``.
+            ModelError: see :func:`opinioncast.methods.embedding_files.read_model`.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        folder = Path(folder)
-        config = _read_config(folder)
-        trained_on = config["sentence_model"]
-        if trained_on["fingerprint"] != encoder.fingerprint:
-            raise ModelError(
-                "The network was trained on another sentence model",
-                where=str(folder),
-                expected=f"{trained_on['name']}, {trained_on['fingerprint'][:16]}",
-                found=f"{encoder.name}, {encoder.fingerprint[:16]}",
-                hint="load that sentence model, or train a network on this one",
-            )
+        tensors, config = read_model(folder, KIND, encoder)
+        members = []
         try:
-            found = sha256(folder / WEIGHTS)
-            if found != config["weights_sha256"]:
-                raise ModelError(
-                    "The network's weights do not belong to its settings",
-                    where=str(folder / WEIGHTS),
-                    expected=f"sha256 {config['weights_sha256']}",
-                    found=found,
-                    hint="copy the whole folder again",
-                )
-            tensors = load_file(folder / WEIGHTS)
-            members = []
             for i in range(config["members"]):
                 member = OptionNetwork(NetworkShape(**config["shape"]), len(config["seen"]))
-                mark = f"{i}."
-                state = {k[len(mark) :]: v for k, v in tensors.items() if k.startswith(mark)}
-                member.load_state_dict({k: v.float() for k, v in state.items()})
+                state = {name: tensors[f"{i}.{name}"] for name in member.state_dict()}
+                member.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()})
                 members.append(member.eval())
-        except (OSError, SafetensorError, RuntimeError, TypeError) as error:
+        except (RuntimeError, TypeError, KeyError) as error:
             raise ModelError(
-                "The network's weights cannot be loaded",
-                where=str(folder / WEIGHTS),
-                expected="the weights that belong to its settings",
+                "The weights do not fit the settings beside them",
+                where=str(folder),
+                expected="the weights of these networks",
                 found=error,
             ) from error
         return cls(members, encoder, config["seen"], config["temperature"], config["record"])
@@ -336,25 +293,3 @@ def turn_scale(scale: Tensor) -> Tensor:
 def pooled_shares(logits: Tensor, temperature: float) -> npt.NDArray[np.float64]:
     """Mean over networks of the softmax of ``logits`` x temperature."""
     return np.asarray(torch.softmax(logits.double() * temperature, dim=-1).mean(dim=0).numpy())
-
-
-def sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / CONFIG).read_text("utf-8"))
-        if config["format"] != FORMAT:
-            raise ValueError(f"format {config['format']}")
-        for key in ("weights_sha256", "shape", "members", "temperature", "seen", "record"):
-            config[key]
-        config["sentence_model"]["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            "An embedding network cannot be read",
-            where=str(folder / CONFIG),
-            expected=f"the settings `opinioncast train-network` writes (format {FORMAT})",
-            found=error,
-        ) from error
-    return dict(config)

@@ -67,9 +67,9 @@ class TrainingSettings:
 
     shape: NetworkShape = field(default_factory=NetworkShape)
     members: int = 4
-    epochs: int = 40
-    patience: int = 8
-    batch: int = 32
+    epochs: int = 20
+    patience: int = 20
+    batch: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 0.1
     wasserstein: float = 1.0

@@ -1,0 +1,1 @@
+"""Recipes and the demo table as data files."""

@@ -23,7 +23,7 @@ class _LowRank(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, s: float
     ) -> Tensor:
         down = x @ a.T
@@ -79,7 +79,9 @@ def _forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     s = self.scaling[name]
     rate = getattr(self.lora_dropout[name], "p", 0.0)
     if self.training and rate > 0:  # the adapter reads another input than the base layer
-        return base(x) + linear(linear(dropout(x, rate), a), b) * s
+        with_dropout: Tensor = base(x) + linear(linear(dropout(x, rate), a), b) * s
+        return with_dropout
     shape = x.shape
-    out = _LowRank.apply(x.reshape(-1, shape[-1]), base.weight, base.bias, a, b, s)
-    return out.reshape(*shape[:-1], -1)  # type: ignore[no-any-return]
+    flat = x.reshape(-1, shape[-1])
+    out: Tensor = _LowRank.apply(flat, base.weight, base.bias, a, b, s)
+    return out.reshape(*shape[:-1], -1)

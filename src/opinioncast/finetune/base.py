@@ -1,0 +1,133 @@
+"""The base model as training needs it: whole, sharded over processes, or in 4 bits."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from opinioncast.backends import embedded
+from opinioncast.backends.torch_model import load_model
+from opinioncast.errors import ModelError
+from opinioncast.finetune.recipe import EMBEDDED, FinetuneRecipe
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A model to train.
+
+    Attributes:
+        name: what a person calls it.
+        fingerprint: SHA-256 of its weights; of its name and configuration where no process holds
+            all weights.
+    """
+
+    causal: Any
+    tokenizer: Any
+    name: str
+    fingerprint: str
+
+
+def source(recipe: FinetuneRecipe) -> str:
+    """Folder or hub name of the recipe's model."""
+    return str(embedded.embedded_model()) if recipe.model == EMBEDDED else recipe.model
+
+
+def open_base(recipe: FinetuneRecipe, accelerator: Accelerator) -> BaseModel:
+    """Load the base model of ``recipe``.
+
+    Raises:
+        ModelError: it cannot be loaded, or 4 bits were asked for where they cannot be had.
+    """
+    where = source(recipe)
+    if recipe.lora is not None and recipe.lora.quantize:
+        base = _quantized(where, accelerator)
+    elif accelerator.distributed_type.value == "FSDP":
+        base = _sharded(where, recipe)
+    else:
+        loaded = load_model(where, device=str(accelerator.device), dtype=_dtype(recipe))
+        name = embedded.NAME if recipe.model == EMBEDDED else loaded.name
+        base = BaseModel(loaded.causal, loaded.tokenizer, name, loaded.weights_hash)
+    if accelerator.device.type == "cpu":
+        # explicit matrix products: on a CPU they beat the fused kernel under a tree's mask
+        base.causal.config._attn_implementation = "eager"
+    if recipe.checkpoint_activations:
+        base.causal.gradient_checkpointing_enable({"use_reentrant": False})
+    return base
+
+
+def _dtype(recipe: FinetuneRecipe) -> str | None:
+    """AdamW's steps on the whole model would be lost in 16 bits."""
+    return recipe.dtype or ("float32" if recipe.lora is None else None)
+
+
+def _sharded(where: str, recipe: FinetuneRecipe) -> BaseModel:
+    """With FSDP. Transformers reads the weights on the first process only; accelerate spreads them
+    when the model is prepared. Run here with two processes on a CPU; not run on GPUs."""
+    dtype = torch.float32 if _dtype(recipe) == "float32" else torch.bfloat16
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(where)
+        causal = AutoModelForCausalLM.from_pretrained(where, dtype=dtype)
+    except Exception as error:  # the libraries raise their own kinds, and bare ones
+        raise _cannot_load(where, error) from error
+    return BaseModel(causal, tokenizer, where, _named_hash(where, causal))
+
+
+def _quantized(where: str, accelerator: Accelerator) -> BaseModel:
+    """QLoRA: weights in 4 bits (NF4, double quantisation). Not run on a GPU."""
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ModelError(
+            "Training in 4 bits needs bitsandbytes",
+            where="lora.quantize: 4bit",
+            expected="the package bitsandbytes and a CUDA device",
+            found="not installed",
+            hint="pip install bitsandbytes, or leave quantize out",
+        )
+    if accelerator.device.type != "cuda":
+        raise ModelError(
+            "Training in 4 bits needs a CUDA device",
+            where="lora.quantize: 4bit",
+            expected="cuda",
+            found=accelerator.device.type,
+            hint="leave quantize out",
+        )
+    from transformers import BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_quant_storage=torch.bfloat16,  # so that FSDP can shard it
+    )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(where)
+        causal = AutoModelForCausalLM.from_pretrained(
+            where,
+            dtype=torch.bfloat16,
+            quantization_config=config,
+            device_map={"": accelerator.local_process_index},
+        )
+    except Exception as error:
+        raise _cannot_load(where, error) from error
+    return BaseModel(causal, tokenizer, where, _named_hash(where, causal))
+
+
+def _named_hash(where: str, causal: Any) -> str:
+    config = json.dumps(causal.config.to_dict(), sort_keys=True, default=str)
+    return hashlib.sha256(f"{where} {config}".encode()).hexdigest()
+
+
+def _cannot_load(where: str, error: Exception) -> ModelError:
+    return ModelError(
+        "The model cannot be loaded",
+        where=where,
+        expected="a folder with a Hugging Face causal model, or a name on the hub",
+        found=error,
+    )

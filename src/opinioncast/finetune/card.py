@@ -1,0 +1,142 @@
+"""The adapter's model card: what it was trained on, how well it does, what it is not for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opinioncast.evaluate.scores import CellScores
+from opinioncast.finetune.recipe import FinetuneRecipe
+from opinioncast.finetune.targets import TrainingRow
+from opinioncast.survey import OpinionTable
+
+LIMITS = """\
+Predictions are model output. They are not survey data, do not stand for respondents, and must not
+be used to describe, profile or target a person. They are group averages as one survey weighted
+them, in the country and years of the training surveys. Questions unlike those trained on, groups
+without training rows, and events after the surveys are where it errs most; most of its error is in
+a question's overall level, less in the differences between groups. Check against people before
+anything depends on it."""
+
+
+def front_matter(base: str, licence: str | None) -> str:
+    """The YAML block that model hubs read."""
+    lines = ["---", f"base_model: {base}", "library_name: peft", "tags: [survey, opinioncast]"]
+    return "\n".join([*lines, *([f"license: {licence}"] if licence else []), "---", ""])
+
+
+def sources(table: OpinionTable) -> list[Mapping[str, Any]]:
+    """What the table says of each table it was made of."""
+    parts: Sequence[Mapping[str, Any]] = table.meta.get("tables") or [table.meta]
+    wanted = ("recipe", "title", "citation", "terms", "redistribution", "wording", "split", "part")
+    return [{k: part[k] for k in wanted if k in part} for part in parts]
+
+
+def card(
+    recipe: FinetuneRecipe,
+    *,
+    base: str,
+    notice: str,
+    table: OpinionTable,
+    rows: Sequence[TrainingRow],
+    scores: CellScores | None,
+    best_step: int,
+    steps: int,
+) -> str:
+    """The text of ``README.md``.
+
+    Args:
+        notice: terms of the base model, if it has any to pass on.
+        rows: what was trained on.
+        scores: of the validation cells; None without validation.
+    """
+    questions = {(r.question.family, r.question.wave, r.question.question_id) for r in rows}
+    surveys = sorted({f"{family} {wave}".strip() for family, wave, _ in questions})
+    groups = sorted({str(r.subpopulation) for r in rows})
+    lora = recipe.lora
+    trained = (
+        f"LoRA rank {lora.rank}, alpha {lora.alpha:g}, dropout {lora.dropout:g} on "
+        f"{lora.targets if isinstance(lora.targets, str) else ', '.join(lora.targets)}"
+        if lora
+        else "all weights"
+    )
+    mix = ", ".join(f"{k} {v:g}" for k, v in recipe.loss.model_dump().items() if v)
+    text = [
+        f"# {recipe.name}",
+        "",
+        "Predicts how groups of people answer a closed question, as shares of each option. Its "
+        "output is model output, not survey data.",
+        "",
+        "```",
+        f"opinioncast predict QUESTIONNAIRE --model {recipe.model} --adapter FOLDER "
+        f"--layout {recipe.layout} --format {recipe.format}"
+        + ("" if recipe.refusal else " --no-refusal")
+        + (" --chat" if recipe.chat else ""),
+        "```",
+        "",
+        "## Training",
+        "",
+        f"* Base model: {base}. {notice}".rstrip(),
+        f"* Trained: {trained}",
+        f"* Prompts: {recipe.layout} layout, {recipe.format} format, options in "
+        f"{recipe.option_order} order",
+        f"* Loss: {mix}; targets {recipe.target}"
+        + (f" x {recipe.augment}" if recipe.augment else "")
+        + f"; rows weighted {recipe.row_weight}",
+        f"* AdamW, learning rate {recipe.optimizer.learning_rate:g}, about "
+        f"{recipe.optimizer.batch_rows} rows per update; update {best_step} of {steps} was kept "
+        f"(best {recipe.checks.metric} on the validation rows)"
+        if scores
+        else f"* AdamW, learning rate {recipe.optimizer.learning_rate:g}, about "
+        f"{recipe.optimizer.batch_rows} rows per update, {steps} updates; no validation",
+        f"* Data: {len(rows)} rows (group-level shares only) of {len(questions)} questions of "
+        f"{', '.join(surveys)}",
+        f"* Groups ({len(groups)}): {'; '.join(groups)}",
+        "",
+        *_data(table),
+        *_scores(scores),
+        "## Limits",
+        "",
+        LIMITS,
+        "",
+    ]
+    return "\n".join(text)
+
+
+def _data(table: OpinionTable) -> list[str]:
+    lines = ["## Data and terms", ""]
+    for part in sources(table):
+        lines.append(f"* {part.get('citation', 'source not stated')}")
+        lines.append(f"  Terms: {part.get('terms', 'not stated')}")
+    return [*lines, ""]
+
+
+def _scores(scores: CellScores | None) -> list[str]:
+    if scores is None:
+        return ["## Scores", "", "None: there were no validation rows.", ""]
+    mean = scores.mean()
+    low, high = scores.interval()
+    rows = [
+        f"| {r['attribute']} | {r['group']} | {_number(r['wd'])} | {_number(r['wd_uniform'])} | "
+        f"{_number(r['wd_noise'])} | {r['cells']} |"
+        for r in scores.by("attribute", "group").iter_rows(named=True)
+    ]
+    return [
+        "## Scores on the validation rows",
+        "",
+        "Questions that are not in the training table. They chose the checkpoint, so the figures "
+        "flatter a little.",
+        "",
+        f"Mean Wasserstein distance (0 to 1) over {mean['cells']} cells: {_number(mean['wd'])} "
+        f"(95% over questions {low:.3f} to {high:.3f}); uniform guess "
+        f"{_number(mean['wd_uniform'])}; sampling noise alone {_number(mean['wd_noise'])}.",
+        "",
+        "| attribute | group | model | uniform (upper bound) | noise (lower bound) | cells |",
+        "|---|---|---|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,140 @@
+"""The folder of a trained embedding model: half-precision weights beside their settings.
+
+The sentence model is not in it; its fingerprint is, and another one is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from opinioncast.errors import ModelError
+from opinioncast.files import atomic_path
+from opinioncast.methods.embedding_features import TextEncoder
+
+WEIGHTS = "network.safetensors"
+CONFIG = "network.json"
+FORMAT = 1
+
+
+def write_model(
+    folder: str | Path,
+    kind: str,
+    tensors: Mapping[str, npt.NDArray[Any]],
+    config: Mapping[str, Any],
+    encoder: TextEncoder,
+) -> list[Path]:
+    """Write weights and settings, each atomically; the settings come last and hold the hash.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    from safetensors.numpy import save_file
+
+    folder = Path(folder)
+    half = {
+        name: np.ascontiguousarray(v.astype(np.float16) if v.dtype.kind == "f" else v)
+        for name, v in tensors.items()
+    }
+    with atomic_path(folder / WEIGHTS) as temporary:
+        save_file(half, temporary)
+    whole = {
+        "format": FORMAT,
+        "kind": kind,
+        "weights_sha256": _sha256(folder / WEIGHTS),
+        "sentence_model": {"name": encoder.name, "fingerprint": encoder.fingerprint},
+        **config,
+    }
+    with atomic_path(folder / CONFIG) as temporary:
+        temporary.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return [folder / WEIGHTS, folder / CONFIG]
+
+
+def read_kind(folder: str | Path) -> str:
+    """What kind of model a folder holds.
+
+    Raises:
+        ModelError: it holds none.
+    """
+    return str(_read_config(Path(folder))["kind"])
+
+
+def read_model(
+    folder: str | Path, kind: str, encoder: TextEncoder
+) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """Weights (single precision) and settings.
+
+    Raises:
+        ModelError: files absent or damaged, another kind, weights that do not belong to the
+            settings, or a model trained on another sentence model than ``encoder``.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    folder = Path(folder)
+    config = _read_config(folder)
+    if config["kind"] != kind:
+        raise ModelError(
+            "The folder holds another kind of model",
+            where=str(folder),
+            expected=kind,
+            found=config["kind"],
+        )
+    trained_on = config["sentence_model"]
+    if trained_on["fingerprint"] != encoder.fingerprint:
+        raise ModelError(
+            "The model was trained on another sentence model",
+            where=str(folder),
+            expected=f"{trained_on['name']}, {trained_on['fingerprint'][:16]}",
+            found=f"{encoder.name}, {encoder.fingerprint[:16]}",
+            hint="load that sentence model, or train on this one",
+        )
+    try:
+        found = _sha256(folder / WEIGHTS)
+        if found != config["weights_sha256"]:
+            raise ModelError(
+                "The weights do not belong to the settings beside them",
+                where=str(folder / WEIGHTS),
+                expected=f"sha256 {config['weights_sha256']}",
+                found=found,
+                hint="copy the whole folder again",
+            )
+        tensors = load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            "The weights cannot be loaded",
+            where=str(folder / WEIGHTS),
+            expected="a safetensors file",
+            found=error,
+        ) from error
+    return {
+        name: v.astype(np.float32) if v.dtype == np.float16 else v for name, v in tensors.items()
+    }, config
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / CONFIG).read_text("utf-8"))
+        if config["format"] != FORMAT:
+            raise ValueError(f"format {config['format']}")
+        for key in ("kind", "weights_sha256", "temperature", "seen", "record"):
+            config[key]
+        config["sentence_model"]["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            "An embedding model cannot be read",
+            where=str(folder / CONFIG),
+            expected=f"the settings `opinioncast train-network` writes (format {FORMAT})",
+            found=error,
+        ) from error
+    return dict(config)

@@ -1,0 +1,305 @@
+"""Whole runs on tiny models: learning, stopping, resuming, refusing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file
+from tests.finetune.small_table import GROUPS, QUESTIONS, make_table
+
+from opinioncast.errors import InputError, ModelError
+from opinioncast.finetune.recipe import FinetuneRecipe, parse_finetune
+from opinioncast.finetune.trainer import diverges
+from opinioncast.jobs.finetune import finetune_to_folder
+from opinioncast.jobs.predict import PredictSettings, run_method
+from opinioncast.survey import load_groups
+
+Make = Callable[..., Path]
+Recipe = Callable[..., FinetuneRecipe]
+
+
+@pytest.fixture
+def make_recipe(make_folder: Make, table_file: Make) -> Recipe:
+    def make(**changed: Any) -> FinetuneRecipe:
+        settings: dict[str, Any] = {
+            "name": "tiny",
+            "model": str(make_folder("llama")),
+            "table": str(table_file("train.parquet", questions=QUESTIONS[:3], seed=1)),
+            "validation": str(table_file("valid.parquet", questions=QUESTIONS[3:], seed=2)),
+            "lora": {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": "all-linear"},
+            "optimizer": {"learning_rate": 0.01, "batch_rows": 4, "epochs": 2},
+            "checks": {"every": 2},
+            "pack_tokens": 400,
+            "dtype": "float32",
+            "device": "cpu",
+        }
+        return parse_finetune(settings | changed, "test")
+
+    return make
+
+
+def adapter(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "adapter" / "adapter_model.safetensors")
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_it_learns_a_table_by_heart(make_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = make_recipe(
+        validation=None,
+        optimizer={"learning_rate": 0.02, "batch_rows": 12, "epochs": 150, "schedule": "cosine"},
+        lora={"rank": 8, "alpha": 16, "dropout": 0.0, "targets": "all-linear"},
+        checks={"every": 150},
+    )
+    run = finetune_to_folder(recipe, tmp_path / "out")
+    kl = [e["kl"] for e in run.training.state.curve if "kl" in e]
+    assert kl[0] > 0.3
+    assert kl[-1] < 0.01
+
+
+@pytest.mark.parametrize("loss", [{"kl": 0, "wasserstein": 1}, {"kl": 0, "contrast": 1}])
+def test_every_loss_falls(make_recipe: Recipe, tmp_path: Path, loss: dict[str, float]) -> None:
+    recipe = make_recipe(
+        validation=None,
+        loss=loss,
+        optimizer={"learning_rate": 0.02, "batch_rows": 12, "epochs": 40},
+        checks={"every": 100},
+    )
+    run = finetune_to_folder(recipe, tmp_path / "out")
+    values = [e["loss"] for e in run.training.state.curve if "loss" in e]
+    assert values[-1] < 0.3 * values[0]
+
+
+def test_the_folder_has_adapter_card_curve_and_manifest(
+    make_recipe: Recipe, tmp_path: Path
+) -> None:
+    run = finetune_to_folder(make_recipe(), tmp_path / "out")
+    folder = tmp_path / "out" / "adapter"
+    assert {f.name for f in folder.iterdir()} == {f.name for f in run.files}
+    assert not [f for f in (tmp_path / "out").rglob("*") if f.suffix in (".pt", ".bin", ".pkl")]
+    card = (folder / "README.md").read_text("utf-8")
+    for part in ("made up", "RELIG=Nothing in particular", "## Limits", "lower bound"):
+        assert part in card
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    assert manifest["recipe"]["name"] == "tiny"
+    assert set(manifest["files"]) == {f.name for f in run.files} - {"manifest.json"}
+    curve = pl.read_csv(folder / "curve.csv")
+    assert {"step", "loss", "kl", "wasserstein", "valid_wd", "valid_kl"} <= set(curve.columns)
+    assert run.scores is not None
+    best = min(e["valid_wd"] for e in run.training.state.curve if "valid_wd" in e)
+    assert run.training.state.best_value == best
+
+
+@pytest.mark.parametrize("layout", ["question-first", "paper"])
+def test_predict_and_plain_peft_read_the_adapter_alike(
+    make_recipe: Recipe, tmp_path: Path, layout: str
+) -> None:
+    from peft import PeftModel
+
+    recipe = make_recipe(layout=layout, validation=None)
+    run = finetune_to_folder(recipe, tmp_path / "out")
+    scheme = load_groups(*GROUPS)
+    question = QUESTIONS[1]
+    settings = PredictSettings(
+        model=recipe.model,
+        adapter=str(run.folder),
+        layout=recipe.layout,
+        orders="given",
+        dtype="float32",
+        use_cache=False,
+    )
+    table = run_method([question], scheme, settings).table
+    base = transformers.AutoModelForCausalLM.from_pretrained(recipe.model, dtype=torch.float32)
+    plain = PeftModel.from_pretrained(base, str(run.folder)).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(recipe.model)
+    from opinioncast.prompts import build_prompt
+
+    for row, group in zip(table.frame.iter_rows(named=True), scheme, strict=True):
+        prompt = build_prompt(question, group, scheme, recipe.style)
+        ids = tokenizer(prompt.text, add_special_tokens=False)["input_ids"]
+        with torch.no_grad():
+            probabilities = plain(torch.tensor([ids])).logits[0, -1].softmax(-1)
+        shares = np.zeros(len(prompt.labels))
+        for i, label in enumerate(prompt.labels):
+            for said in (label, " " + label):
+                more = tokenizer(prompt.text + said, add_special_tokens=False)["input_ids"]
+                shares[i] += probabilities[more[len(ids)]].item()
+        assert row["distribution"] == pytest.approx(shares[:-1] / shares[:-1].sum(), abs=1e-5)
+
+
+def test_stopped_and_resumed_is_bit_for_bit_the_same(make_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = make_recipe(
+        option_order="random",
+        lora={"rank": 4, "alpha": 8, "dropout": 0.1, "targets": ["q_proj", "v_proj"]},
+    )
+    finetune_to_folder(recipe, tmp_path / "whole")
+
+    def stop(moment: Any) -> None:
+        if moment.step == 5:  # a check was made after the fourth update
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finetune_to_folder(recipe, tmp_path / "cut", progress=stop)
+    assert not (tmp_path / "cut" / "adapter").exists()
+    seen: list[int] = []
+    finetune_to_folder(recipe, tmp_path / "cut", progress=lambda m: seen.append(m.step))
+    assert seen[0] == 5
+    assert same(adapter(tmp_path / "whole"), adapter(tmp_path / "cut"))
+    curves = [pl.read_csv(tmp_path / n / "adapter" / "curve.csv") for n in ("whole", "cut")]
+    assert curves[0].equals(curves[1])
+
+
+def test_killed_at_any_moment_it_resumes_to_the_same_result(
+    make_recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe = make_recipe(optimizer={"learning_rate": 0.01, "batch_rows": 4, "epochs": 8})
+    finetune_to_folder(recipe, tmp_path / "whole")
+    script = tmp_path / "run.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import json
+            from pathlib import Path
+            from opinioncast.finetune.recipe import parse_finetune
+            from opinioncast.jobs.finetune import finetune_to_folder
+            recipe = parse_finetune(json.loads({json.dumps(recipe.model_dump_json())}), "test")
+            finetune_to_folder(recipe, Path({str(tmp_path / "killed")!r}))
+            """
+        )
+    )
+    process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
+    checkpoints = tmp_path / "killed" / "checkpoints"
+    deadline = time.monotonic() + 90
+    while not list(checkpoints.glob("step-000000[4-9]")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "adapter" / "manifest.json").exists()
+    finetune_to_folder(recipe, tmp_path / "killed")
+    assert same(adapter(tmp_path / "whole"), adapter(tmp_path / "killed"))
+    assert not list(checkpoints.glob(".*"))
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(make_recipe: Recipe, tmp_path: Path) -> None:
+    finetune_to_folder(make_recipe(), tmp_path / "out")
+    with pytest.raises(InputError, match="another run") as error:
+        finetune_to_folder(make_recipe(seed=1), tmp_path / "out")
+    assert error.value.found == "another recipe"
+
+
+def test_a_diverging_run_stops_and_keeps_the_last_good(make_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = make_recipe(
+        optimizer={"learning_rate": 1e30, "batch_rows": 4, "epochs": 4, "clip": None},
+        checks={"every": 1},
+    )
+    with pytest.raises(ModelError, match="diverged") as error:
+        finetune_to_folder(recipe, tmp_path / "out")
+    assert "learning rate (1e+30)" in str(error.value)
+    weights = adapter(tmp_path / "out")
+    assert all(w.isfinite().all() for w in weights.values())
+    assert (tmp_path / "out" / "adapter" / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ([1.0, 1.1, 0.9] + [2.1] * 10, True),
+        ([1.0, 1.1, 0.9] + [1.9] * 10, False),
+        ([1.0, 1.1, 0.9] + [9.0] * 9, False),
+        ([1.0, float("nan")], True),
+        ([0.5] * 40, False),
+    ],
+)
+def test_what_counts_as_diverging(losses: list[float], expected: bool) -> None:
+    checks = [{"step": 0.0, "valid_kl": 9.0}]
+    assert diverges([*checks, *({"loss": v} for v in losses)]) is expected
+
+
+def test_patience_stops_early(make_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = make_recipe(
+        optimizer={"learning_rate": 1.0, "batch_rows": 4, "epochs": 30},
+        checks={"every": 1, "patience": 2},
+    )
+    run = finetune_to_folder(recipe, tmp_path / "out")
+    assert run.training.stopped == "early"
+    assert run.training.state.step == run.training.best_step + 2
+
+
+def test_a_sweep_keeps_the_best(make_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = make_recipe(sweep={"learning_rate": [1e-5, 1e-2]})
+    run = finetune_to_folder(recipe, tmp_path / "out")
+    table = pl.read_csv(tmp_path / "out" / "sweep.csv")
+    assert table["learning_rate"].to_list() == [1e-5, 1e-2]
+    best = table.sort("wd").row(0, named=True)
+    assert run.recipe.optimizer.learning_rate == best["learning_rate"]
+    name = f"lr{best['learning_rate']:g}-batch4"
+    assert same(adapter(tmp_path / "out"), adapter(tmp_path / "out" / "sweep" / name))
+    with pytest.raises(InputError, match="validation rows to choose by"):
+        finetune_to_folder(make_recipe(validation=None, sweep={"batch_rows": [2, 4]}), tmp_path)
+
+
+def test_the_whole_model_can_be_trained(make_recipe: Recipe, tmp_path: Path) -> None:
+    recipe = make_recipe(lora=None)
+    run = finetune_to_folder(recipe, tmp_path / "out")
+    model = transformers.AutoModelForCausalLM.from_pretrained(run.folder)
+    base = transformers.AutoModelForCausalLM.from_pretrained(recipe.model)
+    if run.training.best_step:
+        assert any(
+            not torch.equal(a, b)
+            for a, b in zip(model.parameters(), base.parameters(), strict=True)
+        )
+
+
+def test_activations_computed_again_change_nothing(make_recipe: Recipe, tmp_path: Path) -> None:
+    finetune_to_folder(make_recipe(), tmp_path / "kept")
+    finetune_to_folder(make_recipe(checkpoint_activations=True), tmp_path / "again")
+    a, b = adapter(tmp_path / "kept"), adapter(tmp_path / "again")
+    for name, weight in a.items():
+        torch.testing.assert_close(b[name], weight, rtol=1e-4, atol=1e-6)
+
+
+def test_only_chosen_layers_are_trained(make_recipe: Recipe, tmp_path: Path) -> None:
+    lora = {"rank": 2, "targets": ["q_proj"], "layers": [2], "dropout": 0.0}
+    finetune_to_folder(make_recipe(lora=lora), tmp_path / "out")
+    assert {n.split(".layers.")[1][0] for n in adapter(tmp_path / "out")} == {"2"}
+
+
+def test_what_does_not_fit_is_named(make_recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no rows for some groups") as error:
+        finetune_to_folder(make_recipe(groups=["CREGION=South", "CREGION=West"]), tmp_path)
+    assert error.value.where == "CREGION = West"
+    with pytest.raises(ModelError, match="targets are not in the model"):
+        finetune_to_folder(make_recipe(lora={"targets": ["nothing"]}), tmp_path / "b")
+    with pytest.raises(ModelError, match=r"needs (bitsandbytes|a CUDA device)"):
+        finetune_to_folder(make_recipe(lora={"quantize": "4bit"}), tmp_path / "c")
+    unscaled = make_table((QUESTIONS[2],)).write(tmp_path / "unscaled.parquet")
+    loss = {"kl": 0, "wasserstein": 1}
+    with pytest.raises(InputError, match="nothing to train on"):
+        finetune_to_folder(make_recipe(table=str(unscaled), loss=loss), tmp_path / "d")
+    with pytest.raises(InputError, match=r"checks.metric: kl"):
+        finetune_to_folder(
+            make_recipe(
+                validation=str(unscaled),
+                table=str(make_table(QUESTIONS[:2]).write(tmp_path / "two.parquet")),
+            ),
+            tmp_path / "e",
+        )
+    same_questions = make_recipe().table
+    with pytest.raises(InputError, match="ask what the training rows ask"):
+        finetune_to_folder(make_recipe(validation=same_questions), tmp_path / "f")

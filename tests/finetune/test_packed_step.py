@@ -1,0 +1,179 @@
+"""A packed training step against the plain one: one prompt at a time, PEFT's own layers, the
+model's own vocabulary, and labels found by writing them behind the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from tests.finetune.small_table import GROUPS
+
+from opinioncast.backends.low_rank import lighten
+from opinioncast.backends.prompt_tokens import PromptTokenizer
+from opinioncast.finetune.model import DistributionModel, add_adapter
+from opinioncast.finetune.packing import Ask, Packer, epoch_plan
+from opinioncast.finetune.recipe import LoraRecipe
+from opinioncast.finetune.targets import training_rows
+from opinioncast.finetune.trainer import batch_losses
+from opinioncast.prompts import Format, Layout, PromptStyle, build_prompt
+from opinioncast.survey import OpinionTable, load_groups
+
+Make = Callable[..., Path]
+LORA = LoraRecipe(rank=2, alpha=4, dropout=0, targets="all-linear")
+CHAT = "{% for m in messages %}<user>{{ m['content'] }}</user><model>{% endfor %}"
+
+
+def open_plain(folder: Path) -> tuple[Any, Any]:
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return model, transformers.AutoTokenizer.from_pretrained(folder)
+
+
+def with_adapter(causal: Any, *, light: bool, lora: LoraRecipe = LORA) -> Any:
+    """An adapter whose up projections are not zero, so that every weight has a gradient."""
+    model = add_adapter(causal, lora, seed=1)
+    draw = torch.Generator().manual_seed(2)
+    for name, weight in model.named_parameters():
+        if "lora_" in name:
+            weight.data.normal_(0, 0.3, generator=draw)
+    if not light:
+        for module in model.modules():
+            vars(module).pop("forward", None)
+    return model
+
+
+def plain_losses(
+    model: Any, tokenizer: Any, asks: list[Ask], style: PromptStyle, *, chat: bool
+) -> torch.Tensor:
+    """Mean forward KL; as wordy as the definition."""
+    scheme = load_groups(*GROUPS)
+    opening = (
+        [tokenizer.bos_token_id] if tokenizer("A")["input_ids"][0] == tokenizer.bos_token_id else []
+    )
+    total = torch.zeros((), dtype=torch.float64)
+    for ask in asks:
+        prompt = build_prompt(
+            ask.row.question, ask.row.subpopulation, scheme, style, order=ask.order
+        )
+        text = prompt.text
+        if chat:
+            text = f"<user>{text.removesuffix('Answer:').rstrip()}</user><model>"
+        bare = tokenizer(text, add_special_tokens=False)["input_ids"]
+        probabilities = []
+        for label in prompt.labels[: len(ask.target)]:
+            said = torch.zeros((), dtype=torch.float64)
+            spellings = {
+                tuple(tokenizer(text + v, add_special_tokens=False)["input_ids"][len(bare) :])
+                for v in (label, " " + label)
+            }
+            for spelling in spellings:
+                ids = opening + bare + list(spelling)
+                logits = model(torch.tensor([ids])).logits[0].double().log_softmax(-1)
+                at = len(opening) + len(bare) - 1
+                said = said + sum(logits[at + i, t] for i, t in enumerate(spelling)).exp()
+            probabilities.append(said)
+        shares = torch.stack(probabilities)
+        shares = shares / shares.sum()
+        for share, observed in zip(shares, ask.target, strict=True):
+            if observed > 0:
+                total = total + observed * (np.log(observed) - share.log()) / len(asks)
+    return total
+
+
+def gradients(model: Any) -> dict[str, torch.Tensor]:
+    return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+
+CASES = [
+    ("llama", "merged bytes", Layout.QUESTION_FIRST, Format.QA, False),
+    ("llama", "single bytes", Layout.QUESTION_FIRST, Format.QA, False),
+    ("llama", "spaced", Layout.PAPER, Format.QA, False),
+    ("llama", "merged bytes", Layout.PAPER, Format.BIO, False),
+    ("llama", "opened and closed", Layout.PAPER, Format.PORTRAY, False),
+    ("llama", "merged bytes", Layout.QUESTION_FIRST, Format.QA, True),
+    ("gemma3, mixed", "merged bytes", Layout.QUESTION_FIRST, Format.QA, False),
+    ("gemma3, mixed", "merged bytes", Layout.PAPER, Format.QA, False),
+    ("mistral, window 12", "merged bytes", Layout.QUESTION_FIRST, Format.BIO, False),
+    ("mistral, window 12", "single bytes", Layout.PAPER, Format.QA, False),
+    ("gemma2, eager", "merged bytes", Layout.QUESTION_FIRST, Format.PORTRAY, False),
+]
+
+
+@pytest.mark.parametrize(("family", "tokens", "layout", "format", "chat"), CASES)
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_packed_equals_plain_in_loss_and_gradients(
+    make_folder: Make,
+    table: OpinionTable,
+    family: str,
+    tokens: str,
+    layout: Layout,
+    format: Format,
+    chat: bool,
+    attention: str,
+) -> None:
+    if attention == "sdpa" and family == "gemma2, eager":
+        pytest.skip("its scores are capped, which PyTorch's own attention cannot do")
+    style = PromptStyle(layout, format)
+    scheme = load_groups(*GROUPS)
+    rows = training_rows(table, scheme, refusal=True)[:12]
+    asks = epoch_plan(
+        rows,
+        layout=layout,
+        batch_rows=len(rows),
+        option_order="random",
+        target="explicit",
+        augment=None,
+        epoch=0,
+        seed=3,
+    )[0]
+    causal, tokenizer = open_plain(make_folder(family, tokens))
+    if chat:
+        tokenizer.chat_template = CHAT
+    plain = with_adapter(causal, light=False)
+    expected = plain_losses(plain, tokenizer, asks, style, chat=chat)
+    expected.backward()
+
+    causal, _ = open_plain(make_folder(family, tokens))
+    causal.config._attn_implementation = attention
+    packed = with_adapter(causal, light=True)
+    model = DistributionModel(packed)
+    update = Packer(PromptTokenizer(tokenizer), scheme, style, chat=chat).update(asks, 400)
+    assert len(update.micro_batches()) > 1
+    loss = torch.zeros(())
+    for trees in update.micro_batches():
+        batch = update.batch(trees)
+        parts = batch_losses(
+            model(batch.pack, batch.reading), batch, update.weight, update.scaled_weight
+        )
+        parts["kl"].backward()
+        loss = loss + parts["kl"].detach()
+    assert loss.item() == pytest.approx(expected.item(), abs=2e-6)
+    wanted, found = gradients(plain), gradients(packed)
+    assert wanted.keys() == found.keys()
+    assert len(found) == 2 * 7 * 3
+    scale = max(g.abs().max() for g in wanted.values())
+    for name, gradient in wanted.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-5 * scale.item())
+
+
+def test_the_light_forward_equals_pefts(make_folder: Make) -> None:
+    causal, _ = open_plain(make_folder("llama"))
+    model = with_adapter(causal, light=False, lora=LoraRecipe(rank=3, targets="all-linear"))
+    ids = torch.arange(20)[None]
+    torch.manual_seed(5)
+    model.train()
+    expected = model(ids).logits  # with dropout
+    expected.square().mean().backward()
+    wanted = gradients(model)
+    model.zero_grad()
+    assert lighten(model) == 7 * 3
+    torch.manual_seed(5)
+    found = model(ids).logits
+    found.square().mean().backward()
+    torch.testing.assert_close(found, expected)
+    for name, gradient in gradients(model).items():
+        torch.testing.assert_close(gradient, wanted[name], rtol=1e-4, atol=1e-7)

@@ -1,0 +1,86 @@
+"""Several processes on the CPU (gloo) make the same adapter as one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.finetune.small_table import QUESTIONS
+
+from opinioncast.finetune.recipe import parse_finetune
+from opinioncast.jobs.finetune import finetune_to_folder
+
+Make = Callable[..., Path]
+
+
+def launch(recipe: Any, out: Path, script: Path, *, setup: str = "") -> None:
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import json
+            from pathlib import Path
+            import torch
+            torch.set_num_threads(1)
+            {setup}
+            from opinioncast.finetune.recipe import parse_finetune
+            from opinioncast.jobs.finetune import finetune_to_folder
+            recipe = parse_finetune(json.loads({json.dumps(recipe.model_dump_json())}), "test")
+            finetune_to_folder(recipe, Path({str(out)!r}))
+            """
+        )
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*command, "--nproc-per-node", "2", str(script)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+FSDP = (
+    "import os; os.environ.update(ACCELERATE_USE_FSDP='true', FSDP_VERSION='2', "
+    "FSDP_AUTO_WRAP_POLICY='TRANSFORMER_BASED_WRAP', "
+    "FSDP_TRANSFORMER_CLS_TO_WRAP='LlamaDecoderLayer', FSDP_CPU_RAM_EFFICIENT_LOADING='false')"
+)
+
+
+@pytest.mark.parametrize("setup", ["", FSDP], ids=["ddp", "fsdp"])
+def test_two_processes_equal_one(
+    make_folder: Make, table_file: Make, tmp_path: Path, setup: str
+) -> None:
+    recipe = parse_finetune(
+        {
+            "name": "tiny",
+            "model": str(make_folder("llama")),
+            "table": str(table_file("train.parquet", questions=QUESTIONS[:3], seed=1)),
+            "validation": str(table_file("valid.parquet", questions=QUESTIONS[3:], seed=2)),
+            "lora": {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": "all-linear"},
+            "loss": {"kl": 1, "wasserstein": 0.5, "contrast": 1},
+            "optimizer": {"learning_rate": 0.005, "batch_rows": 8, "epochs": 3},
+            "checks": {"every": 2},
+            "pack_tokens": 300,
+            "dtype": "float32",
+            "device": "cpu",
+        },
+        "test",
+    )
+    one = finetune_to_folder(recipe, tmp_path / "one")
+    launch(recipe, tmp_path / "two", tmp_path / "run.py", setup=setup)
+    manifest = json.loads((tmp_path / "two" / "adapter" / "manifest.json").read_text("utf-8"))
+    assert manifest["processes"] == 2
+    a = load_file(one.folder / "adapter_model.safetensors")
+    b = load_file(tmp_path / "two" / "adapter" / "adapter_model.safetensors")
+    assert a.keys() == b.keys()
+    for name, weight in a.items():
+        torch.testing.assert_close(b[name], weight, rtol=1e-3, atol=2e-5)
+    assert manifest["best_step"] == one.training.best_step

@@ -1,0 +1,77 @@
+"""Recipes: those shipped, and what is wrong with others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from opinioncast.errors import InputError
+from opinioncast.finetune.recipe import (
+    FinetuneRecipe,
+    builtin_finetunes,
+    load_finetune,
+    parse_finetune,
+)
+from opinioncast.prompts import Layout
+
+
+@pytest.mark.parametrize("name", builtin_finetunes())
+def test_shipped_recipes_are_valid(name: str) -> None:
+    recipe, _ = load_finetune(name)
+    assert recipe.name.replace("-", "_") == name
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"),
+    [("llama2_7b", 2e-4), ("llama2_13b", 1e-4), ("mistral_7b", 2e-4), ("llama3_70b", 2e-5)],
+)
+def test_the_papers_recipes_hold_appendix_b(name: str, rate: float) -> None:
+    recipe, _ = load_finetune(name)
+    assert recipe.optimizer.learning_rate == rate
+    assert recipe.optimizer.batch_rows == 256
+    assert recipe.optimizer.weight_decay == 0
+    lora = recipe.lora
+    assert lora is not None
+    assert (lora.rank, lora.alpha, lora.dropout, lora.init_sigma) == (8, 32, 0.05, 0.02)
+    assert lora.targets == ("q_proj", "v_proj")
+    assert recipe.layout is Layout.PAPER
+    assert recipe.loss.model_dump() == {"kl": 1, "wasserstein": 0, "contrast": 0}
+
+
+def test_every_wrong_field_is_named_at_once() -> None:
+    raw = {"name": "x", "table": "t", "lora": {"rank": 0}, "optimizer": {"epochs": "many"}, "a": 1}
+    with pytest.raises(InputError) as error:
+        parse_finetune(raw, "mine.yaml")
+    for field in ("lora.rank", "optimizer.epochs", "a: Extra"):
+        assert field in str(error.value.found)
+    assert error.value.where == "mine.yaml"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"augment": 5},
+        {"target": "augment"},
+        {"target": "augment", "augment": 5, "loss": {"contrast": 1}},
+        {"loss": {"kl": 0}},
+    ],
+)
+def test_settings_that_contradict_each_other(raw: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="do not fit"):
+        parse_finetune({"name": "x", "table": "t", **raw}, "mine.yaml")
+
+
+def test_what_is_not_a_recipe(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Unknown fine-tuning recipe"):
+        load_finetune("nothing")
+    (tmp_path / "list.yaml").write_text("- a\n")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_finetune(tmp_path / "list.yaml")
+
+
+def test_the_hash_covers_what_shapes_the_result() -> None:
+    recipe = FinetuneRecipe(name="x", table="t")
+    assert recipe.hash == FinetuneRecipe(name="y", table="t").hash
+    assert recipe.hash != FinetuneRecipe(name="x", table="t", seed=1).hash
+    assert recipe.hash != recipe.changed(learning_rate=1.0).hash

@@ -1,0 +1,75 @@
+"""The folder of ``train-network``, for both models; methods by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.methods.fake_encoder import FakeEncoder
+
+from opinioncast.errors import InputError, ModelError
+from opinioncast.jobs.methods import MethodSettings, build_method
+from opinioncast.jobs.train_network import load_embedding_model, train_network_to_folder
+from opinioncast.methods.baselines import TotalPopulation, Uniform
+from opinioncast.methods.embedding_training import TrainingSettings
+from opinioncast.methods.kernel_regression import KernelSettings
+from opinioncast.survey import OpinionTable, Question, load_groups, opinion_row
+
+GROUPS = load_groups("SEX=Female", "total")
+
+
+def table(words: list[str]) -> OpinionTable:
+    return OpinionTable.from_rows(
+        [
+            opinion_row(Question(w, f"{w}?", ("Yes", "No"), (1, 2), "S", "1"), g, [0.7, 0.3])
+            for w in words
+            for g in GROUPS
+        ],
+        {"citation": "A survey.", "terms": "Free."},
+    )
+
+
+TRAIN, HELD = table(["apple", "pear", "plum", "fig"]), table(["war", "noise"])
+
+
+@pytest.mark.parametrize("settings", [KernelSettings(), TrainingSettings(members=1, epochs=2)])
+def test_the_folder_is_whole_and_loads(
+    tmp_path: Path, settings: KernelSettings | TrainingSettings
+) -> None:
+    run = train_network_to_folder(TRAIN, HELD, FakeEncoder(width=16), settings, tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert set(manifest["files"]) == {f.name for f in run.files} - {"manifest.json"}
+    assert manifest["train"]["questions"] == 4
+    assert manifest["scores"]["wd"] == pytest.approx(run.scores.mean()["wd"])
+    card = (tmp_path / "README.md").read_text()
+    assert "A survey." in card
+    assert "| SEX | Female |" in card
+    loaded = load_embedding_model(tmp_path, FakeEncoder(width=16))
+    assert loaded.name == run.model.name == manifest["method"]
+
+
+def test_a_validation_question_that_is_trained_on_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="asks what the training"):
+        train_network_to_folder(TRAIN, table(["apple"]), FakeEncoder(), KernelSettings(), tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_empty_folder_holds_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError):
+        load_embedding_model(tmp_path, FakeEncoder())
+
+
+def test_methods_by_name(tmp_path: Path) -> None:
+    def none() -> Uniform:
+        raise AssertionError("the language model is not needed")
+
+    assert isinstance(build_method("uniform", MethodSettings(), none), Uniform)
+    path = TRAIN.write(tmp_path / "t.parquet")
+    assert isinstance(build_method("total", MethodSettings(train=path), none), TotalPopulation)
+    assert isinstance(build_method("zero-shot", MethodSettings(), Uniform), Uniform)
+    for name in ("nearest", "network", "blend", "total"):
+        with pytest.raises(InputError, match="needs a file"):
+            build_method(name, MethodSettings(), none)
+    with pytest.raises(InputError, match="Unknown method"):
+        build_method("oracle", MethodSettings(), none)
