@@ -15,20 +15,27 @@ from opinioncast.backends.sentences import EMBEDDED, SentenceModel
 from opinioncast.errors import ModelError
 
 
-class Counting:
+class Words:
+    """A tokenizer with a token per word."""
+
+    def __call__(self, text: str, verbose: bool) -> dict[str, list[str]]:
+        return {"input_ids": text.split()}
+
+    def get_vocab(self) -> dict[str, int]:
+        return {"a": 0}
+
+
+class Counting(torch.nn.Sequential):
     """A stand-in for SentenceTransformer that counts what it was asked to encode."""
 
     max_seq_length = 5
 
-    def __init__(self) -> None:
+    def __init__(self, scale: float = 1.0) -> None:
+        super().__init__(torch.nn.Linear(2, 1))
+        torch.nn.init.constant_(self[0].weight, scale)
+        torch.nn.init.zeros_(self[0].bias)
         self.seen: list[str] = []
-        self.tokenizer = lambda text, verbose: {"input_ids": text.split()}
-
-    def __str__(self) -> str:
-        return "counting"
-
-    def state_dict(self) -> dict[str, torch.Tensor]:
-        return {"w": torch.ones(2), "scale": torch.tensor(1.0)}
+        self.tokenizer = Words()
 
     def get_sentence_embedding_dimension(self) -> int:
         return 3
@@ -49,6 +56,12 @@ def test_every_text_is_encoded_once(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first[0], first[2])
     np.testing.assert_array_equal(again[[0, 2]], first[[1, 0]])
     assert sentences.encode([], cache=tmp_path).shape == (0, 3)
+
+
+def test_other_weights_are_another_model() -> None:
+    one, same, other = (SentenceModel("x", Counting(s)).fingerprint for s in (1.0, 1.0, 2.0))
+    assert one == same
+    assert one != other
 
 
 def test_a_damaged_cache_is_made_again(tmp_path: Path) -> None:

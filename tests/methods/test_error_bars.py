@@ -33,7 +33,7 @@ def test_six_stands_for_more() -> None:
 
 def test_the_packaged_file_can_be_read() -> None:
     for entry in ErrorBars.read().entries:
-        assert {"weights", "prompt_template", "option_orders", "half_width_90"} <= set(entry)
+        assert {"settings", "half_width_90"} <= set(entry)
         assert all(0 < float(v) < 1 for v in entry["half_width_90"].values())
 
 

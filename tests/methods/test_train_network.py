@@ -68,7 +68,7 @@ def test_methods_by_name(tmp_path: Path) -> None:
     path = TRAIN.write(tmp_path / "t.parquet")
     assert isinstance(build_method("total", MethodSettings(train=path), none), TotalPopulation)
     assert isinstance(build_method("zero-shot", MethodSettings(), Uniform), Uniform)
-    for name in ("nearest", "network", "blend", "total"):
+    for name in ("nearest", "total"):
         with pytest.raises(InputError, match="needs a file"):
             build_method(name, MethodSettings(), none)
     with pytest.raises(InputError, match="Unknown method"):

@@ -9,7 +9,7 @@ import pytest
 from tests.fake_backend import FakeBackend
 
 from opinioncast.backends.protocol import LabelRequest
-from opinioncast.methods.error_bars import ErrorBars
+from opinioncast.methods.error_bars import ErrorBars, settings_hash
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.methods.zero_shot import ZeroShot
 from opinioncast.prompts import Layout, PromptStyle
@@ -129,23 +129,24 @@ def test_nothing_but_refusal_is_not_a_distribution() -> None:
 
 def test_measured_error_bars_hold_for_their_own_settings_only() -> None:
     style = PromptStyle()
+    backend = FakeBackend(first_letter)
+    measured = ZeroShot(backend, style).predict(QUESTIONS, GROUPS)
     bars = ErrorBars(
         [
             {
-                "weights": ["w"],
-                "prompt_template": style.template_hash(),
-                "option_orders": "reversed",
+                "settings": [settings_hash(measured.record)],
                 "half_width_90": {"2": 0.3, "4": 0.2},
             }
         ]
     )
-    backend = FakeBackend(first_letter)
-    table = ZeroShot(backend, style, error_bars=bars).predict(QUESTIONS, GROUPS).table
-    widths = dict(table.frame.select("question_id", "share_error_90").iter_rows())
-    assert widths == {"q1": 0.3, "q2": 0.3}  # three options: the width of the next smaller count
+    fewer = ZeroShot(backend, style).predict(QUESTIONS[1:], GROUPS)
+    table = bars.apply(fewer).table
+    # Three options: the width of the next smaller count; which questions are asked does not matter.
+    assert table.frame["share_error_90"].to_list() == [0.3] * 3
     for other in (
-        ZeroShot(backend, style, "given", error_bars=bars),
-        ZeroShot(backend, PromptStyle(refusal=None), error_bars=bars),
-        ZeroShot(FakeBackend(first_letter, weights="v"), style, error_bars=bars),
+        ZeroShot(backend, style, "given"),
+        ZeroShot(backend, PromptStyle(refusal=None)),
+        ZeroShot(FakeBackend(first_letter, weights="v"), style),
     ):
-        assert other.predict(QUESTIONS, GROUPS).table.frame["share_error_90"].null_count() == 6
+        found = bars.apply(other.predict(QUESTIONS, GROUPS))
+        assert found.table.frame["share_error_90"].null_count() == 6

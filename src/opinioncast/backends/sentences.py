@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from opinioncast.backends.quiet import quiet_loading
 from opinioncast.errors import ModelError
 from opinioncast.files import atomic_path, cache_folder
 
@@ -55,7 +57,8 @@ class SentenceModel:
             ) from error
         path = _embedded_folder() if name is None else Path(name)
         try:
-            model = SentenceTransformer(str(path if path.is_dir() else name), device=device)
+            with quiet_loading():
+                model = SentenceTransformer(str(path if path.is_dir() else name), device=device)
         except Exception as error:  # hub, disk and format errors have no common base
             raise ModelError(
                 "A sentence model cannot be loaded",
@@ -68,14 +71,21 @@ class SentenceModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over weights, tokenizer and length limit: equal vectors for equal texts."""
-        digest = hashlib.sha256(f"{self.model} {self.model.max_seq_length}".encode())
-        for name, weights in sorted(self.model.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(weights.detach().cpu().contiguous().view(-1).numpy().tobytes())
-        backend = getattr(self.model.tokenizer, "backend_tokenizer", None)
-        digest.update(backend.to_str().encode() if backend is not None else b"")
-        return digest.hexdigest()
+        """SHA-256 of what makes equal vectors: weights, vocabulary, pooling, length limit.
+
+        Names of weights and of library classes are not in it, so that a newer library that loads
+        the same model is not taken for another one.
+        """
+        weights = sorted(
+            hashlib.sha256(p.detach().cpu().contiguous().view(-1).numpy().tobytes()).hexdigest()
+            for p in self.model.parameters()
+        )
+        pooling = [
+            m.get_pooling_mode_str() for m in self.model if hasattr(m, "get_pooling_mode_str")
+        ]
+        vocabulary = sorted(self.model.tokenizer.get_vocab().items())
+        text = json.dumps([weights, pooling, vocabulary, self.model.max_seq_length])
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def encode(self, texts: Sequence[str], *, cache: Path | None = None) -> Vectors:
         """Unit vectors of ``texts``, shape (texts, dimensions).

@@ -10,7 +10,9 @@ import typer
 from opinioncast import __version__
 from opinioncast.cli.curate import bounds, curate
 from opinioncast.cli.evaluate import evaluate
+from opinioncast.cli.finetune import finetune
 from opinioncast.cli.predict import demo, groups, predict
+from opinioncast.cli.train_network import train_network
 from opinioncast.errors import OpinioncastError
 
 app = typer.Typer(
@@ -21,8 +23,9 @@ app = typer.Typer(
     help="Predict how subpopulations answer a survey question. Predictions are model output; they "
     "are not survey data and do not stand for respondents.",
 )
-for command in (predict, demo, groups, curate, bounds, evaluate):
+for command in (predict, demo, groups, curate, bounds, evaluate, finetune):
     app.command()(command)
+app.command("train-network")(train_network)
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
 

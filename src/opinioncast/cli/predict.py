@@ -11,6 +11,7 @@ from rich.table import Table
 
 from opinioncast.cli.progress import progress_bar
 from opinioncast.jobs.demo import run_demo
+from opinioncast.jobs.methods import METHODS, MethodSettings
 from opinioncast.jobs.predict import (
     EMBEDDED,
     PredictSettings,
@@ -40,6 +41,9 @@ def predict(
             "'SEX=Female & RACE=Black'. Repeat to join several.",
         ),
     ] = ["paper22"],  # noqa: B006  typer reads the default once
+    method: Annotated[
+        str, typer.Option("--method", help=f"One of {', '.join(METHODS)}.")
+    ] = "zero-shot",
     model: Annotated[
         str, typer.Option("--model", "-m", help="embedded, a folder, or a hub name.")
     ] = EMBEDDED,
@@ -71,11 +75,22 @@ def predict(
         bool, typer.Option("--cache/--no-cache", help="Reuse and keep finished rows.")
     ] = True,
     seed: Annotated[int, typer.Option(help="Of random option orders.")] = 0,
+    train: Annotated[
+        Path | None, typer.Option(help="Opinion table for the methods nearest and total.")
+    ] = None,
+    network: Annotated[
+        Path | None, typer.Option(help="Folder of a trained network; the shipped one otherwise.")
+    ] = None,
+    blend: Annotated[
+        float, typer.Option(help="Share of the network in a blend.", min=0.01, max=0.99)
+    ] = 0.5,
 ) -> None:
     """Predict a questionnaire for subpopulations."""
     scheme = load_groups(*groups)
     asked = read_questionnaire(questionnaire, scheme)
     settings = PredictSettings(
+        method=method,
+        methods=MethodSettings(train=train, network=network, blend=blend),
         model=model,
         adapter=adapter,
         layout=layout,

@@ -18,8 +18,8 @@ from opinioncast.errors import ModelError
 from opinioncast.finetune.recipe import FinetuneRecipe, LoraRecipe
 
 GB = 1e9
-_OVERHEAD = 0.6 * GB  # Python, PyTorch, tables
-_CPU_TOKENS, _GPU_TOKENS = 1_024, 8_192
+_OVERHEAD = 0.8 * GB  # Python, PyTorch, tables
+_CPU_TOKENS, _GPU_TOKENS = 1_024, 4_096
 _HIDDEN_KEPT, _INNER_KEPT = 16, 5
 """Activations a layer keeps per token, in units of the hidden and of the MLP's inner width."""
 

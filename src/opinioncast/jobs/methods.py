@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ from opinioncast.survey import OpinionTable
 
 if TYPE_CHECKING:
     from opinioncast.methods.blend import Pool
+
+SHIPPED_NETWORK = Path(str(resources.files("opinioncast") / "models" / "kernel"))
+"""Kernel regression on the embedded sentence model, trained on the recipe ``training``."""
 
 METHODS = ("zero-shot", "uniform", "total", "nearest", "network", "blend")
 
@@ -24,7 +28,8 @@ class MethodSettings:
     Attributes:
         train: opinion table with other questions' answers (nearest) or with TOTAL rows of the
             questions asked (total).
-        network: folder that ``opinioncast train-network`` wrote (network, blend).
+        network: folder that ``opinioncast train-network`` wrote (network, blend); None: the one
+            that comes with the package.
         sentence_model: folder or hub name; None: the embedded one.
         neighbours, temperature: of the nearest questions.
         blend: share of the network in the blend; the rest is the language model's.
@@ -76,7 +81,7 @@ def build_method(name: str, settings: MethodSettings, zero_shot: Callable[[], Me
         from opinioncast.methods.blend import Blend
 
         network = load_embedding_model(
-            _needed(settings.network, name, "network"),
+            settings.network or SHIPPED_NETWORK,
             SentenceModel.load(settings.sentence_model),
         )
         if name == "network":
@@ -90,10 +95,7 @@ def _needed(path: Path | None, method: str, option: str) -> Path:
     if path is None:
         raise InputError(
             f"The method {method} needs a file",
-            expected={
-                "train": "--train: an opinion table (parquet)",
-                "network": "--network: a folder that `opinioncast train-network` wrote",
-            }[option],
+            expected=f"--{option}: an opinion table (parquet)",
             found="nothing",
         )
     return path

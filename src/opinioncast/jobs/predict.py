@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,9 @@ from opinioncast.errors import IncompleteRunError, ModelError
 from opinioncast.evaluate.scores import CellScores, score_cells, share_cells
 from opinioncast.files import atomic_path
 from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.jobs.methods import MethodSettings, build_method
 from opinioncast.methods.error_bars import ErrorBars
-from opinioncast.methods.prediction import Prediction, Problem, Progress
+from opinioncast.methods.prediction import Method, Prediction, Problem, Progress
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.methods.zero_shot import ZeroShot
 from opinioncast.prompts import Format, Layout, PromptStyle
@@ -33,6 +34,9 @@ class PredictSettings:
     """How to predict.
 
     Attributes:
+        method: one of :data:`opinioncast.jobs.methods.METHODS`; "zero-shot" is the language model
+            by itself, with its adapter if it has one.
+        methods: what the other methods need.
         model: ``embedded``, a folder, or a name on the Hugging Face hub.
         adapter: folder of a PEFT adapter trained on that model.
         layout, format: of the prompt.
@@ -44,6 +48,8 @@ class PredictSettings:
         seed: of random option orders.
     """
 
+    method: str = "zero-shot"
+    methods: MethodSettings = field(default_factory=MethodSettings)
     model: str = EMBEDDED
     adapter: str | None = None
     layout: Layout = Layout.QUESTION_FIRST
@@ -96,18 +102,21 @@ def run_method(
     progress: Progress | None = None,
 ) -> Prediction:
     """Predict every question x subpopulation; problems are returned, not raised."""
-    backend = open_backend(settings)
     cache = RowCache() if settings.use_cache else None
-    try:
+
+    def language_model() -> Method:
         return ZeroShot(
-            backend=backend,
+            backend=open_backend(settings),
             style=settings.style,
             option_orders=settings.orders,
             chat=settings.chat,
             cache=cache,
-            error_bars=ErrorBars.read(),
             seed=settings.seed,
-        ).predict(questions, groups, progress=progress)
+        )
+
+    try:
+        method = build_method(settings.method, settings.methods, language_model)
+        return ErrorBars.read().apply(method.predict(questions, groups, progress=progress))
     finally:
         if cache is not None:
             cache.close()

@@ -61,8 +61,7 @@ class Blend:
 
         ``label_mass`` and ``order_spread`` are the least and the largest of the parts that have
         them: what is doubtful in one part is doubtful in the mixture. ``refusal_rate`` is the
-        weighted mean over the parts that predict it. ``share_error_90`` is null: it was measured
-        for the parts, not for the mixture.
+        weighted mean over the parts that predict it.
         """
         predictions = []
         for i, (method, _) in enumerate(self.parts):

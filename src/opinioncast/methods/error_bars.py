@@ -1,25 +1,29 @@
 """The error bar of a prediction: how far observed shares lay from predicted ones, measured.
 
-For each setting (model weights, prompt template, option orders) that was run on held-out survey
+For each setting (method, weights, prompts, option orders) that was run on held-out survey
 questions, a file keeps the distance within which 9 in 10 observed shares fell, by number of
-options. It is an empirical statement about questions like those measured, not a sampling error, and
-it cannot know how unlike them a new question is. Settings that were never measured have no bar.
+options. It is an empirical statement about questions like those measured, not a sampling error,
+and it cannot know how unlike them a new question is. Settings never measured have no bar.
 ``benchmarks/error_bars.py`` measures it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from opinioncast.errors import DataError
+from opinioncast.methods.prediction import Prediction
+from opinioncast.survey import PredictionTable
 
 COVERAGE = 0.9
 _MAX_OPTIONS = 6  # questions with more options are rare: they share one width
@@ -76,23 +80,48 @@ class ErrorBars:
             ) from error
         return cls(entries)
 
-    def lookup(
-        self, fingerprint: Mapping[str, Any], *, template: str, option_orders: str
-    ) -> Callable[[int], float | None] | None:
-        """The width by number of options for these settings, or None if they were not measured.
-
-        An entry lists the weights' hash in every dtype it holds for: rounding moves shares by far
-        less than the bar.
-        """
+    def widths(self, record: Mapping[str, Any]) -> Mapping[int, float] | None:
+        """Widths by number of options for the settings in a method's ``record``, if measured."""
+        wanted = settings_hash(record)
         for entry in self.entries:
-            if (
-                fingerprint.get("weights") in entry["weights"]
-                and entry["prompt_template"] == template
-                and entry["option_orders"] == option_orders
-            ):
-                widths = {int(k): float(v) for k, v in entry["half_width_90"].items()}
-                return lambda k: width_of(widths, k)
+            if wanted in entry["settings"]:
+                return {int(k): float(v) for k, v in entry["half_width_90"].items()}
         return None
+
+    def apply(self, prediction: Prediction) -> Prediction:
+        """The prediction with ``share_error_90`` filled in where its settings were measured."""
+        widths = self.widths(prediction.record)
+        if widths is None:
+            return prediction
+        frame = prediction.table.frame
+        column = [width_of(widths, k) for k in frame["options"].list.len()]
+        filled = frame.with_columns(pl.Series("share_error_90", column, dtype=pl.Float64))
+        return replace(prediction, table=PredictionTable(filled, prediction.table.meta))
+
+
+_SHAPING = (
+    "method",
+    "prompt_template",
+    "option_orders",
+    "sentence_model",
+    "trained_on",
+    "temperature",
+    "totals",
+    "train",
+    "k",
+    "pool",
+    "weights",
+)
+"""What shapes a method's numbers, among all that its record says."""
+
+
+def settings_hash(record: Mapping[str, Any]) -> str:
+    """Hash of what shapes a method's numbers: weights, prompts, training data, mixture."""
+    shaping = {key: record[key] for key in _SHAPING if key in record}
+    shaping["model_weights"] = record.get("backend", {}).get("weights")
+    shaping["parts"] = [settings_hash(part) for part in record.get("parts", [])]
+    text = json.dumps(shaping, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def width_of(widths: Mapping[int, float], options: int) -> float | None:

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from opinioncast.backends.protocol import Backend, LabelRequest, LabelScores
-from opinioncast.methods.error_bars import ErrorBars
 from opinioncast.methods.prediction import Prediction, Problem, Progress
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.prompts import PromptStyle, build_prompt, orders
@@ -51,7 +50,6 @@ class ZeroShot:
         option_orders: ``given``, ``reversed`` or a number; predictions are averaged over orders.
         chat: put the prompt through the model's chat template.
         cache: finished rows are kept there; None keeps none.
-        error_bars: measured errors by settings; rows of settings never measured get none.
         seed: of random option orders.
     """
 
@@ -60,7 +58,6 @@ class ZeroShot:
     option_orders: str = "reversed"
     chat: bool = False
     cache: RowCache | None = None
-    error_bars: ErrorBars | None = None
     seed: int = 0
 
     @property
@@ -93,12 +90,6 @@ class ZeroShot:
             by_row.setdefault(prompt.row, []).append(found)
         for i, (question, group) in enumerate(cells):
             self._collect(question, group, by_row[i], rows, problems)
-        if self.error_bars is not None:
-            width = self.error_bars.lookup(
-                self.backend.fingerprint, template=template, option_orders=self.option_orders
-            )
-            for row in rows:
-                row["share_error_90"] = width(len(row["options"])) if width else None
         record = {
             "method": self.name,
             "model": self.backend.name,

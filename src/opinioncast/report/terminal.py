@@ -11,6 +11,7 @@ from opinioncast.evaluate.scores import CellScores
 from opinioncast.survey.tables import PredictionTable
 
 MAX_QUESTIONS = 8
+_NOTES = {"refusal_rate": "refused", "label_mass": "label mass", "order_spread": "order spread"}
 
 
 def prediction_table(table: PredictionTable) -> RenderableType:
@@ -32,17 +33,18 @@ def prediction_table(table: PredictionTable) -> RenderableType:
             pad_edge=False,
         )
         grid.add_column("")
-        grid.add_column("group")
+        grid.add_column("group", no_wrap=True, min_width=12)
         for option in question.options:
-            grid.add_column(option, justify="right", max_width=18)
-        for name in ("refused", "label mass", "order spread"):
-            grid.add_column(name, justify="right", style="dim")
+            grid.add_column(option, justify="right", max_width=16)
+        notes = [c for c in _NOTES if rows[c].null_count() < rows.height]
+        for column in notes:
+            grid.add_column(_NOTES[column], justify="right", style="dim")
         trait = ""
         for row in rows.iter_rows(named=True):
             shown_trait = "" if row["attribute"] == trait else row["attribute"]
             trait = row["attribute"]
-            last = (row["refusal_rate"], row["label_mass"], row["order_spread"])
-            grid.add_row(shown_trait, row["group"], *map(percent, (*row["distribution"], *last)))
+            cells = (*row["distribution"], *(row[c] for c in notes))
+            grid.add_row(shown_trait, row["group"], *map(percent, cells))
         shown += [grid, Text()]
     if len(questions) > MAX_QUESTIONS:
         shown.append(Text(f"... and {len(questions) - MAX_QUESTIONS} more questions in the files"))

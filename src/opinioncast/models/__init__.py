@@ -1,0 +1,1 @@
+"""Trained weights that come with the package, each with its card, data terms and scores."""

@@ -1,0 +1,104 @@
+"""The memory estimate: counts against models built for real, refusals, advice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+from opinioncast.errors import ModelError
+from opinioncast.finetune.memory import GB, check_memory, estimate
+from opinioncast.finetune.model import add_adapter
+from opinioncast.finetune.recipe import LoraRecipe, load_finetune, parse_finetune
+
+Make = Callable[..., Path]
+
+LARGE = {
+    "llama2_7b": ("LlamaConfig", {}),
+    "llama2_13b": (
+        "LlamaConfig",
+        {
+            "hidden_size": 5120,
+            "intermediate_size": 13824,
+            "num_hidden_layers": 40,
+            "num_attention_heads": 40,
+        },
+    ),
+    "llama3_70b": (
+        "LlamaConfig",
+        {
+            "hidden_size": 8192,
+            "intermediate_size": 28672,
+            "num_hidden_layers": 80,
+            "num_attention_heads": 64,
+            "num_key_value_heads": 8,
+            "vocab_size": 128256,
+        },
+    ),
+}
+"""Configurations as published; Llama-2-7B's are transformers' defaults."""
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Callable[[str], str]:
+    def make(name: str) -> str:
+        kind, settings = LARGE[name]
+        config: Any = getattr(transformers, kind)(**settings)
+        config.save_pretrained(tmp_path / name)
+        return str(tmp_path / name)
+
+    return make
+
+
+@pytest.mark.parametrize("targets", ["all-linear", ("q_proj", "v_proj")])
+@pytest.mark.parametrize("layers", [None, (1, 2)])
+def test_trained_weights_are_counted_as_peft_makes_them(
+    make_folder: Make, targets: Any, layers: Any
+) -> None:
+    folder = make_folder("llama")
+    lora = LoraRecipe(rank=3, targets=targets, layers=layers)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    total = sum(p.numel() for p in model.parameters())
+    adapted = add_adapter(model, lora, seed=0)
+    recipe = parse_finetune({"name": "x", "table": "t", "lora": lora.model_dump()}, "test")
+    found = estimate(str(folder), recipe, device="cpu")
+    assert found.trained == sum(p.numel() for p in adapted.parameters() if p.requires_grad)
+    assert found.parameters == total
+
+
+@pytest.mark.parametrize(
+    ("name", "billions", "shards", "most"),
+    [("llama2_7b", 6.74, 1, 80), ("llama2_13b", 13.0, 1, 80), ("llama3_70b", 70.6, 8, 80)],
+)
+def test_the_papers_models_fit_where_the_docs_say(
+    large: Callable[[str], str], name: str, billions: float, shards: int, most: float
+) -> None:
+    recipe, _ = load_finetune(name)
+    found = estimate(large(name), recipe, device="cuda", shards=shards)
+    assert found.parameters / 1e9 == pytest.approx(billions, rel=0.01)
+    assert found.total / GB < most
+
+
+def test_a_model_that_is_too_large_is_refused_with_advice(large: Callable[[str], str]) -> None:
+    where = large("llama2_7b")
+    recipe, _ = load_finetune("llama2_7b")
+    with pytest.raises(ModelError, match="too large for this machine") as error:
+        check_memory(where, recipe, device=torch.device("cpu"), shards=1, free=8 * GB)
+    assert "lora.quantize: 4bit" in str(error.value.hint)
+    assert "weights 13.5" in str(error.value.found)
+    whole = recipe.model_copy(update={"lora": None})
+    with pytest.raises(ModelError) as error:
+        check_memory(where, whole, device=torch.device("cpu"), shards=1, free=80 * GB)
+    assert "train an adapter" in str(error.value.hint)
+    assert check_memory(where, recipe, device=torch.device("cpu"), shards=1, free=None)
+
+
+def test_a_configuration_that_cannot_be_read_is_left_to_loading() -> None:
+    recipe, _ = load_finetune("embedded")
+    assert (
+        check_memory("no/such", recipe, device=torch.device("cpu"), shards=1, free=1.0) is None
+    )
