@@ -157,7 +157,7 @@ def measure(way: Way, questions: int, most_rows: int | None) -> Timing:
 
 def padded(causal: Any, tokenizer: Any, batch: Any, trees: Any, read: str) -> torch.Tensor:
     """Log-shares of the labels from a right-padded batch of whole prompts."""
-    rows = [tree.trunk + tree.branches[0] for tree in trees]
+    rows = [tree.prompts[0].ids for tree in trees]
     width = max(map(len, rows))
     pad = tokenizer.pad_token_id or 0
     ids = torch.tensor([list(r) + [pad] * (width - len(r)) for r in rows])

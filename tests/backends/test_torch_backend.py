@@ -152,7 +152,7 @@ def test_the_probe_notices_branches_that_see_one_another(
     whole = Pack.mask
 
     def leaky(self: Pack, window: int | None = None) -> Any:
-        return whole(replace(self, branch=torch.zeros_like(self.branch)), window)
+        return whole(replace(self, shared=torch.full_like(self.shared, 10_000)), window)
 
     monkeypatch.setattr(Pack, "mask", leaky)
     backend = load(make_folder("llama"))

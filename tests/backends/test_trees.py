@@ -34,15 +34,13 @@ def test_trees_hold_every_prompt_once_and_whole(
 ) -> None:
     given_rows = sequences(rows)
     trees = list(plant(given_rows, most))
-    found = {
-        owner: tree.trunk + branch
-        for tree in trees
-        for owner, branch in zip(tree.owners, tree.branches, strict=True)
-    }
+    found = {p.owner: p.ids for tree in trees for p in tree.prompts}
     assert found == {s.owner: s.ids for s in given_rows}
-    assert sum(len(t.branches) for t in trees) == len(given_rows)
-    assert all(len(branch) >= 1 for tree in trees for branch in tree.branches)
-    assert all(tree.size <= most or len(tree.branches) == 1 for tree in trees)
+    assert sum(len(t.prompts) for t in trees) == len(given_rows)
+    for tree in trees:
+        beginnings = {p.ids[:i] for p in tree.prompts for i in range(1, len(p.ids) + 1)}
+        assert tree.size == len(beginnings), "what is shared is held once"
+        assert tree.size <= most or len(tree.prompts) == 1
     keys = {s.owner: s.tree for s in given_rows}
     assert all(len({keys[o] for o in tree.owners}) == 1 for tree in trees)
 
@@ -65,30 +63,35 @@ def test_the_mask_is_each_prompts_own_causal_mask(
     pack = lay_out(trees)
     length = pack.input_ids.shape[1]
     assert length == sum(t.size for t in trees)
-    # Brute force: name each packed token by its tree, branch and place in its own prompt.
-    names: list[tuple[int, int, int]] = []
-    for t, tree in enumerate(trees):
-        names += [(t, -1, i) for i in range(len(tree.trunk))]
-        for b, branch in enumerate(tree.branches):
-            names += [(t, b, len(tree.trunk) + i) for i in range(len(branch))]
+    # Brute force: each packed token is known by what its prompt says up to it.
+    texts: dict[int, tuple[int, ...]] = {}
+    for row, prompt in enumerate(p for tree in trees for p in tree.prompts):
+        at = int(pack.last[row])
+        assert texts.setdefault(at, prompt.ids) == prompt.ids
+        assert pack.owners[row] == prompt.owner
     mask = pack.mask(window)
+    whole = pack.mask()[0, 0]
     assert mask.shape == (1, 1, length, length)
     assert mask.dtype == torch.bool
-    for i, (t, b, at) in enumerate(names):
-        assert pack.position_ids[0, i] == at
-        for j, (other_tree, other_branch, other_at) in enumerate(names):
-            in_my_prompt = other_tree == t and other_branch in (-1, b)
-            seen = in_my_prompt and other_at <= at and (window is None or at - other_at < window)
-            assert bool(mask[0, 0, i, j]) == seen
+    for at, ids in texts.items():
+        seen = torch.nonzero(whole[at]).flatten()
+        in_order = seen[torch.argsort(pack.position_ids[0, seen])]
+        assert pack.input_ids[0, in_order].tolist() == list(ids)
+        assert pack.position_ids[0, in_order].tolist() == list(range(len(ids)))
+        # every token of the prompt sees exactly the prompt up to itself
+        for depth, token in enumerate(in_order.tolist()):
+            before = sorted(in_order[: depth + 1].tolist())
+            assert torch.nonzero(whole[token]).flatten().tolist() == before
+            near = sorted(in_order[max(0, depth + 1 - (window or 999)) : depth + 1].tolist())
+            assert torch.nonzero(mask[0, 0, token]).flatten().tolist() == near
+
+
+def tree(*rows: tuple[int, ...], first: int = 0) -> Tree:
+    return Tree(tuple(PromptTokens(ids, (first + i, 0), "") for i, ids in enumerate(rows)))
 
 
 def test_a_pack_written_out() -> None:
-    pack = lay_out(
-        [
-            Tree((5, 6), ((7,), (8, 9)), ((0, 0), (1, 0))),
-            Tree((), ((4,),), ((2, 0),)),
-        ]
-    )
+    pack = lay_out([tree((5, 6, 7), (5, 6, 8, 9)), tree((4,), first=2)])
     assert pack.input_ids.tolist() == [[5, 6, 7, 8, 9, 4]]
     assert pack.position_ids.tolist() == [[0, 1, 2, 2, 3, 0]]
     assert pack.last.tolist() == [2, 4, 5]
@@ -105,6 +108,23 @@ def test_a_pack_written_out() -> None:
     assert with_trunk[4] == [1, 1, 0, 1, 1, 0]
 
 
-def test_one_prompt_that_begins_another_keeps_its_last_token() -> None:
-    (tree,) = plant([PromptTokens((1, 2, 3), (0, 0), "k"), PromptTokens((1, 2), (1, 0), "k")], 99)
-    assert (tree.trunk, tree.branches) == ((1,), ((2, 3), (2,)))
+def test_what_some_share_is_held_once_at_every_depth() -> None:
+    rows = [(1, 2, 9), (1, 3, 4), (1, 2, 8), (1, 3, 4), (1, 3)]
+    (found,) = plant([PromptTokens(ids, (i, 0), "k") for i, ids in enumerate(rows)], 99)
+    assert found.size == 6
+    pack = lay_out([found])
+    assert sorted(pack.input_ids[0].tolist()) == [1, 2, 3, 4, 8, 9]
+    last = {owner[0]: int(at) for owner, at in zip(pack.owners, pack.last, strict=True)}
+    assert last[1] == last[3], "the same prompt twice"
+    assert pack.input_ids[0, last[4]] == 3, "a prompt that begins another"
+
+
+def test_what_belongs_to_one_request_stays_together() -> None:
+    prompts = [
+        PromptTokens((1, i, *more), (i, c), "k")
+        for i in range(5)
+        for c, more in enumerate([(), (7,), (8, 9)])
+    ]
+    trees = list(plant(prompts, 6))
+    assert len(trees) == 5
+    assert all(len({request for request, _ in t.owners}) == 1 for t in trees)

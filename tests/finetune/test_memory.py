@@ -99,6 +99,4 @@ def test_a_model_that_is_too_large_is_refused_with_advice(large: Callable[[str],
 
 def test_a_configuration_that_cannot_be_read_is_left_to_loading() -> None:
     recipe, _ = load_finetune("embedded")
-    assert (
-        check_memory("no/such", recipe, device=torch.device("cpu"), shards=1, free=1.0) is None
-    )
+    assert check_memory("no/such", recipe, device=torch.device("cpu"), shards=1, free=1.0) is None

@@ -42,7 +42,7 @@ def attention_masks(causal: Any, pack: Pack) -> torch.Tensor | dict[str, torch.T
 
 
 def last_hidden(causal: Any, pack: Pack) -> torch.Tensor:
-    """Last hidden state of each branch's last token: shape (rows, hidden)."""
+    """Last hidden state of each prompt's last token: shape (prompts, hidden)."""
     decoder = getattr(causal, causal.base_model_prefix)
     output = decoder(
         input_ids=pack.input_ids,

@@ -61,7 +61,7 @@ class TorchBackend:
         self._loaded = loaded
         self._causal = loaded.causal
         self._config = self._causal.config.get_text_config()
-        self._pack_tokens = pack_tokens or (16_384 if loaded.device.type == "cuda" else 1_024)
+        self._pack_tokens = pack_tokens or (16_384 if loaded.device.type == "cuda" else 640)
         self._prompts = PromptTokenizer(loaded.tokenizer)
         self._reach: int | None = None  # prompts longer than this go the plain way
         self._crossing_probed = False
@@ -208,7 +208,7 @@ class TorchBackend:
         The first probe is short, to keep loading quick. The first prompt that reaches past the
         model's sliding window has a probe of that length made, once.
         """
-        longest = max(len(t.trunk) + max(map(len, t.branches)) for t in trees)
+        longest = max(tree.longest for tree in trees)
         if self._reach is None or longest <= self._reach:
             return True
         if not self._crossing_probed and self._reach <= _WINDOW_MOST:
@@ -263,7 +263,7 @@ class TorchBackend:
         Only prompts of one length share a batch, so there is no padding for a family to get wrong.
         ``wanted`` None: log-probabilities of the whole vocabulary.
         """
-        rows = [tree.trunk + branch for tree in trees for branch in tree.branches]
+        rows = [prompt.ids for tree in trees for prompt in tree.prompts]
         by_length = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         found: dict[int, np.ndarray[Any, Any]] = {}
         for length, same in groupby(by_length, key=lambda i: len(rows[i])):

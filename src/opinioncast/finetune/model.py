@@ -30,7 +30,7 @@ class DistributionModel(nn.Module):
     """A causal model read as distributions over option labels.
 
     Its forward is all that DDP and FSDP wrap. Only the label rows of the output matrix are
-    multiplied, and only at the last token of each branch.
+    multiplied, and only at the last token of each prompt.
 
     Args:
         inner: a Hugging Face causal model, or a PEFT model around one.
@@ -84,6 +84,15 @@ def add_adapter(causal: Any, lora: LoraRecipe, *, seed: int) -> Any:
     from peft import LoraConfig, get_peft_model
 
     targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+    if lora.layers is not None and isinstance(targets, str):  # PEFT wants names to choose layers
+        head = causal.get_output_embeddings()
+        targets = sorted(
+            {
+                name.rpartition(".")[2]
+                for name, module in causal.named_modules()
+                if isinstance(module, nn.Linear) and module is not head
+            }
+        )
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,

@@ -8,8 +8,7 @@ updates.
 from __future__ import annotations
 
 import random
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
@@ -281,8 +280,9 @@ class Packer:
                 PromptTokens(ids + continuation, (i, c), prompt.tree)
                 for c, continuation in enumerate(plan.continuations)
             )
-        whole = plant([s for f in families.values() for s in f], sys.maxsize)
-        trees = [part for tree in whole for part in _cut(tree, max_tokens)]
+        # families that begin alike side by side: groups of one attribute, in the paper's layout
+        ordered = sorted(families.values(), key=lambda family: family[0].ids)
+        trees = list(plant([p for family in ordered for p in family], max_tokens))
         return Update(asks, plans, trees, max_tokens)
 
 
@@ -305,24 +305,6 @@ def share(update: Update, process: int, processes: int) -> list[tuple[list[Tree]
     filler = min(batches, key=lambda b: sum(t.size for t in b))
     mine = [(b, True) for b in dealt[process]]
     return mine + [(filler, False)] * (most - len(mine))
-
-
-def _cut(tree: Tree, max_tokens: int) -> Iterator[Tree]:
-    """Parts of at most ``max_tokens``; what one request reads stays together."""
-    start = 0
-    size = len(tree.trunk)
-    at = 0
-    while at < len(tree.owners):
-        end = at + 1
-        while end < len(tree.owners) and tree.owners[end][0] == tree.owners[at][0]:
-            end += 1
-        more = sum(map(len, tree.branches[at:end]))
-        if at > start and size + more > max_tokens:
-            yield Tree(tree.trunk, tree.branches[start:at], tree.owners[start:at])
-            start, size = at, len(tree.trunk)
-        size += more
-        at = end
-    yield Tree(tree.trunk, tree.branches[start:], tree.owners[start:])
 
 
 def _scales(
