@@ -5,7 +5,7 @@ half-width that holds 9 in 10 of its shares is the error bar. Where the OpinionQ
 (--data), the share of them that the bar really holds is measured: a survey family, questions and
 years the bar was not fitted on.
 
-    python benchmarks/error_bars.py [--quick] [--write] [--data DIR] [--orders SPEC ...]
+    python benchmarks/error_bars.py [--quick] [--write] [--data DIR]
 
 --write puts the result into the package (src/opinioncast/methods/error_bars.json).
 The last line is one JSON object.
@@ -15,31 +15,36 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import opinioncast.methods.error_bars as bars
-from opinioncast.evaluate.scores import score_cells
+from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.files import atomic_path
 from opinioncast.jobs.demo import demo_table
-from opinioncast.jobs.predict import PredictSettings, open_backend
-from opinioncast.methods.row_cache import RowCache
-from opinioncast.methods.zero_shot import ZeroShot
+from opinioncast.jobs.predict import PredictSettings, run_method
+from opinioncast.methods.error_bars import settings_hash
+from opinioncast.methods.prediction import Prediction
 from opinioncast.readers.subpop import read_rows, to_table
 from opinioncast.survey import GroupScheme, OpinionTable, standard_attributes
 
 OPINIONQA = Path("opinionqa") / "opinionqa_contentious.jsonl"
 
 
-def scored(method: ZeroShot, observed: OpinionTable) -> tuple[list[Any], list[Any]]:
-    """Predicted and observed shares of every cell of ``observed``."""
+def scored(settings: PredictSettings, observed: OpinionTable) -> tuple[CellScores, Prediction]:
+    """Predictions of every cell of ``observed``, scored."""
     groups = GroupScheme("calibration", standard_attributes(), (), "table").with_subpopulations(
         observed.subpopulations()
     )
-    cells = score_cells(observed, method.predict(observed.questions(), groups).table).frame
-    return cells["predicted"].to_list(), cells["observed"].to_list()
+    prediction = run_method(observed.questions(), groups, settings)
+    return score_cells(observed, prediction.table), prediction
+
+
+def shares(scores: CellScores) -> tuple[list[Any], list[Any]]:
+    return scores.frame["predicted"].to_list(), scores.frame["observed"].to_list()
 
 
 def coverage(predicted: list[Any], observed: list[Any], widths: dict[int, float]) -> float:
@@ -65,14 +70,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="six questions; writes nothing")
     parser.add_argument("--write", action="store_true", help="put the result into the package")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--orders", nargs="+", default=["reversed", "given"])
     options = parser.parse_args()
-    settings = PredictSettings()
-    backends = [open_backend(settings)]
-    if not options.quick:
-        other = "float32" if backends[0].fingerprint["dtype"] != "float32" else "bfloat16"
-        backends.append(open_backend(PredictSettings(dtype=other)))
-    weights = [str(b.fingerprint["weights"]) for b in backends]
     demo = demo_table()
     opinionqa = None
     if (options.data / OPINIONQA).is_file():
@@ -80,29 +78,45 @@ def main() -> None:
         opinionqa = to_table(rows.filter(rows["in_sample22"]), family="ATP")
     if options.quick:
         demo = first_questions(demo, 6)
-        opinionqa = None if opinionqa is None else first_questions(opinionqa, 12)
+        opinionqa = None if opinionqa is None else first_questions(opinionqa, 6)
+    language_model = PredictSettings(method="zero-shot")
+    measured = {
+        "network": [PredictSettings()],
+        # Rounding moves shares by far less than the bar, but the weights' hash differs by dtype.
+        "zero-shot": [language_model]
+        if options.quick
+        else [language_model, replace(language_model, dtype="float32")],
+    }
     entries, figures = [], {}
-    with RowCache() as cache:
-        for orders in options.orders:
-            method = ZeroShot(backends[0], settings.style, orders, cache=cache)
-            widths = bars.measure(*scored(method, demo))
-            shown = ", ".join(f"{k}: ±{100 * w:.0f}" for k, w in widths.items())
-            print(f"orders {orders}: points by number of options {shown}")
-            figures[f"half_width_2_{orders}"] = round(widths[2], 3)
-            entry: dict[str, Any] = {
-                "model": backends[0].name,
-                "weights": weights,
-                "prompt_template": settings.style.template_hash(),
-                "option_orders": orders,
-                "half_width_90": {str(k): round(w, 4) for k, w in widths.items()},
-                "measured_on": f"demo table {demo.content_hash[:12]}, {len(demo)} cells",
-            }
-            if opinionqa is not None:
-                held = coverage(*scored(method, opinionqa), widths)
-                print(f"  holds {100 * held:.1f}% of {len(opinionqa)} OpinionQA cells' shares")
-                figures[f"coverage_opinionqa_{orders}"] = round(held, 3)
-                entry["coverage_opinionqa"] = round(held, 4)
-            entries.append(entry)
+    for name, variants in measured.items():
+        scores, prediction = scored(variants[0], demo)
+        hashes = {settings_hash(prediction.record)}
+        for other in variants[1:]:
+            hashes.add(settings_hash(scored(other, first_questions(demo, 1))[1].record))
+        widths = bars.measure(*shares(scores))
+        shown = ", ".join(f"{k}: ±{100 * w:.0f}" for k, w in widths.items())
+        print(f"{name}: WD {scores.mean()['wd']:.3f}; points by number of options {shown}")
+        figures[f"half_width_2_{name}"] = round(widths[2], 3)
+        entry: dict[str, Any] = {
+            "method": prediction.record["method"],
+            "model": prediction.record["model"],
+            "settings": sorted(hashes),
+            "half_width_90": {str(k): round(w, 4) for k, w in widths.items()},
+            "measured_on": f"demo table {demo.content_hash[:12]}, {len(demo)} cells",
+        }
+        if opinionqa is not None:
+            other_scores, _ = scored(variants[0], opinionqa)
+            held = coverage(*shares(other_scores), widths)
+            low, high = other_scores.interval()
+            print(
+                f"  OpinionQA, {len(opinionqa)} cells: WD {other_scores.mean()['wd']:.4f} "
+                f"({low:.3f} to {high:.3f}), uniform {other_scores.mean()['wd_uniform']:.4f}; the "
+                f"bar holds {100 * held:.1f}% of shares"
+            )
+            figures[f"wd_opinionqa_{name}"] = round(other_scores.mean()["wd"] or 0, 4)
+            figures[f"coverage_opinionqa_{name}"] = round(held, 3)
+            entry["coverage_opinionqa"] = round(held, 4)
+        entries.append(entry)
     if options.write and not options.quick:
         path = Path(str(bars.__file__)).with_suffix(".json")
         with atomic_path(path) as temporary:

@@ -7,8 +7,8 @@ and value) on a bfloat16 base and accumulate gradients over the same rows into o
 
     python benchmarks/finetune.py [--quick] [--questions N] [--batch N] [--compile] [--cpu-time]
 
-The published step at batches of 16 needs about 19 GB; --quick uses batches of 4. The last line is
-one JSON object.
+The published step at batches of 16 needs about 19 GB; --quick uses batches of 8 (7 GB) and leaves
+the compiled ways out unless --compile asks for them. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ from accelerate import Accelerator
 from opinioncast.backends.packed_forward import after_head
 from opinioncast.backends.prompt_tokens import PromptTokenizer
 from opinioncast.finetune.base import open_base
-from opinioncast.finetune.model import DistributionModel, add_adapter, label_log_shares
+from opinioncast.finetune.model import (
+    DistributionModel,
+    add_adapter,
+    compile_layers,
+    label_log_shares,
+)
 from opinioncast.finetune.packing import Ask, Packer, epoch_plan
 from opinioncast.finetune.recipe import FinetuneRecipe, LoraRecipe
 from opinioncast.finetune.targets import training_rows
@@ -114,8 +119,7 @@ def measure(way: Way, questions: int, most_rows: int | None) -> Timing:
         for module in model.modules():
             vars(module).pop("forward", None)
     if way.compile:
-        for layer in base.causal.model.layers:
-            layer.compile(dynamic=True)
+        compile_layers(base.causal)
     packer = Packer(PromptTokenizer(base.tokenizer), groups(), recipe.style)
     asks = asks_of(way.layout, questions)[:most_rows]
     update = packer.update(asks, way.pack_tokens if way.trees else 1)
@@ -134,7 +138,7 @@ def measure(way: Way, questions: int, most_rows: int | None) -> Timing:
         else:
             log_shares = padded(base.causal, base.tokenizer, batch, trees, way.read)
         parts = batch_losses(log_shares, batch, update.weight, update.scaled_weight)
-        parts["kl"].backward()
+        torch.autograd.backward(parts["kl"])
         return float(parts["kl"].detach()), batch.tokens
 
     started = time.perf_counter()
@@ -201,7 +205,7 @@ def ladder(batch: int, *, compiled: bool) -> list[Way]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="batches of 4, few rows")
+    parser.add_argument("--quick", action="store_true", help="batches of 8, few rows")
     parser.add_argument("--questions", type=int)
     parser.add_argument("--batch", type=int, help="prompts per batch of the published step")
     parser.add_argument("--compile", action="store_true", help="also compiled layers (slow start)")
@@ -211,13 +215,13 @@ def main() -> None:
         help="compare processor seconds, not wall seconds: for a machine that is busy",
     )
     options = parser.parse_args()
-    batch = options.batch or (4 if options.quick else 16)
+    batch = options.batch or (8 if options.quick else 16)
     questions = options.questions or (6 if options.quick else 12)
-    few = 2 * batch
+    few = batch if options.quick else 2 * batch
     context = multiprocessing.get_context("spawn")
     results: dict[str, Timing] = {}
     print(f"{torch.get_num_threads()} threads; rows/s, times the published step, MB, tokens a row")
-    for way in ladder(batch, compiled=options.compile):
+    for way in ladder(batch, compiled=options.compile or not options.quick):
         with context.Pool(1) as pool:  # a process of its own: its peak memory is its own
             timing = pool.apply(measure, (way, questions, None if way.trees else few))
         results[way.name] = timing

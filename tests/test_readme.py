@@ -119,13 +119,7 @@ def test_the_questionnaire_and_the_group_file_can_be_read(tmp_path: Path) -> Non
     assert len(load_groups(tmp_path / "my_groups.yaml")) == 4
 
 
-def test_the_python_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.fake_backend import FakeBackend
-
-    from opinioncast.jobs import predict as job
-
-    fake = FakeBackend(lambda request: [1 / len(request.labels)] * len(request.labels))
-    monkeypatch.setattr(job, "open_backend", lambda settings: fake)
+def test_the_python_example_runs() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.S)
     scope: dict[str, object] = {}
     exec(code, scope)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.fake_backend import FakeBackend
 
-from opinioncast import PredictionTable, Question, predict
+from opinioncast import PredictionTable, PredictSettings, Question, predict
 from opinioncast.backends.protocol import LabelRequest
 from opinioncast.cli.main import main
 from opinioncast.errors import IncompleteRunError
@@ -47,6 +47,9 @@ def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeBackend:
 
 
 def run(*arguments: str) -> int:
+    """The command's status; ``predict`` runs the language model unless a method is named."""
+    if arguments[0] == "predict" and "--method" not in arguments:
+        arguments += ("--method", "zero-shot")
     with pytest.raises(SystemExit) as stop:
         main(list(arguments))
     return int(stop.value.code or 0)
@@ -171,6 +174,33 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert left == {"predictions.parquet", "predictions.parquet.json", "predictions.csv"}
 
 
+@pytest.mark.parametrize("option", [["--layout", "paper"], ["--no-refusal"], ["--seed", "3"]])
+def test_a_language_models_option_is_not_ignored_by_another_method(
+    backend: FakeBackend, capsys: pytest.CaptureFixture[str], option: list[str]
+) -> None:
+    assert run("predict", "q.yaml", "--method", "network", *option) == 2
+    assert "uses no language model" in capsys.readouterr().err
+
+
+def test_a_named_model_is_the_one_that_is_asked(backend: FakeBackend, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["predict", "q.yaml", "-g", "total", "--model", "some/model"])
+    assert not stop.value.code
+    manifest = json.loads((tmp_path / "opinioncast-out" / "manifest.json").read_text("utf-8"))
+    assert manifest["model"] == "fake"
+
+
+def test_the_default_is_the_shipped_network(backend: FakeBackend, tmp_path: Path) -> None:
+    pytest.importorskip("sentence_transformers")
+    with pytest.raises(SystemExit) as stop:
+        main(["predict", "q.yaml", "-g", "SEX=Female"])
+    assert not stop.value.code
+    assert backend.asked == []
+    manifest = json.loads((tmp_path / "opinioncast-out" / "manifest.json").read_text("utf-8"))
+    assert manifest["method"] == "embedding kernel regression"
+    assert manifest["rows"] == 2
+
+
 def test_groups_lists_what_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("groups") == 0
     printed = capsys.readouterr().out
@@ -178,9 +208,10 @@ def test_groups_lists_what_can_be_asked_for(capsys: pytest.CaptureFixture[str]) 
     assert "paper22" in printed
 
 
-def test_three_lines_of_python(backend: FakeBackend) -> None:
+def test_python(backend: FakeBackend) -> None:
     questions = [Question("guns", "Should gun laws be stricter?", ("Yes", "No"), (1, 2))]
-    frame = predict(questions, groups=["SEX=Female", "total"]).frame
+    settings = PredictSettings(method="zero-shot")
+    frame = predict(questions, ["SEX=Female", "total"], settings).frame
     assert frame.height == 2
     assert frame["group"].to_list() == ["Female", "All adults"]
 
@@ -188,7 +219,11 @@ def test_three_lines_of_python(backend: FakeBackend) -> None:
 def test_python_raises_where_the_command_ends_with_3(backend: FakeBackend) -> None:
     backend._answer = lambda request: [1e-5] * len(request.labels)
     with pytest.raises(IncompleteRunError):
-        predict([Question("guns", "Stricter?", ("Yes", "No"))], groups="total")
+        predict(
+            [Question("guns", "Stricter?", ("Yes", "No"))],
+            "total",
+            PredictSettings(method="zero-shot"),
+        )
 
 
 def test_version_and_module_run() -> None:

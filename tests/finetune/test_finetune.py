@@ -280,6 +280,13 @@ def test_only_chosen_layers_are_trained(make_recipe: Recipe, tmp_path: Path) -> 
     assert {n.split(".layers.")[1][0] for n in adapter(tmp_path / "out")} == {"2"}
 
 
+def test_a_model_that_cannot_be_packed_is_refused(
+    make_recipe: Recipe, make_folder: Make, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match="cannot be packed"):
+        finetune_to_folder(make_recipe(model=str(make_folder("mamba"))), tmp_path / "out")
+
+
 def test_what_does_not_fit_is_named(make_recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no rows for some groups") as error:
         finetune_to_folder(make_recipe(groups=["CREGION=South", "CREGION=West"]), tmp_path)

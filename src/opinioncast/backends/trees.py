@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import torch
 
@@ -180,7 +181,7 @@ def _together(family: Sequence[PromptTokens]) -> list[PromptTokens]:
 def _shared(prompts: Sequence[PromptTokens]) -> list[int]:
     """How many tokens each prompt begins like the one before it (0 for the first)."""
     found = [0]
-    for a, b in zip(prompts, prompts[1:], strict=False):
+    for a, b in pairwise(prompts):
         length = 0
         for x, y in zip(a.ids, b.ids, strict=False):
             if x != y:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from opinioncast.cli.progress import progress_bar
+from opinioncast.errors import InputError
 from opinioncast.jobs.demo import run_demo
-from opinioncast.jobs.methods import METHODS, MethodSettings
+from opinioncast.jobs.methods import (
+    DEFAULT_METHOD,
+    LANGUAGE_MODEL_METHODS,
+    METHODS,
+    MethodSettings,
+)
 from opinioncast.jobs.predict import (
-    EMBEDDED,
     PredictSettings,
     predict_questionnaire,
     raise_for_problems,
@@ -42,28 +47,43 @@ def predict(
         ),
     ] = ["paper22"],  # noqa: B006  typer reads the default once
     method: Annotated[
-        str, typer.Option("--method", help=f"One of {', '.join(METHODS)}.")
-    ] = "zero-shot",
+        str | None,
+        typer.Option(
+            "--method",
+            help=f"One of {', '.join(METHODS)}. Left out: the shipped network, or zero-shot where "
+            "--model or --adapter names a language model.",
+        ),
+    ] = None,
     model: Annotated[
-        str, typer.Option("--model", "-m", help="embedded, a folder, or a hub name.")
-    ] = EMBEDDED,
+        str | None,
+        typer.Option("--model", "-m", help="Language model: embedded, a folder, or a hub name."),
+    ] = None,
     adapter: Annotated[
         str | None, typer.Option("--adapter", help="Folder of a PEFT adapter.")
     ] = None,
     layout: Annotated[
-        Layout, typer.Option("--layout", help="What stands first in the prompt.")
-    ] = Layout.QUESTION_FIRST,
+        Layout | None,
+        typer.Option("--layout", help="What stands first in the prompt: question-first or paper."),
+    ] = None,
     format: Annotated[
-        Format, typer.Option("--format", "-f", help="How the group is described.")
-    ] = Format.QA,
+        Format | None,
+        typer.Option("--format", "-f", help="How the prompt describes the group: qa by default."),
+    ] = None,
     orders: Annotated[
-        str,
-        typer.Option("--orders", help="Option orders averaged: given, reversed, or a number."),
-    ] = "reversed",
+        str | None,
+        typer.Option(
+            "--orders", help="Option orders averaged: given, reversed (default), or a number."
+        ),
+    ] = None,
     refusal: Annotated[
-        bool, typer.Option("--refusal/--no-refusal", help='Show "Refused" as the last option.')
-    ] = True,
-    chat: Annotated[bool, typer.Option("--chat", help="Use the model's chat template.")] = False,
+        bool | None,
+        typer.Option(
+            "--refusal/--no-refusal", help='Show "Refused" as the last option (default: yes).'
+        ),
+    ] = None,
+    chat: Annotated[
+        bool | None, typer.Option("--chat/--no-chat", help="Use the model's chat template.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path(
         "opinioncast-out"
     ),
@@ -72,9 +92,10 @@ def predict(
         str | None, typer.Option(help="float32, bfloat16, float16; else by device.")
     ] = None,
     cache: Annotated[
-        bool, typer.Option("--cache/--no-cache", help="Reuse and keep finished rows.")
-    ] = True,
-    seed: Annotated[int, typer.Option(help="Of random option orders.")] = 0,
+        bool | None,
+        typer.Option("--cache/--no-cache", help="Reuse and keep finished prompts (default: yes)."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of random option orders.")] = None,
     train: Annotated[
         Path | None, typer.Option(help="Opinion table for the methods nearest and total.")
     ] = None,
@@ -88,22 +109,35 @@ def predict(
     """Predict a questionnaire for subpopulations."""
     scheme = load_groups(*groups)
     asked = read_questionnaire(questionnaire, scheme)
+    language_model: dict[str, Any] = {
+        "model": model,
+        "adapter": adapter,
+        "layout": layout,
+        "format": format,
+        "orders": orders,
+        "refusal": refusal,
+        "chat": chat,
+        "device": device,
+        "dtype": dtype,
+        "use_cache": cache,
+        "seed": seed,
+    }
+    given = {name: value for name, value in language_model.items() if value is not None}
+    if method is None:
+        method = "zero-shot" if model or adapter else DEFAULT_METHOD
+    if given and method not in LANGUAGE_MODEL_METHODS:
+        raise InputError(
+            f"The method {method} uses no language model",
+            expected=f"no {', '.join('--' + n for n in given)}",
+            found=f"--method {method}" if method != DEFAULT_METHOD else "the default method",
+            hint="add --method zero-shot (or blend), or leave the option out",
+        )
     settings = PredictSettings(
         method=method,
         methods=MethodSettings(train=train, network=network, blend=blend),
-        model=model,
-        adapter=adapter,
-        layout=layout,
-        format=format,
-        orders=orders,
-        refusal=refusal,
-        chat=chat,
-        device=device,
-        dtype=dtype,
-        use_cache=cache,
-        seed=seed,
+        **given,
     )
-    with progress_bar("prompts") as progress:
+    with progress_bar("predicting") as progress:
         run = predict_questionnaire(asked, scheme, settings, out, progress=progress)
     _console.print(f"[bold]{MODEL_OUTPUT}[/bold] ({run.prediction.record['model']})\n")
     _console.print(prediction_table(run.prediction.table))
@@ -125,21 +159,22 @@ def demo(
     ),
 ) -> None:
     """Predict shipped General Social Survey questions and compare with what people answered."""
-    with progress_bar("prompts") as progress:
+    with progress_bar("predicting") as progress:
         run = run_demo(out, progress=progress)
-    means = run.scores.mean()
-    low, high = run.scores.interval()
-    _console.print(f"[bold]{MODEL_OUTPUT}[/bold] ({run.prediction.record['model']})\n")
-    _console.print("Mean Wasserstein distance to what people answered (0 = equal)")
+    _console.print(f"[bold]{MODEL_OUTPUT}[/bold]\n")
+    _console.print("Mean Wasserstein distance to what people answered (0 = equal), default method")
     _console.print(score_table(run.scores, "group"))
-    _console.print(
-        f"\nall {means['cells']} cells: model {decimal(means['wd'])} "
-        f"(95% over questions {low:.3f} to {high:.3f}), uniform guess "
-        f"{decimal(means['wd_uniform'])}, sampling noise {decimal(means['wd_noise'])}\n"
-    )
+    means = run.scores.mean()
+    _console.print(f"\nall {means['cells']} cells")
+    for name, scores in ((run.prediction.record["model"], run.scores), run.language_model):
+        low, high = scores.interval()
+        wd = decimal(scores.mean()["wd"])
+        _console.print(f"  {wd}  {name} (95% over questions {low:.3f} to {high:.3f})")
+    _console.print(f"  {decimal(means['wd_uniform'])}  uniform guess")
+    _console.print(f"  {decimal(means['wd_noise'])}  sampling noise\n")
     for file in run.files:
         _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
-    raise_for_problems(run.prediction.problems, run.files[-1])
+    raise_for_problems(run.problems, run.files[-1])
 
 
 def groups() -> None:

@@ -48,7 +48,7 @@ def question_map(sets: Sequence[QuestionSet], *, seed: int = 0) -> pl.DataFrame:
 def _project(vectors: Vectors, seed: int) -> tuple[str, npt.NDArray[np.float64]]:
     if len(vectors) >= 10:
         try:
-            from sklearn.manifold import TSNE  # type: ignore[import-untyped]
+            from sklearn.manifold import TSNE
         except ImportError:
             pass
         else:

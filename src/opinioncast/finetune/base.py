@@ -13,7 +13,8 @@ from accelerate import Accelerator
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from opinioncast.backends import embedded
-from opinioncast.backends.torch_model import load_model
+from opinioncast.backends.torch_backend import TorchBackend
+from opinioncast.backends.torch_model import LoadedModel, load_model
 from opinioncast.errors import ModelError
 from opinioncast.finetune.recipe import EMBEDDED, FinetuneRecipe
 
@@ -52,14 +53,34 @@ def open_base(recipe: FinetuneRecipe, accelerator: Accelerator) -> BaseModel:
         base = _sharded(where, recipe)
     else:
         loaded = load_model(where, device=str(accelerator.device), dtype=_dtype(recipe))
+        _explicit_attention(loaded.causal, accelerator)
+        _check_packing(loaded)
         name = embedded.NAME if recipe.model == EMBEDDED else loaded.name
         base = BaseModel(loaded.causal, loaded.tokenizer, name, loaded.weights_hash)
-    if accelerator.device.type == "cpu":
-        # explicit matrix products: on a CPU they beat the fused kernel under a tree's mask
-        base.causal.config._attn_implementation = "eager"
+    _explicit_attention(base.causal, accelerator)
     if recipe.checkpoint_activations:
         base.causal.gradient_checkpointing_enable({"use_reentrant": False})
     return base
+
+
+def _explicit_attention(causal: Any, accelerator: Accelerator) -> None:
+    """Plain matrix products: on a CPU they beat the fused kernel under a tree's mask."""
+    if accelerator.device.type == "cpu":
+        causal.config._attn_implementation = "eager"
+
+
+def _check_packing(loaded: LoadedModel) -> None:
+    """Raise ModelError where packed prompts change the model's results (state spaces, ALiBi)."""
+    backend = TorchBackend(loaded)
+    if not backend.shared_prefix:
+        raise ModelError(
+            "The model's prompts cannot be packed, so it cannot be trained here",
+            where=loaded.name,
+            expected="label probabilities that do not change when prompts share their beginning",
+            found=f"a difference of {backend.probe_difference:.3g} (total variation)",
+            hint="take a model whose only memory is attention with given positions (Llama, "
+            "Mistral, Gemma, Qwen and their like)",
+        )
 
 
 def _dtype(recipe: FinetuneRecipe) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.jobs.predict import PredictSettings, run_method, run_record, write_tables
-from opinioncast.methods.prediction import Prediction, Progress
+from opinioncast.methods.prediction import Prediction, Problem, Progress
 from opinioncast.report.figure_files import write_figure
 from opinioncast.report.group_chart import group_chart
 from opinioncast.report.page import write_page
@@ -25,33 +25,43 @@ def demo_table() -> OpinionTable:
 
 @dataclass(frozen=True)
 class DemoRun:
-    """What the demo made."""
+    """What the demo made.
+
+    Attributes:
+        prediction, scores: of the default method.
+        language_model: name and scores of the embedded language model by itself, untuned.
+        problems: of both.
+    """
 
     prediction: Prediction
     scores: CellScores
+    language_model: tuple[str, CellScores]
+    problems: tuple[Problem, ...]
     files: tuple[Path, ...]
 
 
-def run_demo(
-    out: Path, settings: PredictSettings | None = None, *, progress: Progress | None = None
-) -> DemoRun:
-    """Predict the demo table's questions for its groups; write chart, page, tables and manifest."""
+def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
+    """Predict the demo table's questions for its groups, twice: with the default method and with
+    the embedded language model as it is; write chart, page, tables and manifest."""
     started = time.monotonic()
     observed = demo_table()
+    questions = observed.questions()
     groups = GroupScheme("demo", standard_attributes(), (), "demo table").with_subpopulations(
         observed.subpopulations()
     )
     (out / NAME).unlink(missing_ok=True)
-    prediction = run_method(
-        observed.questions(), groups, settings or PredictSettings(), progress=progress
+    prediction = run_method(questions, groups, PredictSettings())
+    zero_shot = run_method(
+        questions, groups, PredictSettings(method="zero-shot"), progress=progress
     )
     scores = score_cells(observed, prediction.table)
+    baseline = (f"{zero_shot.record['model']}, untuned", score_cells(observed, zero_shot.table))
     record = run_record(prediction, groups, time.monotonic() - started)
     model = str(prediction.record["model"])
     title = "Predicted and observed answers: General Social Survey, 2016 and 2018"
-    figure = group_chart(scores, model=model, title=title)
-    chart = out / "chart.png"
-    write_figure(figure, chart, dpi=110)
+    figure = group_chart(scores, model=model, title=title, baseline=baseline)
+    chart = write_figure(figure, out / "chart.png", dpi=110)
+    wd = baseline[1].mean()["wd"]
     page = write_page(
         out / "page.html",
         scores,
@@ -60,9 +70,10 @@ def run_demo(
         model_card={
             "Model": model,
             "Method": prediction.record["method"],
-            "Weights (SHA-256)": prediction.record["backend"]["weights"],
-            "Option orders averaged": prediction.record["option_orders"],
-            "Mean probability on option letters": f"{record['label_mass_mean']:.2f}",
+            "Trained on": prediction.record["trained_on"].get("citation", "see its card"),
+            "Error bar": "9 in 10 shares of these questions fell within it"
+            if prediction.table.frame["share_error_90"].null_count() == 0
+            else "not measured for these settings",
         },
         data_card={
             "Survey": observed.meta["citation"],
@@ -70,7 +81,21 @@ def run_demo(
             "Terms": observed.meta["terms"],
             "Table (content hash)": observed.content_hash,
         },
+        notes=[
+            f"For comparison: {baseline[0]}, asked for option letters without any training on "
+            f"surveys, is at {wd:.3f}."
+        ],
     )
     files = [chart, page, *write_tables(prediction.table, out)]
-    files.append(write_manifest(out, record | {"scores": scores.mean()}, files))
-    return DemoRun(prediction, scores, tuple(files))
+    files.append(zero_shot.table.write(out / "language_model.parquet"))
+    files.append(
+        write_manifest(
+            out,
+            record
+            | {"scores": scores.mean()}
+            | {"language_model": {**zero_shot.record, "scores": baseline[1].mean()}},
+            files,
+        )
+    )
+    problems = (*prediction.problems, *zero_shot.problems)
+    return DemoRun(prediction, scores, baseline, problems, tuple(files))

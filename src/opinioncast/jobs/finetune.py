@@ -28,7 +28,12 @@ from opinioncast.files import atomic_path
 from opinioncast.finetune.base import BaseModel, open_base, source
 from opinioncast.finetune.card import card, front_matter, sources
 from opinioncast.finetune.memory import available, check_memory
-from opinioncast.finetune.model import DistributionModel, add_adapter, save_trained
+from opinioncast.finetune.model import (
+    DistributionModel,
+    add_adapter,
+    compile_layers,
+    save_trained,
+)
 from opinioncast.finetune.packing import Packer
 from opinioncast.finetune.recipe import EMBEDDED, FinetuneRecipe, SplitValidation
 from opinioncast.finetune.targets import TrainingRow, training_rows
@@ -305,14 +310,14 @@ def build_trainer(
     """Put adapter, prompts and rows together.
 
     Raises:
-        ModelError: the adapter's targets are not in the model, or its layers cannot be compiled.
+        ModelError: the adapter's targets are not in the model, its layers cannot be compiled, or
+            prompts cannot share what they begin with.
         InputError: a loss or metric that needs scales where there are none.
     """
     causal = base.causal
     inner = causal if recipe.lora is None else add_adapter(causal, recipe.lora, seed=recipe.seed)
     if recipe.compile:
-        for layer in getattr(causal, causal.base_model_prefix).layers:
-            layer.compile(dynamic=True)
+        compile_layers(causal)
     model = DistributionModel(inner)
     packer = Packer(
         PromptTokenizer(base.tokenizer),

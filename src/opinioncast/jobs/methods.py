@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 SHIPPED_NETWORK = Path(str(resources.files("opinioncast") / "models" / "kernel"))
 """Kernel regression on the embedded sentence model, trained on the recipe ``training``."""
 
+DEFAULT_METHOD = "network"
+"""The best of what ships: see the comparison in docs/methods.md."""
+
+LANGUAGE_MODEL_METHODS = ("zero-shot", "blend")
+"""Methods that put prompts to a language model (with its adapter, if it has one)."""
+
 METHODS = ("zero-shot", "uniform", "total", "nearest", "network", "blend")
 
 

@@ -12,7 +12,7 @@ from opinioncast.errors import IncompleteRunError, ModelError
 from opinioncast.evaluate.scores import CellScores, score_cells, share_cells
 from opinioncast.files import atomic_path
 from opinioncast.jobs.manifest import NAME, write_manifest
-from opinioncast.jobs.methods import MethodSettings, build_method
+from opinioncast.jobs.methods import DEFAULT_METHOD, MethodSettings, build_method
 from opinioncast.methods.error_bars import ErrorBars
 from opinioncast.methods.prediction import Method, Prediction, Problem, Progress
 from opinioncast.methods.row_cache import RowCache
@@ -48,7 +48,7 @@ class PredictSettings:
         seed: of random option orders.
     """
 
-    method: str = "zero-shot"
+    method: str = DEFAULT_METHOD
     methods: MethodSettings = field(default_factory=MethodSettings)
     model: str = EMBEDDED
     adapter: str | None = None
