@@ -216,7 +216,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     batch = options.batch or (8 if options.quick else 16)
-    questions = options.questions or (6 if options.quick else 12)
+    questions = options.questions or (8 if options.quick else 12)
     few = batch if options.quick else 2 * batch
     context = multiprocessing.get_context("spawn")
     results: dict[str, Timing] = {}

@@ -24,7 +24,7 @@ from tests.finetune.small_table import GROUPS, QUESTIONS, make_table
 from opinioncast.errors import InputError, ModelError
 from opinioncast.finetune.recipe import FinetuneRecipe, parse_finetune
 from opinioncast.finetune.trainer import diverges
-from opinioncast.jobs.finetune import finetune_to_folder
+from opinioncast.jobs.finetune import finetune_to_folder, training_data
 from opinioncast.jobs.predict import PredictSettings, run_method
 from opinioncast.survey import load_groups
 
@@ -63,9 +63,9 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 def test_it_learns_a_table_by_heart(make_recipe: Recipe, tmp_path: Path) -> None:
     recipe = make_recipe(
         validation=None,
-        optimizer={"learning_rate": 0.02, "batch_rows": 12, "epochs": 150, "schedule": "cosine"},
+        optimizer={"learning_rate": 0.02, "batch_rows": 12, "epochs": 100, "schedule": "cosine"},
         lora={"rank": 8, "alpha": 16, "dropout": 0.0, "targets": "all-linear"},
-        checks={"every": 150},
+        checks={"every": 100},
     )
     run = finetune_to_folder(recipe, tmp_path / "out")
     kl = [e["kl"] for e in run.training.state.curve if "kl" in e]
@@ -118,6 +118,7 @@ def test_predict_and_plain_peft_read_the_adapter_alike(
     question = QUESTIONS[1]
     settings = PredictSettings(
         model=recipe.model,
+        method="zero-shot",
         adapter=str(run.folder),
         layout=recipe.layout,
         orders="given",
@@ -177,7 +178,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_result(
             import json
             from pathlib import Path
             from opinioncast.finetune.recipe import parse_finetune
-            from opinioncast.jobs.finetune import finetune_to_folder
+            from opinioncast.jobs.finetune import finetune_to_folder, training_data
             recipe = parse_finetune(json.loads({json.dumps(recipe.model_dump_json())}), "test")
             finetune_to_folder(recipe, Path({str(tmp_path / "killed")!r}))
             """
@@ -272,6 +273,19 @@ def test_activations_computed_again_change_nothing(make_recipe: Recipe, tmp_path
     a, b = adapter(tmp_path / "kept"), adapter(tmp_path / "again")
     for name, weight in a.items():
         torch.testing.assert_close(b[name], weight, rtol=1e-4, atol=1e-6)
+
+
+def test_a_fraction_of_the_questions(make_recipe: Recipe) -> None:
+    rows = training_data(make_recipe(fraction=0.34)).train_rows
+    assert len({r.question for r in rows}) == 1
+    assert len(rows) == 4
+
+
+def test_a_share_of_the_table_is_held_out(make_recipe: Recipe) -> None:
+    data = training_data(make_recipe(validation={"fraction": 0.34}))
+    assert len(data.train_rows) == 8
+    assert len(data.valid_rows) == 4
+    assert not {r.question for r in data.train_rows} & {r.question for r in data.valid_rows}
 
 
 def test_only_chosen_layers_are_trained(make_recipe: Recipe, tmp_path: Path) -> None:

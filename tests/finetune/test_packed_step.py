@@ -88,23 +88,23 @@ def gradients(model: Any) -> dict[str, torch.Tensor]:
     return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
 
+FIRST, PAPER = Layout.QUESTION_FIRST, Layout.PAPER
 CASES = [
-    ("llama", "merged bytes", Layout.QUESTION_FIRST, Format.QA, False),
-    ("llama", "single bytes", Layout.QUESTION_FIRST, Format.QA, False),
-    ("llama", "spaced", Layout.PAPER, Format.QA, False),
-    ("llama", "merged bytes", Layout.PAPER, Format.BIO, False),
-    ("llama", "opened and closed", Layout.PAPER, Format.PORTRAY, False),
-    ("llama", "merged bytes", Layout.QUESTION_FIRST, Format.QA, True),
-    ("gemma3, mixed", "merged bytes", Layout.QUESTION_FIRST, Format.QA, False),
-    ("gemma3, mixed", "merged bytes", Layout.PAPER, Format.QA, False),
-    ("mistral, window 12", "merged bytes", Layout.QUESTION_FIRST, Format.BIO, False),
-    ("mistral, window 12", "single bytes", Layout.PAPER, Format.QA, False),
-    ("gemma2, eager", "merged bytes", Layout.QUESTION_FIRST, Format.PORTRAY, False),
+    ("llama", "merged bytes", FIRST, Format.QA, False, "eager"),
+    ("llama", "single bytes", FIRST, Format.QA, False, "sdpa"),
+    ("llama", "spaced", PAPER, Format.QA, False, "sdpa"),
+    ("llama", "merged bytes", PAPER, Format.BIO, False, "eager"),
+    ("llama", "opened and closed", PAPER, Format.PORTRAY, False, "eager"),
+    ("llama", "merged bytes", FIRST, Format.QA, True, "eager"),
+    ("gemma3, mixed", "merged bytes", FIRST, Format.QA, False, "sdpa"),
+    ("gemma3, mixed", "merged bytes", PAPER, Format.QA, False, "eager"),
+    ("mistral, window 12", "merged bytes", FIRST, Format.BIO, False, "sdpa"),
+    ("mistral, window 12", "single bytes", PAPER, Format.QA, False, "eager"),
+    ("gemma2, eager", "merged bytes", FIRST, Format.PORTRAY, False, "eager"),
 ]
 
 
-@pytest.mark.parametrize(("family", "tokens", "layout", "format", "chat"), CASES)
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize(("family", "tokens", "layout", "format", "chat", "attention"), CASES)
 def test_packed_equals_plain_in_loss_and_gradients(
     make_folder: Make,
     table: OpinionTable,
@@ -115,11 +115,9 @@ def test_packed_equals_plain_in_loss_and_gradients(
     chat: bool,
     attention: str,
 ) -> None:
-    if attention == "sdpa" and family == "gemma2, eager":
-        pytest.skip("its scores are capped, which PyTorch's own attention cannot do")
     style = PromptStyle(layout, format)
     scheme = load_groups(*GROUPS)
-    rows = training_rows(table, scheme, refusal=True)[:12]
+    rows = training_rows(table, scheme, refusal=True)[:9]
     asks = epoch_plan(
         rows,
         layout=layout,
@@ -141,7 +139,7 @@ def test_packed_equals_plain_in_loss_and_gradients(
     causal.config._attn_implementation = attention
     packed = with_adapter(causal, light=True)
     model = DistributionModel(packed)
-    update = Packer(PromptTokenizer(tokenizer), scheme, style, chat=chat).update(asks, 400)
+    update = Packer(PromptTokenizer(tokenizer), scheme, style, chat=chat).update(asks, 250)
     assert len(update.micro_batches()) > 1
     loss = torch.zeros(())
     for trees in update.micro_batches():

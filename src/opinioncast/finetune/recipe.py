@@ -132,6 +132,7 @@ class FinetuneRecipe(_Model):
         model: ``embedded``, a folder, or a name on the Hugging Face hub.
         table: opinion table(s) to train on.
         validation: opinion table(s) to validate on, or a share of the training table, or none.
+        fraction: share of the training questions to use, drawn with the seed (Figure 5).
         groups: group schemes or expressions; each needs rows. None: every group of the table.
         layout, format, refusal, chat: of the prompts, as in prediction.
         option_order: the order options are shown in, drawn anew for every question and epoch:
@@ -151,6 +152,7 @@ class FinetuneRecipe(_Model):
     model: str = EMBEDDED
     table: str | tuple[str, ...]
     validation: SplitValidation | str | tuple[str, ...] | None = None
+    fraction: float = Field(default=1.0, gt=0, le=1)
     groups: tuple[str, ...] | None = None
     layout: Layout = Layout.QUESTION_FIRST
     format: Format = Format.QA

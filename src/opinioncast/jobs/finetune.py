@@ -110,6 +110,9 @@ def training_data(recipe: FinetuneRecipe, beside: Path = Path()) -> TrainingData
     else:
         groups = load_groups(*recipe.groups)
     rows = training_rows(table, groups, refusal=recipe.refusal, row_weight=recipe.row_weight)
+    if recipe.fraction < 1:
+        questions = len({r.question for r in rows})
+        rows = _some_questions(rows, max(1, round(recipe.fraction * questions)), recipe.seed)
     valid_rows: list[TrainingRow] = []
     if valid is not None:
         present = set(valid.subpopulations())
