@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch")
 
 from opinioncast.backends import LabelRequest, embedded  # noqa: E402
 from opinioncast.backends.embedded import embedded_model  # noqa: E402
+from opinioncast.backends.labels import plan_labels
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
 from opinioncast.errors import ModelError, StorageError  # noqa: E402
 from opinioncast.prompts import Layout  # noqa: E402
@@ -170,7 +171,7 @@ def single(embedded_folder: Path) -> TorchBackend:
 
 def plain_probabilities(backend: TorchBackend, request: LabelRequest) -> np.ndarray[Any, Any]:
     """One prompt, whole vocabulary; labels are single tokens (tested below)."""
-    tokenizer, model = backend._loaded.tokenizer, backend._loaded.causal
+    tokenizer, model = backend.loaded.tokenizer, backend.loaded.causal
     ids = tokenizer(request.text, return_tensors="pt")["input_ids"]
     with torch.no_grad():
         probabilities = model(ids, logits_to_keep=1).logits[0, -1].double().softmax(-1)
@@ -236,9 +237,9 @@ def test_the_default_precision_stays_close_to_float32(
 
 @pytest.mark.slow
 def test_every_label_is_one_token_with_and_without_its_space(single: TorchBackend) -> None:
-    plan = single._plan(LabelRequest("Answer:", tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")))
+    plan = plan_labels(single.loaded.tokenizer, "Answer:", tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
     assert plan.single_token
-    tokens = [single._tokenizer.convert_ids_to_tokens(i) for i in plan.wanted[0]]
+    tokens = [single.loaded.tokenizer.convert_ids_to_tokens(i) for i in plan.wanted[0]]
     assert tokens == [said for x in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for said in (x, "▁" + x)]
 
 
@@ -274,7 +275,7 @@ def test_the_folder_is_what_the_quantised_file_says(
             found = file.get_tensor(ours)[rows]
             assert torch.equal(found, torch.from_numpy(wanted).to(torch.bfloat16)), theirs
     field = reader.fields["tokenizer.ggml.tokens"]
-    for token, at in single._tokenizer.get_vocab().items():
+    for token, at in single.loaded.tokenizer.get_vocab().items():
         if at in (0, 1, 2, 100, 236_787) or token in ("A", "▁A", "Z", "▁Refused"):
             assert bytes(field.parts[field.data[at]]).decode() == token
 
@@ -282,11 +283,11 @@ def test_the_folder_is_what_the_quantised_file_says(
 @pytest.mark.slow
 def test_it_knows_its_english(single: TorchBackend) -> None:
     ids = single.token_ids("The capital of France is")
-    assert single._tokenizer.convert_ids_to_tokens(ids[0]) == "<bos>"
+    assert single.loaded.tokenizer.convert_ids_to_tokens(ids[0]) == "<bos>"
     with torch.no_grad():
         logits = single._causal(torch.tensor([ids])).logits[0, -1]
-    assert single._tokenizer.decode([int(logits.argmax())]).strip() in ("Paris", "the", "a")
-    top = single._tokenizer.convert_ids_to_tokens(logits.topk(5).indices.tolist())
+    assert single.loaded.tokenizer.decode([int(logits.argmax())]).strip() in ("Paris", "the", "a")
+    top = single.loaded.tokenizer.convert_ids_to_tokens(logits.topk(5).indices.tolist())
     assert "▁Paris" in top
 
 

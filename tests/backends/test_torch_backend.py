@@ -283,13 +283,13 @@ def test_chat_needs_a_template(make_folder: Make) -> None:
 
 def test_a_chat_template_that_opens_the_text_is_not_opened_twice(make_folder: Make) -> None:
     backend = load(make_folder("llama", "opened and closed"))
-    backend._loaded.tokenizer.chat_template = (
+    backend.loaded.tokenizer.chat_template = (
         "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{% endfor %}"
         "{% if add_generation_prompt %}[model]{% endif %}"
     )
     text = backend.chat_text("Hello")
     assert text == "<s>[user]Hello[model]"
-    begin, end = (backend._loaded.tokenizer.convert_tokens_to_ids(t) for t in ("<s>", "</s>"))
+    begin, end = (backend.loaded.tokenizer.convert_tokens_to_ids(t) for t in ("<s>", "</s>"))
     assert backend.token_ids(text).count(begin) == 1
     assert backend.token_ids("Hello")[0] == begin
     assert end not in backend.token_ids("Hello")

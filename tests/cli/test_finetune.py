@@ -46,7 +46,8 @@ def test_train_then_predict(
     assert "manifest.json" in printed.out
     assert "validation WD" in printed.err
     (tmp_path / "q.yaml").write_text(
-        yaml.safe_dump({"questions": [{"text": "Is it so?", "options": ["Yes", "No"]}]}), "utf-8"
+        yaml.safe_dump({"questions": [{"question": "Is it so?", "options": ["Yes", "No"]}]}),
+        "utf-8",
     )
     with pytest.raises(SystemExit) as ended:
         main(

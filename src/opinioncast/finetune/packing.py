@@ -119,19 +119,17 @@ def epoch_plan(
     are seen once per epoch.
     """
     updates = []
+    targets = [_targets(r, target, augment, f"{seed}/{epoch}/{i}") for i, r in enumerate(rows)]
     for turn in range(augment or 1):
         draw = random.Random(f"{seed}/{epoch}/{turn}")
         orders = _orders(rows, option_order, draw)
-        targets = [
-            _target(r, target, augment, turn, f"{seed}/{epoch}/{i}") for i, r in enumerate(rows)
-        ]
         units = _units(rows, layout)
         draw.shuffle(units)
         count = min(max(1, round(len(rows) / batch_rows)), len(units))
         for part in np.array_split(np.arange(len(units)), count):
             updates.append(
                 [
-                    Ask(rows[i], orders[_question(rows[i])], targets[i])
+                    Ask(rows[i], orders[_question(rows[i])], targets[i][turn])
                     for u in part
                     for i in units[u]
                 ]
@@ -169,16 +167,17 @@ def _orders(
     return orders
 
 
-def _target(
-    row: TrainingRow, kind: str, augment: int | None, turn: int, seed: str
-) -> tuple[float, ...]:
+def _targets(
+    row: TrainingRow, kind: str, augment: int | None, seed: str
+) -> list[tuple[float, ...]]:
+    """What the row shows in each pass of an epoch."""
     if kind == "one-hot":
-        return one_hot(row.target)
+        return [one_hot(row.target)]
     if augment is None:
-        return row.target
+        return [row.target]
     shown = replicas(row.target, augment)
     random.Random(seed).shuffle(shown)
-    return shown[turn]
+    return shown
 
 
 @dataclass(frozen=True)
