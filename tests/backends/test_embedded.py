@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 
 from opinioncast.backends import LabelRequest, embedded  # noqa: E402
 from opinioncast.backends.embedded import embedded_model  # noqa: E402
-from opinioncast.backends.labels import plan_labels
+from opinioncast.backends.labels import plan_labels  # noqa: E402
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
 from opinioncast.errors import ModelError, StorageError  # noqa: E402
 from opinioncast.prompts import Layout  # noqa: E402
