@@ -29,16 +29,14 @@ from opinioncast.jobs.predict import PredictSettings, run_method
 from opinioncast.methods.error_bars import settings_hash
 from opinioncast.methods.prediction import Prediction
 from opinioncast.readers.subpop import read_rows, to_table
-from opinioncast.survey import GroupScheme, OpinionTable, standard_attributes
+from opinioncast.survey import GroupScheme, OpinionTable
 
 OPINIONQA = Path("opinionqa") / "opinionqa_contentious.jsonl"
 
 
 def scored(settings: PredictSettings, observed: OpinionTable) -> tuple[CellScores, Prediction]:
     """Predictions of every cell of ``observed``, scored."""
-    groups = GroupScheme("calibration", standard_attributes(), (), "table").with_subpopulations(
-        observed.subpopulations()
-    )
+    groups = GroupScheme.of_standard(observed.subpopulations(), "observed table")
     prediction = run_method(observed.questions(), groups, settings)
     return score_cells(observed, prediction.table), prediction
 

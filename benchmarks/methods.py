@@ -30,14 +30,14 @@ from opinioncast.backends.sentences import SentenceModel
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.jobs.methods import MethodSettings, build_method
 from opinioncast.jobs.predict import PredictSettings, open_backend
-from opinioncast.jobs.train_network import load_embedding_model
 from opinioncast.methods.baselines import NearestQuestions, TotalPopulation, Uniform
 from opinioncast.methods.blend import Blend
+from opinioncast.methods.embedding_model import load_embedding_model
 from opinioncast.methods.prediction import Method
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.methods.zero_shot import ZeroShot
 from opinioncast.readers.subpop import read_rows, to_table
-from opinioncast.survey import GroupScheme, OpinionTable, standard_attributes
+from opinioncast.survey import GroupScheme, OpinionTable
 
 QUICK_QUESTIONS = 12
 
@@ -70,9 +70,7 @@ def totals(whole: OpinionTable) -> OpinionTable:
 
 def scored(method: Method, observed: OpinionTable) -> tuple[CellScores, Any, float]:
     """Predict the observed cells' questions and groups; cells that were not observed fall away."""
-    groups = GroupScheme("observed", standard_attributes(), (), "table").with_subpopulations(
-        observed.subpopulations()
-    )
+    groups = GroupScheme.of_standard(observed.subpopulations(), "observed table")
     started = time.perf_counter()
     prediction = method.predict(observed.questions(), groups)
     seconds = time.perf_counter() - started
@@ -134,9 +132,7 @@ def main() -> None:
         drawn = row(f"{network.name}{mark}", network, asked) if options.quick else None
         drawn = drawn or network.predict(
             asked.questions(),
-            GroupScheme("observed", standard_attributes(), ()).with_subpopulations(
-                asked.subpopulations()
-            ),
+            GroupScheme.of_standard(asked.subpopulations(), "observed table"),
         )
         blend = Blend([(Known("network", drawn), 0.8), (Known("zero-shot", answered), 0.2)])
         row(f"blend (0.8 and 0.2 zero-shot){mark}", blend, asked)

@@ -10,8 +10,9 @@ from tests.methods.fake_encoder import FakeEncoder
 
 from opinioncast.errors import InputError, ModelError
 from opinioncast.jobs.methods import MethodSettings, build_method
-from opinioncast.jobs.train_network import load_embedding_model, train_network_to_folder
+from opinioncast.jobs.train_network import train_network_to_folder
 from opinioncast.methods.baselines import TotalPopulation, Uniform
+from opinioncast.methods.embedding_model import load_embedding_model
 from opinioncast.methods.embedding_training import TrainingSettings
 from opinioncast.methods.kernel_regression import KernelSettings
 from opinioncast.survey import OpinionTable, Question, load_groups, opinion_row

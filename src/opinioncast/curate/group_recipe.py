@@ -33,6 +33,7 @@ from typing import Any
 import yaml
 
 from opinioncast.errors import InputError
+from opinioncast.recipe_files import builtin_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +140,7 @@ class GroupRecipe:
 
 def builtin_recipes() -> list[str]:
     """Names of the recipes that come with the package."""
-    folder = resources.files("opinioncast.recipes") / "groups"
-    return sorted(Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".yaml"))
+    return builtin_names("groups")
 
 
 def load_group_recipe(name_or_path: str | Path) -> GroupRecipe:

@@ -14,16 +14,15 @@ Files are looked for in the data folder given at the command, then beside the re
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from opinioncast.curate.design import LonelyPsu
 from opinioncast.curate.select import SelectionSettings
 from opinioncast.errors import InputError
+from opinioncast.recipe_files import builtin_names, locate_recipe, misfits, read_yaml
 
 Text = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]
 """Text that YAML may have read as a number (wave: 2018)."""
@@ -177,13 +176,7 @@ class CurationRecipe(_Model):
 
 def builtin_curations() -> list[str]:
     """Names of the curation recipes that come with the package."""
-    folder = resources.files("opinioncast.recipes") / "curate"
-    names = (f.name for f in folder.iterdir() if f.name.endswith(".yaml"))
-    return sorted(
-        n.removesuffix(".yaml")
-        for n in names
-        if not n.endswith(("_wording.yaml", "_selection.yaml"))
-    )
+    return builtin_names("curate", but=("_wording", "_selection"))
 
 
 def load_curation(name_or_path: str | Path) -> tuple[CurationRecipe, Path]:
@@ -195,27 +188,8 @@ def load_curation(name_or_path: str | Path) -> tuple[CurationRecipe, Path]:
     Raises:
         InputError: no such recipe, invalid YAML, or a field that is unknown, missing or wrong.
     """
-    name = str(name_or_path)
-    if name in builtin_curations():
-        path = Path(str(resources.files("opinioncast.recipes") / "curate" / f"{name}.yaml"))
-    else:
-        path = Path(name)
-        if path.suffix not in {".yaml", ".yml"}:
-            raise InputError(
-                "Unknown curation recipe",
-                expected=f"one of {', '.join(builtin_curations())}, or the path of a .yaml file",
-                found=name,
-            )
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(
-            "A curation recipe cannot be read",
-            where=name,
-            expected="a UTF-8 YAML file",
-            found=error,
-        ) from error
-    return parse_curation(raw, name), path.parent
+    path = locate_recipe(name_or_path, "curate", builtin_curations(), "curation recipe")
+    return parse_curation(read_yaml(path, "A curation recipe"), str(name_or_path)), path.parent
 
 
 def parse_curation(raw: Any, source: str) -> CurationRecipe:
@@ -235,11 +209,7 @@ def parse_curation(raw: Any, source: str) -> CurationRecipe:
     try:
         return CurationRecipe.model_validate(raw)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg'][:1].lower()}{e['msg'][1:]}"
-            + (f" (found {e['input']!r})" if e["loc"] else "")
-            for e in error.errors()
-        ]
+        problems = misfits(error)
         raise InputError(
             f"A curation recipe has {len(problems)} field(s) that do not fit",
             where=source,

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from opinioncast.curate.ordinality import Positions, Scale, detect_scale, normal_option
 from opinioncast.errors import InputError
+from opinioncast.recipe_files import read_yaml
 from opinioncast.survey.question import OFF_SCALE
 from opinioncast.survey.wave import Variable
 
@@ -64,12 +63,7 @@ def read_scales(path: str | Path) -> ScaleFile:
         InputError: a file that cannot be read, or a position that is not -1 or 0 and more.
     """
     source = str(path)
-    try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(
-            "A scale file cannot be read", where=source, expected="a UTF-8 YAML file", found=error
-        ) from error
+    raw = read_yaml(path, "A scale file")
     if not isinstance(raw, dict) or set(raw) - {"variables", "lists"}:
         raise InputError(
             "A scale file has an unknown layout",

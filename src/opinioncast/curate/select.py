@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import yaml
 
 from opinioncast.curate.coding import check_masks
 from opinioncast.curate.filters import Filter, find_filters, not_asked, routing_words
 from opinioncast.curate.subjects import subject_of
 from opinioncast.errors import InputError
+from opinioncast.recipe_files import read_yaml
 from opinioncast.survey.groups import Subpopulation
 from opinioncast.survey.question import MAX_OPTIONS
 from opinioncast.survey.wave import Variable, Wave
@@ -344,15 +344,7 @@ def read_selection(path: str | Path) -> SelectionFile:
         InputError: a file that cannot be read, another layout, or a variable both kept and dropped.
     """
     source = str(path)
-    try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(
-            "A selection file cannot be read",
-            where=source,
-            expected="a UTF-8 YAML file",
-            found=error,
-        ) from error
+    raw = read_yaml(path, "A selection file")
     if (
         not isinstance(raw, dict)
         or set(raw) - {"keep", "drop"}

@@ -47,26 +47,23 @@ def open_base(recipe: FinetuneRecipe, accelerator: Accelerator) -> BaseModel:
         ModelError: it cannot be loaded, or 4 bits were asked for where they cannot be had.
     """
     where = source(recipe)
+    loaded = None
     if recipe.lora is not None and recipe.lora.quantize:
         base = _quantized(where, accelerator)
     elif accelerator.distributed_type.value == "FSDP":
         base = _sharded(where, recipe)
     else:
         loaded = load_model(where, device=str(accelerator.device), dtype=_dtype(recipe))
-        _explicit_attention(loaded.causal, accelerator)
-        _check_packing(loaded)
         name = embedded.NAME if recipe.model == EMBEDDED else loaded.name
         base = BaseModel(loaded.causal, loaded.tokenizer, name, loaded.weights_hash)
-    _explicit_attention(base.causal, accelerator)
+    if accelerator.device.type == "cpu":
+        # plain matrix products: on a CPU they beat the fused kernel under a tree's mask
+        base.causal.config._attn_implementation = "eager"
+    if loaded is not None:
+        _check_packing(loaded)
     if recipe.checkpoint_activations:
         base.causal.gradient_checkpointing_enable({"use_reentrant": False})
     return base
-
-
-def _explicit_attention(causal: Any, accelerator: Accelerator) -> None:
-    """Plain matrix products: on a CPU they beat the fused kernel under a tree's mask."""
-    if accelerator.device.type == "cpu":
-        causal.config._attn_implementation = "eager"
 
 
 def _check_packing(loaded: LoadedModel) -> None:

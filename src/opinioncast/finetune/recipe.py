@@ -15,15 +15,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from opinioncast.errors import InputError
 from opinioncast.prompts import Format, Layout, PromptStyle
+from opinioncast.recipe_files import builtin_names, locate_recipe, misfits, read_yaml
 
 EMBEDDED = "embedded"
 
@@ -202,10 +201,7 @@ class FinetuneRecipe(_Model):
 
 def builtin_finetunes() -> list[str]:
     """Names of the fine-tuning recipes that come with the package."""
-    folder = resources.files("opinioncast.recipes") / "finetune"
-    return sorted(
-        f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
-    )
+    return builtin_names("finetune")
 
 
 def load_finetune(name_or_path: str | Path) -> tuple[FinetuneRecipe, Path]:
@@ -217,29 +213,10 @@ def load_finetune(name_or_path: str | Path) -> tuple[FinetuneRecipe, Path]:
     Raises:
         InputError: no such recipe, invalid YAML, or a field that is unknown, missing or wrong.
     """
-    name = str(name_or_path)
-    if name in builtin_finetunes():
-        path = Path(str(resources.files("opinioncast.recipes") / "finetune" / f"{name}.yaml"))
-        beside = Path()
-    else:
-        path = Path(name)
-        beside = path.parent
-        if path.suffix not in {".yaml", ".yml"}:
-            raise InputError(
-                "Unknown fine-tuning recipe",
-                expected=f"one of {', '.join(builtin_finetunes())}, or the path of a .yaml file",
-                found=name,
-            )
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(
-            "A fine-tuning recipe cannot be read",
-            where=name,
-            expected="a UTF-8 YAML file",
-            found=error,
-        ) from error
-    return parse_finetune(raw, name), beside
+    name, names = str(name_or_path), builtin_finetunes()
+    path = locate_recipe(name, "finetune", names, "fine-tuning recipe")
+    beside = Path() if name in names else path.parent  # the package holds no tables to train on
+    return parse_finetune(read_yaml(path, "A fine-tuning recipe"), name), beside
 
 
 def parse_finetune(raw: Any, source: str) -> FinetuneRecipe:
@@ -254,10 +231,7 @@ def parse_finetune(raw: Any, source: str) -> FinetuneRecipe:
     try:
         return FinetuneRecipe.model_validate(dict(raw))
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']} (got {e['input']!r:.60})"
-            for e in error.errors()
-        ]
+        problems = misfits(error)
         raise InputError(
             "A fine-tuning recipe has fields that do not fit",
             where=source,

@@ -26,9 +26,9 @@ from opinioncast.curate.split import split_table
 from opinioncast.errors import InputError
 from opinioncast.evaluate.bounds import bounds
 from opinioncast.files import atomic_path
+from opinioncast.jobs.evaluation_inputs import read_opinions
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.jobs.terms import write_terms
-from opinioncast.readers.subpop import read_subpop
 from opinioncast.survey import OpinionTable
 from opinioncast.survey.tables import KEY
 
@@ -208,7 +208,7 @@ def _without_overlap(
                 expected="an opinion table (.parquet) or a SubPOP file (.jsonl, .csv)",
                 found=name,
             )
-        other = OpinionTable.read(path) if path.suffix == ".parquet" else read_subpop(path)
+        other = read_opinions(path)
         overlap = find_overlap(
             QuestionSet.of_table(recipe.name, table, encode),
             QuestionSet.of_table(path.stem, other, encode),

@@ -14,7 +14,7 @@ from opinioncast.methods.prediction import Prediction, Problem, Progress
 from opinioncast.report.figure_files import write_figure
 from opinioncast.report.group_chart import group_chart
 from opinioncast.report.page import write_page
-from opinioncast.survey import GroupScheme, OpinionTable, standard_attributes
+from opinioncast.survey import GroupScheme, OpinionTable
 
 
 def demo_table() -> OpinionTable:
@@ -46,9 +46,7 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
     started = time.monotonic()
     observed = demo_table()
     questions = observed.questions()
-    groups = GroupScheme("demo", standard_attributes(), (), "demo table").with_subpopulations(
-        observed.subpopulations()
-    )
+    groups = GroupScheme.of_standard(observed.subpopulations(), "demo")
     (out / NAME).unlink(missing_ok=True)
     prediction = run_method(questions, groups, PredictSettings())
     zero_shot = run_method(

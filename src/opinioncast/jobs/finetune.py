@@ -45,8 +45,8 @@ from opinioncast.survey import (
     PredictionTable,
     load_groups,
     opinion_row,
-    standard_attributes,
 )
+from opinioncast.survey.tables import MODEL_OUTPUT
 
 CURVE = "curve.csv"
 SWEEP = "sweep.csv"
@@ -105,8 +105,7 @@ def training_data(recipe: FinetuneRecipe, beside: Path = Path()) -> TrainingData
     elif recipe.validation is not None:
         valid = _tables(recipe.validation, beside)
     if recipe.groups is None:
-        known = GroupScheme("table", standard_attributes(), (), "the training table")
-        groups = known.with_subpopulations(table.subpopulations())
+        groups = GroupScheme.of_standard(table.subpopulations(), "the training table")
     else:
         groups = load_groups(*recipe.groups)
     rows = training_rows(table, groups, refusal=recipe.refusal, row_weight=recipe.row_weight)
@@ -364,7 +363,7 @@ def _prediction_table(
                 method=f"fine-tuned {recipe.format}, {recipe.layout} layout",
             )
         )
-    return PredictionTable.from_rows(listed, {"origin": "model output, not survey data"})
+    return PredictionTable.from_rows(listed, {"origin": MODEL_OUTPUT})
 
 
 def _write_records(

@@ -83,8 +83,8 @@ def build_method(name: str, settings: MethodSettings, zero_shot: Callable[[], Me
         )
     if name in ("network", "blend"):
         from opinioncast.backends.sentences import SentenceModel
-        from opinioncast.jobs.train_network import load_embedding_model
         from opinioncast.methods.blend import Blend
+        from opinioncast.methods.embedding_model import load_embedding_model
 
         network = load_embedding_model(
             settings.network or SHIPPED_NETWORK,

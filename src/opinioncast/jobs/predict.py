@@ -19,8 +19,8 @@ from opinioncast.methods.row_cache import RowCache
 from opinioncast.methods.zero_shot import ZeroShot
 from opinioncast.prompts import Format, Layout, PromptStyle
 from opinioncast.readers.questionnaire import Questionnaire
-from opinioncast.report.chart import draw_charts
 from opinioncast.survey import GroupScheme, PredictionTable, Question, load_groups
+from opinioncast.survey.tables import MODEL_OUTPUT
 
 if TYPE_CHECKING:
     from opinioncast.backends.torch_backend import TorchBackend
@@ -181,6 +181,8 @@ def predict_questionnaire(
     Where the questionnaire holds observed distributions, those cells are scored too. Problem rows
     do not stop the files from being written; call :func:`raise_for_problems` afterwards.
     """
+    from opinioncast.report.chart import draw_charts  # matplotlib: not for `import opinioncast`
+
     started = time.monotonic()
     (out / NAME).unlink(missing_ok=True)  # of an earlier run: its files are about to change
     prediction = run_method(questionnaire.questions, groups, settings, progress=progress)
@@ -216,7 +218,7 @@ def run_record(prediction: Prediction, groups: GroupScheme, seconds: float) -> d
     mass = prediction.table.frame["label_mass"]
     missing = sum(p.missing for p in prediction.problems)
     return {
-        "origin": "model output, not survey data",
+        "origin": MODEL_OUTPUT,
         **prediction.record,
         "groups": groups.name,
         "rows": len(prediction.table),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -16,33 +16,21 @@ from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.files import atomic_path
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.methods.embedding_features import TextEncoder
-from opinioncast.methods.embedding_files import read_kind
-from opinioncast.methods.embedding_network import EmbeddingNetwork
+from opinioncast.methods.embedding_model import load_embedding_model
 from opinioncast.methods.embedding_training import TrainingSettings, train_network
 from opinioncast.methods.kernel_regression import (
-    KIND,
     KernelRegression,
     KernelSettings,
     fit_kernel,
 )
 from opinioncast.methods.prediction import Progress
-from opinioncast.survey import GroupScheme, OpinionTable, standard_attributes
+from opinioncast.survey import GroupScheme, OpinionTable
+
+if TYPE_CHECKING:
+    from opinioncast.methods.embedding_model import EmbeddingModel
 
 CARD = "README.md"
 HISTORY = "history.csv"
-
-
-EmbeddingModel = EmbeddingNetwork | KernelRegression
-
-
-def load_embedding_model(folder: Path, encoder: TextEncoder) -> EmbeddingModel:
-    """The network or kernel regression that a folder of ``train-network`` holds.
-
-    Raises:
-        ModelError: it holds neither, is damaged, or was trained on another sentence model.
-    """
-    kind = KernelRegression if read_kind(folder) == KIND else EmbeddingNetwork
-    return kind.load(folder, encoder)
 
 
 @dataclass(frozen=True)
@@ -95,10 +83,8 @@ def train_network_to_folder(
         with atomic_path(files[-1]) as temporary:
             pl.DataFrame(rows).write_csv(temporary, float_precision=6)
     model = load_embedding_model(out, encoder)  # what is scored is what was written
-    groups = GroupScheme("table", standard_attributes(), (), "validation table")
-    prediction = model.predict(
-        validation.questions(), groups.with_subpopulations(validation.subpopulations())
-    )
+    groups = GroupScheme.of_standard(validation.subpopulations(), "validation table")
+    prediction = model.predict(validation.questions(), groups)
     scores = score_cells(validation, prediction.table)
     low, high = scores.interval()
     summary = scores.mean() | {"wd_low": low, "wd_high": high}

@@ -5,7 +5,7 @@ They cost nothing and tell a user whether a language model is worth its price.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,6 @@ from opinioncast.methods.scale_map import OptionVectors, apply_map, option_map
 from opinioncast.survey import (
     GroupScheme,
     OpinionTable,
-    PredictionTable,
     Question,
     Subpopulation,
     opinion_row,
@@ -55,7 +54,7 @@ class Uniform:
         ]
         if progress:
             progress(len(rows), len(rows))
-        return _prediction(rows, [], {"method": self.name, "model": self.name})
+        return Prediction.of_rows(rows, {"method": self.name, "model": self.name})
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ class TotalPopulation:
             "totals": self.totals.content_hash,
             "totals_from": self.totals.meta.get("totals_from", "TOTAL rows"),
         }
-        return _prediction(rows, problems, record)
+        return Prediction.of_rows(rows, record, problems)
 
 
 def totals_from_groups(table: OpinionTable) -> OpinionTable:
@@ -275,7 +274,7 @@ class NearestQuestions:
             "k": self.k,
             "temperature": self.temperature,
         }
-        return _prediction(rows, problems, record)
+        return Prediction.of_rows(rows, record, problems)
 
 
 def _mean(
@@ -302,11 +301,3 @@ def _mean(
 
 def _missing(question: Question, group: Subpopulation, what: str) -> Problem:
     return Problem(question.question_id, group.attribute, group.group, what, missing=True)
-
-
-def _prediction(
-    rows: list[dict[str, Any]], problems: list[Problem], record: Mapping[str, Any]
-) -> Prediction:
-    """``label_mass`` and ``order_spread`` stay null: no language model was asked."""
-    meta = {"origin": "model output, not survey data"} | dict(record)
-    return Prediction(PredictionTable.from_rows(rows, meta), tuple(problems), record)

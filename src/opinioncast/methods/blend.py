@@ -15,7 +15,7 @@ import numpy as np
 
 from opinioncast.errors import InputError
 from opinioncast.methods.prediction import Method, Prediction, Problem, Progress
-from opinioncast.survey import GroupScheme, PredictionTable, Question, opinion_row
+from opinioncast.survey import GroupScheme, Question, opinion_row
 
 Pool = Literal["linear", "log"]
 _FLOOR = 1e-6  # of a share in the logarithmic pool: one method's 0 must not decide alone
@@ -121,8 +121,7 @@ class Blend:
                     )
                 )
         problems += [p for prediction in predictions for p in prediction.problems if not p.missing]
-        meta = {"origin": "model output, not survey data"} | record
-        return Prediction(PredictionTable.from_rows(rows, meta), tuple(problems), record)
+        return Prediction.of_rows(rows, record, problems)
 
     def _mixed(
         self, shares: Sequence[Sequence[float]], weights: np.ndarray[Any, Any]

@@ -36,7 +36,7 @@ from opinioncast.methods.embedding_features import (
 )
 from opinioncast.methods.embedding_files import read_model, write_model
 from opinioncast.methods.prediction import Prediction, Progress
-from opinioncast.survey import GroupScheme, PredictionTable, Question, opinion_row
+from opinioncast.survey import GroupScheme, Question, opinion_row
 
 KIND = "embedding network"
 _BATCH = 256  # questions at a time in prediction
@@ -181,8 +181,7 @@ class EmbeddingNetwork:
             "temperature": self.temperature,
             "trained_on": self.record,
         }
-        meta = {"origin": "model output, not survey data"} | record
-        return Prediction(PredictionTable.from_rows(rows, meta), (), record)
+        return Prediction.of_rows(rows, record)
 
     def shares(
         self, features: QuestionFeatures, people: tuple[Tensor, Tensor]

@@ -41,7 +41,6 @@ from opinioncast.methods.prediction import Prediction, Progress
 from opinioncast.survey import (
     GroupScheme,
     OpinionTable,
-    PredictionTable,
     Question,
     opinion_row,
     standard_attributes,
@@ -138,8 +137,7 @@ class KernelRegression:
             "temperature": self.temperature,
             "trained_on": self.record,
         }
-        meta = {"origin": "model output, not survey data"} | record
-        return Prediction(PredictionTable.from_rows(rows, meta), (), record)
+        return Prediction.of_rows(rows, record)
 
     def _mix(self, texts: Sequence[Sequence[str]]) -> Array:
         """How much of each column a group takes, shape (groups, 1 + conditions)."""
@@ -235,8 +233,7 @@ def fit_kernel(
     """
     settings = settings or KernelSettings()
     model = _fit(train, encoder, settings)
-    known = GroupScheme("table", standard_attributes(), (), "validation table")
-    groups = known.with_subpopulations(validation.subpopulations())
+    groups = GroupScheme.of_standard(validation.subpopulations(), "validation table")
     questions = validation.questions()
     scores = {}
     for i, t in enumerate(TEMPERATURES):

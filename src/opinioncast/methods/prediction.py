@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from opinioncast.survey import GroupScheme, PredictionTable, Question
+from opinioncast.survey.tables import MODEL_OUTPUT
 
 Progress = Callable[[int, int], None]
 """Called with (rows done, rows in all)."""
@@ -43,6 +44,17 @@ class Prediction:
     table: PredictionTable
     problems: tuple[Problem, ...] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_rows(
+        cls,
+        rows: Iterable[Mapping[str, Any]],
+        record: Mapping[str, Any],
+        problems: Iterable[Problem] = (),
+    ) -> Self:
+        """A prediction whose table says what it is and carries ``record`` in its sidecar."""
+        table = PredictionTable.from_rows(rows, {"origin": MODEL_OUTPUT} | dict(record))
+        return cls(table, tuple(problems), record)
 
 
 class Method(Protocol):

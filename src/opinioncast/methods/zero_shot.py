@@ -18,7 +18,6 @@ from opinioncast.methods.row_cache import RowCache
 from opinioncast.prompts import PromptStyle, build_prompt, orders
 from opinioncast.survey import (
     GroupScheme,
-    PredictionTable,
     Question,
     Subpopulation,
     opinion_row,
@@ -104,10 +103,7 @@ class ZeroShot:
             "prompts": len(asked),
             "prompts_from_cache": reused,
         }
-        table = PredictionTable.from_rows(
-            rows, {"origin": "model output, not survey data"} | record
-        )
-        return Prediction(table, tuple(problems), record)
+        return Prediction.of_rows(rows, record, problems)
 
     def _prompts(
         self, cells: Sequence[tuple[Question, Subpopulation]], groups: GroupScheme

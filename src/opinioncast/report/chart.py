@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from opinioncast.report.figure_files import write_figure
+from opinioncast.report.group_labels import attributes_once
 from opinioncast.survey.question import OFF_SCALE, Question
 from opinioncast.survey.tables import OpinionTable, PredictionTable
 
@@ -88,13 +89,13 @@ def _panel(
     colours = option_colours(question)
     both = bool(people)
     labels = []
-    for y, cell in enumerate(cells):
+    attributes = attributes_once(cell["attribute"] for cell in cells)
+    for y, (attribute, cell) in enumerate(zip(attributes, cells, strict=True)):
         _bar(axis, cell["distribution"], colours, y - (0.12 if both else 0), 0.52 if both else 0.76)
         seen = people.get((cell["attribute"], cell["group"]))
         if seen is not None:
             _bar(axis, seen["distribution"], colours, y + 0.29, 0.2, number=False)
-        first = y == 0 or cells[y - 1]["attribute"] != cell["attribute"]
-        trait = f"{cell['attribute']} · " if first else ""
+        trait = f"{attribute} · " if attribute else ""
         n = f"  (n={seen['n']})" if seen is not None and seen["n"] is not None else ""
         labels.append(f"{trait}{cell['group']}{n}")
     axis.set_yticks(range(len(cells)), labels, fontsize=8)

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from opinioncast.evaluate.compare import improvement_by
 from opinioncast.evaluate.scores import CellScores
 from opinioncast.report.chart import MODEL_OUTPUT
+from opinioncast.report.group_labels import attributes_once
 
 _MODEL, _UNIFORM, _BASELINE, _LOWER, _BAND = (  # Okabe and Ito
     "#0072B2",
@@ -134,13 +135,11 @@ def _band(axis: Any, names: list[tuple[str, str] | None], bounds: pl.DataFrame) 
 
 def _labels(groups: pl.DataFrame, overall: dict[str, Any]) -> list[str]:
     labels = []
-    trait = ""
-    for attribute, group, cells, asked in groups.select(
-        "attribute", "group", "cells", "asked"
-    ).iter_rows():
-        name = group if attribute == trait else f"{attribute} · {group}"
+    rows = groups.select("group", "cells", "asked").iter_rows()
+    for attribute, row in zip(attributes_once(groups["attribute"]), rows, strict=True):
+        group, cells, asked = row
+        name = f"{attribute} · {group}" if attribute else group
         labels.append(f"{name}  ({_count(cells, asked)})")
-        trait = attribute
     return [*labels, f"All cells  ({_count(overall['cells'], overall['asked'])})"]
 
 

@@ -106,6 +106,16 @@ class GroupScheme:
     subpopulations: tuple[Subpopulation, ...]
     source: str = "built in"
 
+    @classmethod
+    def of_standard(cls, subpopulations: Iterable[Subpopulation], source: str) -> GroupScheme:
+        """A scheme of subpopulations that the standard attributes describe, as a table has them.
+
+        Raises:
+            InputError: an attribute or group they do not know.
+        """
+        known = cls(source, standard_attributes(), (), source)
+        return known.with_subpopulations(subpopulations)
+
     def __iter__(self) -> Iterator[Subpopulation]:
         return iter(self.subpopulations)
 
