@@ -66,7 +66,7 @@ def evaluate(
     run = evaluate_to_files(inputs, out)
     _console.print(f"[bold]{MODEL_OUTPUT}[/bold], compared with survey data\n")
     _console.print("Mean Wasserstein distance to the observed answers (0 to 1)")
-    _console.print(score_table(run.scores, "group"))
+    _console.print(score_table(run.scores))
     means = run.scores.mean()
     low, high = run.scores.interval()
     _console.print(

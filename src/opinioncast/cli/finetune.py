@@ -51,7 +51,7 @@ def finetune(
     training = run.training
     if run.scores is not None:
         _console.print("Mean Wasserstein distance to the validation answers (0 to 1)")
-        _console.print(score_table(run.scores, "group"))
+        _console.print(score_table(run.scores))
         means = run.scores.mean()
         low, high = run.scores.interval()
         _console.print(

@@ -143,7 +143,7 @@ def predict(
     _console.print(prediction_table(run.prediction.table))
     if run.scores is not None:
         _console.print("Mean Wasserstein distance to the observed answers (0 to 1)")
-        _console.print(score_table(run.scores, "group"))
+        _console.print(score_table(run.scores))
     unused = 0 if asked.observed is None else len(asked.observed)
     unused = run.scores.unpredicted if run.scores else unused
     if unused:
@@ -163,7 +163,7 @@ def demo(
         run = run_demo(out, progress=progress)
     _console.print(f"[bold]{MODEL_OUTPUT}[/bold]\n")
     _console.print("Mean Wasserstein distance to what people answered (0 = equal), default method")
-    _console.print(score_table(run.scores, "group"))
+    _console.print(score_table(run.scores))
     means = run.scores.mean()
     _console.print(f"\nall {means['cells']} cells")
     for name, scores in ((run.prediction.record["model"], run.scores), run.language_model):

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opinioncast.evaluate.scores import CellScores
+from opinioncast.report.group_labels import attributes_once
 from opinioncast.survey.tables import PredictionTable
 
 MAX_QUESTIONS = 8
@@ -39,27 +40,29 @@ def prediction_table(table: PredictionTable) -> RenderableType:
         notes = [c for c in _NOTES if rows[c].null_count() < rows.height]
         for column in notes:
             grid.add_column(_NOTES[column], justify="right", style="dim")
-        trait = ""
-        for row in rows.iter_rows(named=True):
-            shown_trait = "" if row["attribute"] == trait else row["attribute"]
-            trait = row["attribute"]
+        attributes = attributes_once(rows["attribute"])
+        for attribute, row in zip(attributes, rows.iter_rows(named=True), strict=True):
             cells = (*row["distribution"], *(row[c] for c in notes))
-            grid.add_row(shown_trait, row["group"], *map(percent, cells))
+            grid.add_row(attribute, row["group"], *map(percent, cells))
         shown += [grid, Text()]
     if len(questions) > MAX_QUESTIONS:
         shown.append(Text(f"... and {len(questions) - MAX_QUESTIONS} more questions in the files"))
     return Group(*shown)
 
 
-def score_table(scores: CellScores, by: str) -> RenderableType:
-    """Mean Wasserstein distances by a column (``group``), with the bounds beside them."""
+def score_table(scores: CellScores) -> RenderableType:
+    """Mean Wasserstein distances by group, with the bounds beside them."""
     grid = Table(box=None, pad_edge=False)
-    grid.add_column(by)
+    grid.add_column("")
+    grid.add_column("group")
     for name in ("model", "uniform", "sampling noise", "cells"):
         grid.add_column(name, justify="right")
-    for row in scores.by(by).iter_rows(named=True):
+    groups = scores.by("attribute", "group")  # "Other" is a group of several attributes
+    attributes = attributes_once(groups["attribute"])
+    for attribute, row in zip(attributes, groups.iter_rows(named=True), strict=True):
         grid.add_row(
-            str(row[by]),
+            attribute,
+            row["group"],
             *(decimal(row[c]) for c in ("wd", "wd_uniform", "wd_noise")),
             str(row["cells"]),
         )
