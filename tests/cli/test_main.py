@@ -182,6 +182,23 @@ def test_a_language_models_option_is_not_ignored_by_another_method(
     assert "uses no language model" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("method", "option"),
+    [
+        ("network", ["--train", "t.parquet"]),
+        ("zero-shot", ["--network", "folder"]),
+        ("uniform", ["--blend", "0.3"]),
+    ],
+)
+def test_no_methods_option_is_ignored(
+    backend: FakeBackend, capsys: pytest.CaptureFixture[str], method: str, option: list[str]
+) -> None:
+    assert run("predict", "q.yaml", "--method", method, *option) == 2
+    printed = capsys.readouterr().err
+    assert "does not use what was given" in printed
+    assert option[0] in printed
+
+
 def test_a_named_model_is_the_one_that_is_asked(backend: FakeBackend, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["predict", "q.yaml", "-g", "total", "--model", "some/model"])

@@ -15,6 +15,7 @@ from opinioncast.jobs.demo import run_demo
 from opinioncast.jobs.methods import (
     DEFAULT_METHOD,
     LANGUAGE_MODEL_METHODS,
+    METHOD_OPTIONS,
     METHODS,
     MethodSettings,
 )
@@ -103,8 +104,9 @@ def predict(
         Path | None, typer.Option(help="Folder of a trained network; the shipped one otherwise.")
     ] = None,
     blend: Annotated[
-        float, typer.Option(help="Share of the network in a blend.", min=0.01, max=0.99)
-    ] = 0.5,
+        float | None,
+        typer.Option(help="Share of the network in a blend (default: half).", min=0.01, max=0.99),
+    ] = None,
 ) -> None:
     """Predict a questionnaire for subpopulations."""
     scheme = load_groups(*groups)
@@ -132,11 +134,20 @@ def predict(
             found=f"--method {method}" if method != DEFAULT_METHOD else "the default method",
             hint="add --method zero-shot (or blend), or leave the option out",
         )
-    settings = PredictSettings(
-        method=method,
-        methods=MethodSettings(train=train, network=network, blend=blend),
-        **given,
-    )
+    others: dict[str, Any] = {
+        name: value
+        for name, value in {"train": train, "network": network, "blend": blend}.items()
+        if value is not None
+    }
+    ignored = [name for name in others if method not in METHOD_OPTIONS[name]]
+    if ignored:
+        raise InputError(
+            f"The method {method} does not use what was given",
+            expected=f"--{ignored[0]} with {' or '.join(METHOD_OPTIONS[ignored[0]])}",
+            found=", ".join("--" + name for name in ignored),
+            hint="name the method with --method, or leave the option out",
+        )
+    settings = PredictSettings(method=method, methods=MethodSettings(**others), **given)
     with progress_bar("predicting") as progress:
         run = predict_questionnaire(asked, scheme, settings, out, progress=progress)
     _console.print(f"[bold]{MODEL_OUTPUT}[/bold] ({run.prediction.record['model']})\n")
