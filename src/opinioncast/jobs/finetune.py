@@ -46,7 +46,7 @@ from opinioncast.survey import (
     load_groups,
     opinion_row,
 )
-from opinioncast.survey.tables import MODEL_OUTPUT
+from opinioncast.survey.tables import ORIGIN
 
 CURVE = "curve.csv"
 SWEEP = "sweep.csv"
@@ -363,7 +363,7 @@ def _prediction_table(
                 method=f"fine-tuned {recipe.format}, {recipe.layout} layout",
             )
         )
-    return PredictionTable.from_rows(listed, {"origin": MODEL_OUTPUT})
+    return PredictionTable.from_rows(listed, {"origin": ORIGIN})
 
 
 def _write_records(

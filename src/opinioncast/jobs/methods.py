@@ -21,14 +21,7 @@ SHIPPED_NETWORK = Path(str(resources.files("opinioncast") / "models" / "kernel")
 DEFAULT_METHOD = "network"
 """The best of what ships: see the comparison in docs/methods.md."""
 
-LANGUAGE_MODEL_METHOD_OPTIONS = {
-    "train": ("nearest", "total"),
-    "network": ("network", "blend"),
-    "blend": ("blend",),
-}
-"""Which methods use a setting of :class:`MethodSettings` that the command has an option for."""
-
-METHODS = ("zero-shot", "blend")
+LANGUAGE_MODEL_METHODS = ("zero-shot", "blend")
 """Methods that put prompts to a language model (with its adapter, if it has one)."""
 
 METHOD_OPTIONS = {

@@ -20,7 +20,7 @@ from opinioncast.methods.zero_shot import ZeroShot
 from opinioncast.prompts import Format, Layout, PromptStyle
 from opinioncast.readers.questionnaire import Questionnaire
 from opinioncast.survey import GroupScheme, PredictionTable, Question, load_groups
-from opinioncast.survey.tables import MODEL_OUTPUT
+from opinioncast.survey.tables import ORIGIN
 
 if TYPE_CHECKING:
     from opinioncast.backends.torch_backend import TorchBackend
@@ -218,7 +218,7 @@ def run_record(prediction: Prediction, groups: GroupScheme, seconds: float) -> d
     mass = prediction.table.frame["label_mass"]
     missing = sum(p.missing for p in prediction.problems)
     return {
-        "origin": MODEL_OUTPUT,
+        "origin": ORIGIN,
         **prediction.record,
         "groups": groups.name,
         "rows": len(prediction.table),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from opinioncast.survey import GroupScheme, PredictionTable, Question
-from opinioncast.survey.tables import MODEL_OUTPUT
+from opinioncast.survey.tables import ORIGIN
 
 Progress = Callable[[int, int], None]
 """Called with (rows done, rows in all)."""
@@ -53,7 +53,7 @@ class Prediction:
         problems: Iterable[Problem] = (),
     ) -> Self:
         """A prediction whose table says what it is and carries ``record`` in its sidecar."""
-        table = PredictionTable.from_rows(rows, {"origin": MODEL_OUTPUT} | dict(record))
+        table = PredictionTable.from_rows(rows, {"origin": ORIGIN} | dict(record))
         return cls(table, tuple(problems), record)
 
 

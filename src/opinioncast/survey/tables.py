@@ -23,7 +23,7 @@ from opinioncast.survey.question import OFF_SCALE, Question
 
 KEY = ("family", "wave", "question_id", "attribute", "group")
 
-MODEL_OUTPUT = "model output, not survey data"
+ORIGIN = "model output, not survey data"
 """What every prediction is labelled with, in its sidecar and in the manifest of its run."""
 
 _QUESTION_COLUMNS: dict[str, Any] = {
