@@ -23,6 +23,10 @@ Make = Callable[..., Path]
 
 def plan(table: OpinionTable, **changed: Any) -> Any:
     rows = training_rows(table, load_groups(*GROUPS), refusal=True)
+    return rows, plan_of(rows, **changed)
+
+
+def plan_of(rows: Any, **changed: Any) -> Any:
     settings: dict[str, Any] = {
         "layout": Layout.QUESTION_FIRST,
         "batch_rows": 8,
@@ -32,7 +36,7 @@ def plan(table: OpinionTable, **changed: Any) -> Any:
         "epoch": 0,
         "seed": 0,
     }
-    return rows, epoch_plan(rows, **(settings | changed))
+    return epoch_plan(rows, **(settings | changed))
 
 
 @pytest.fixture
@@ -50,6 +54,21 @@ def test_every_row_once_an_epoch(table: OpinionTable, layout: Layout) -> None:
     if layout is Layout.QUESTION_FIRST:
         for update in updates:
             assert set(Counter(a.row.question.question_id for a in update).values()) == {4}
+
+
+def test_some_groups_of_every_question_drawn_anew_each_epoch(table: OpinionTable) -> None:
+    rows, updates = plan(table, groups_per_question=2)
+    drawn = [{id(a.row) for update in updates for a in update}]
+    drawn += [
+        {id(a.row) for u in plan_of(rows, epoch=epoch, groups_per_question=2) for a in u}
+        for epoch in range(1, 12)
+    ]
+    questions = {r.question for r in rows}
+    for epoch in drawn:
+        asked = Counter(r.question for r in rows if id(r) in epoch)
+        assert asked == dict.fromkeys(questions, 2)
+    assert len(set(map(frozenset, drawn))) > 1
+    assert set().union(*drawn) == set(map(id, rows))  # no group waits for ever
 
 
 def test_the_plan_hangs_on_seed_and_epoch_alone(table: OpinionTable) -> None:

@@ -55,6 +55,9 @@ def test_every_wrong_field_is_named_at_once() -> None:
         {"target": "augment"},
         {"target": "augment", "augment": 5, "loss": {"contrast": 1}},
         {"loss": {"kl": 0}},
+        {"groups_per_question": 2, "layout": "paper"},
+        {"groups_per_question": 2, "target": "augment", "augment": 5},
+        {"groups_per_question": 1, "loss": {"contrast": 1}},
     ],
 )
 def test_settings_that_contradict_each_other(raw: dict[str, object]) -> None:

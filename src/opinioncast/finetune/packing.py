@@ -110,13 +110,15 @@ def epoch_plan(
     augment: int | None,
     epoch: int,
     seed: int,
+    groups_per_question: int | None = None,
 ) -> list[list[Ask]]:
     """The updates of one epoch, each a list of asks; as many in every epoch.
 
     Question first, an update holds whole questions, because they are what prompts share; in the
     paper's layout it holds rows drawn at random, which share their group. ``augment`` makes
     ``augment`` passes over the rows, in each of which a row shows one of its replicas, so that all
-    are seen once per epoch.
+    are seen once per epoch. ``groups_per_question`` rows of each question are drawn anew for every
+    epoch; the others wait.
     """
     updates = []
     targets = [_targets(r, target, augment, f"{seed}/{epoch}/{i}") for i, r in enumerate(rows)]
@@ -124,8 +126,10 @@ def epoch_plan(
         draw = random.Random(f"{seed}/{epoch}/{turn}")
         orders = _orders(rows, option_order, draw)
         units = _units(rows, layout)
+        if groups_per_question is not None:
+            units = [draw.sample(u, min(groups_per_question, len(u))) for u in units]
         draw.shuffle(units)
-        count = min(max(1, round(len(rows) / batch_rows)), len(units))
+        count = min(max(1, round(sum(map(len, units)) / batch_rows)), len(units))
         for part in np.array_split(np.arange(len(units)), count):
             updates.append(
                 [

@@ -136,6 +136,8 @@ class FinetuneRecipe(_Model):
         layout, format, refusal, chat: of the prompts, as in prediction.
         option_order: the order options are shown in, drawn anew for every question and epoch:
             ``given``; ``reversed``: as given or backwards; ``random``: any permutation.
+        groups_per_question: rows of each question drawn anew for every epoch; None: all. Question
+            first, the trunk is most of the cost, so fewer rows buy more passes over the questions.
         target: the whole distribution, its likeliest answer, or (``augment``) that many one-hot
             answers replicated by observed frequency (section 3.1, C.1).
         row_weight: every row alike; by effective base; or such that every group weighs alike.
@@ -158,6 +160,7 @@ class FinetuneRecipe(_Model):
     refusal: bool = True
     chat: bool = False
     option_order: Literal["given", "reversed", "random"] = "given"
+    groups_per_question: int | None = Field(default=None, ge=1)
     target: Literal["explicit", "one-hot", "augment"] = "explicit"
     augment: int | None = Field(default=None, ge=2)
     row_weight: Literal["equal", "n_eff", "group"] = "equal"
@@ -179,6 +182,14 @@ class FinetuneRecipe(_Model):
             raise ValueError("augment: N goes with target: augment, and only with it")
         if self.target != "explicit" and self.loss.contrast:
             raise ValueError("the contrast loss compares whole distributions: target: explicit")
+        if self.groups_per_question is not None and (
+            self.layout is not Layout.QUESTION_FIRST or self.target == "augment"
+        ):
+            raise ValueError(
+                "groups_per_question goes with layout: question-first, and not with target: augment"
+            )
+        if self.groups_per_question == 1 and self.loss.contrast:
+            raise ValueError("the contrast loss needs at least 2 groups_per_question")
         return self
 
     @property

@@ -225,6 +225,7 @@ class Trainer:
             augment=recipe.augment,
             epoch=epoch,
             seed=recipe.seed,
+            groups_per_question=recipe.groups_per_question,
         )
 
     def _step(self, update: Update, step: int) -> dict[str, float]:

@@ -1,0 +1,241 @@
+"""What each choice of the shipped adapter's recipe is worth: the search, one change at a time.
+
+    python benchmarks/ablation.py TRAIN VALIDATION -o DIR [--only NAME ...] [--markdown FILE]
+                                  [--kernel DIR] [--quick]
+
+TRAIN and VALIDATION are the tables of ``opinioncast curate training``. Every variation is trained
+for the same number of passes over the same questions as ``base``, unless it says otherwise, and
+scored on every validation question for a few groups. The validation questions are of the training
+surveys; OpinionQA and SubPOP-Eval are not looked at. Differences to ``base`` are paired by
+question (bootstrap, 95%). A variation that is finished in DIR is not trained again; a killed one
+goes on.
+
+``--quick`` trains two variations on a few questions. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from opinioncast.backends.sentences import SentenceModel
+from opinioncast.errors import DataError
+from opinioncast.evaluate.compare import paired_test
+from opinioncast.evaluate.scores import CellScores, score_cells
+from opinioncast.files import atomic_path
+from opinioncast.finetune.recipe import FinetuneRecipe, parse_finetune
+from opinioncast.jobs.finetune import finetune_to_folder
+from opinioncast.methods.embedding_model import load_embedding_model
+from opinioncast.survey import GroupScheme, OpinionTable, PredictionTable, load_groups
+
+CHECKED = (
+    "total",
+    "POLPARTY=Democrat",
+    "POLPARTY=Republican",
+    "RACE=Black",
+    "EDUCATION=College graduate/some postgrad",
+    "RELIG=Protestant",
+)
+
+BASE: dict[str, Any] = {
+    "model": "embedded",
+    "layout": "question-first",
+    "option_order": "reversed",
+    "groups_per_question": 6,
+    "loss": {"kl": 1.0},
+    "lora": {"rank": 16, "alpha": 32, "dropout": 0.0, "targets": "all-linear"},
+    "optimizer": {"learning_rate": 3e-4, "batch_rows": 24, "epochs": 1, "schedule": "cosine"},
+    "checks": {"every": 1_000_000},
+    "compile": True,
+    "pack_tokens": 512,
+}
+
+PAPER_LORA = {"rank": 8, "alpha": 32, "dropout": 0.05, "targets": ["q_proj", "v_proj"]}
+
+VARIATIONS: dict[str, dict[str, Any]] = {
+    "base": {},
+    "learning rate 1e-3": {"optimizer": {"learning_rate": 1e-3}},
+    "learning rate 1e-4": {"optimizer": {"learning_rate": 1e-4}},
+    "loss KL + WD/2": {"loss": {"kl": 1.0, "wasserstein": 0.5}},
+    "loss KL + contrast": {"loss": {"kl": 1.0, "contrast": 1.0}},
+    "loss WD": {"loss": {"kl": 0.0, "wasserstein": 1.0}},
+    "one-hot targets": {"target": "one-hot"},
+    "the paper's LoRA (rank 8, query and value)": {"lora": PAPER_LORA},
+    "the paper's LoRA, learning rate 1e-3": {
+        "lora": PAPER_LORA,
+        "optimizer": {"learning_rate": 1e-3},
+    },
+    "rank 4": {"lora": {"rank": 4}},
+    "orders as given": {"option_order": "given"},
+    "orders at random": {"option_order": "random"},
+    "rows weighted by effective base": {"row_weight": "n_eff"},
+    "12 groups per question": {"groups_per_question": 12, "optimizer": {"batch_rows": 48}},
+    "2 groups per question": {"groups_per_question": 2, "optimizer": {"batch_rows": 8}},
+    "half the questions": {"fraction": 0.5},
+    "half the questions, 2 passes": {"fraction": 0.5, "optimizer": {"epochs": 2}},
+    "2 passes": {"optimizer": {"epochs": 2}},
+    "4 passes": {"optimizer": {"epochs": 4}},
+    "paper layout, a quarter of the questions": {
+        "layout": "paper",
+        "groups_per_question": None,
+        "groups": list(CHECKED),
+        "fraction": 0.25,
+    },
+    "question-first, the same rows": {
+        "groups_per_question": None,
+        "groups": list(CHECKED),
+        "fraction": 0.25,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    name: str
+    scores: CellScores
+    seconds_per_1000_rows: float | None
+
+
+def recipe_of(name: str, train: Path, validation: Path, quick: bool) -> FinetuneRecipe:
+    raw = merged(BASE, VARIATIONS[name])
+    raw |= {"name": name, "table": str(train), "validation": str(validation)}
+    if quick:
+        raw |= {"fraction": 0.03, "compile": False, "pack_tokens": 512}
+    return parse_finetune(raw, name)
+
+
+def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    out = dict(base)
+    for key, value in change.items():
+        old = out.get(key)
+        both = isinstance(value, Mapping) and isinstance(old, Mapping) and key != "loss"
+        out[key] = merged(old, value) if both else value
+    return out
+
+
+def trained(recipe: FinetuneRecipe, folder: Path, observed: OpinionTable) -> Result:
+    """The variation's scores; trained where its folder does not hold them yet."""
+    done = folder / "adapter" / "manifest.json"
+    record = json.loads(done.read_text("utf-8")) if done.is_file() else {}
+    if record.get("recipe") != recipe.model_dump(mode="json"):
+        print(f"training: {recipe.name}", flush=True)
+        finetune_to_folder(recipe, folder)
+        record = json.loads(done.read_text("utf-8"))
+    predicted = PredictionTable.read(folder / "adapter" / "validation.parquet")
+    return Result(recipe.name, score_cells(observed, predicted), 1000 / record["rows_per_second"])
+
+
+def table_of(results: list[Result]) -> pl.DataFrame:
+    base = next((r for r in results if r.name == "base"), None)
+    rows = []
+    for result in results:
+        mean = result.scores.mean()
+        low, high = result.scores.interval()
+        row: dict[str, Any] = {
+            "variation": result.name,
+            "wd": mean["wd"],
+            "wd_low": low,
+            "wd_high": high,
+            "kl": mean["kl"],
+            "cells": mean["cells"],
+            "seconds_per_1000_rows": result.seconds_per_1000_rows,
+            "difference": None,
+            "difference_low": None,
+            "difference_high": None,
+        }
+        if base is not None and result is not base:
+            paired = paired_test(result.scores, base.scores)
+            row |= {
+                "difference": paired.difference,
+                "difference_low": paired.low,
+                "difference_high": paired.high,
+            }
+        rows.append(row)
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def markdown(table: pl.DataFrame) -> str:
+    lines = [
+        "| variation | WD (95% interval) | difference to base (95%) | KL | s per 1,000 rows |",
+        "|---|---|---|---|---|",
+    ]
+    for row in table.iter_rows(named=True):
+        change = "" if row["difference"] is None else _interval(row, "difference", "+.4f")
+        seconds = row["seconds_per_1000_rows"]
+        speed = "" if seconds is None else f"{seconds:.0f}"
+        lines.append(
+            f"| {row['variation']} | {_interval(row, 'wd', '.4f')} | {change} | {row['kl']:.3f} "
+            f"| {speed} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _interval(row: dict[str, Any], name: str, form: str) -> str:
+    return f"{row[name]:{form}} ({row[name + '_low']:{form}} to {row[name + '_high']:{form}})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("train", type=Path)
+    parser.add_argument("validation", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="*", choices=VARIATIONS)
+    parser.add_argument("--kernel", type=Path, help="folder of opinioncast train-network")
+    parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--quick", action="store_true")
+    args = parser.parse_args()
+    observed = checked(OpinionTable.read(args.validation), 6 if args.quick else None)
+    few = args.out / "validation.parquet"
+    observed.write(few)
+    names = args.only or list(VARIATIONS)
+    if args.quick and not args.only:
+        names = ["base", "loss KL + contrast"]
+    results = []
+    for name in names:
+        recipe = recipe_of(name, args.train, few, args.quick)
+        results.append(trained(recipe, args.out / slug(name), observed))
+        print(markdown(table_of(results[-1:])).splitlines()[-1], flush=True)
+    if args.kernel:
+        network = load_embedding_model(args.kernel, SentenceModel.load())
+        groups = GroupScheme.of_standard(observed.subpopulations(), "observed table")
+        made = network.predict(observed.questions(), groups).table
+        results.append(Result(network.name, score_cells(observed, made), None))
+    table = table_of(results)
+    table.write_csv(args.out / "ablation.csv")
+    text = markdown(table)
+    print(text)
+    if args.markdown:
+        with atomic_path(args.markdown) as temporary:
+            temporary.write_text(text, "utf-8")
+    print(json.dumps({"variations": table.to_dicts()}))
+
+
+def checked(table: OpinionTable, questions: int | None) -> OpinionTable:
+    """The cells of the checked groups."""
+    groups = pl.DataFrame(
+        [{"attribute": g.attribute, "group": g.group} for g in load_groups(*CHECKED)]
+    )
+    frame = table.frame.join(groups, on=["attribute", "group"], how="semi", maintain_order="left")
+    if questions is not None:
+        keys = ["family", "wave", "question_id"]
+        first = frame.select(keys).unique(maintain_order=True).head(questions)
+        frame = frame.join(first, on=keys, how="semi", maintain_order="left")
+    if frame.height == 0:
+        raise DataError(
+            "No validation rows to score", expected=", ".join(CHECKED), found="other groups only"
+        )
+    return OpinionTable(frame, table.meta)
+
+
+def slug(name: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in name.lower())
+
+
+if __name__ == "__main__":
+    main()
