@@ -80,7 +80,7 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     "half the questions": {"fraction": 0.5},
     "half the questions, 2 passes": {"fraction": 0.5, "optimizer": {"epochs": 2}},
     "2 passes": {"optimizer": {"epochs": 2}},
-    "4 passes": {"optimizer": {"epochs": 4}},
+    "3 passes": {"optimizer": {"epochs": 3}},
     "paper layout, a quarter of the questions": {
         "layout": "paper",
         "groups_per_question": None,

@@ -1,12 +1,17 @@
-"""Methods side by side on OpinionQA's rows: mean Wasserstein distance, interval, seconds.
+"""Methods side by side on OpinionQA's rows: distances, intervals, failures, seconds.
 
-    python benchmarks/methods.py [--quick] [--data DIR] [--network DIR] [--train TABLE]
+    python benchmarks/methods.py [--quick] [--data DIR] [--markdown FILE] [--questions N]
+        [--methods NAME ...] [--network DIR] [--train TABLE] [--modules DIR ...]
 
 ``--data`` is the folder that holds ``opinionqa/opinionqa_contentious.jsonl``; the rows marked
-``in_sample22`` are scored. ``--train`` is an opinion table of other surveys (for the nearest
-questions), ``--network`` a folder of ``opinioncast train-network``: without them these rows are
-left out. ``--quick`` asks the language model about a few questions only and scores it, and a blend
-with it, on those.
+``in_sample22`` are scored. ``--train`` is an opinion table of other surveys, for the nearest
+questions and the few-shot examples: the demo's General Social Survey questions when left out.
+``--network`` is a folder of ``opinioncast train-network`` (the shipped one), ``--modules`` are
+folders of ``opinioncast train-community``; without them pluralism's two modules are the untrained
+model, and its row says so.
+
+``--questions`` asks the language model about so many questions only (the first ones); the column
+"cells" says on how many a row stands. ``--quick`` is two questions and short comments.
 
 "Total" is an oracle, not a competitor: the n-weighted mean over all rows the file holds for a
 question (also those outside the sample; people count once per attribute), so it has seen the
@@ -19,27 +24,43 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from opinioncast.backends.sentences import SentenceModel
-from opinioncast.evaluate.scores import CellScores, score_cells
-from opinioncast.jobs.methods import MethodSettings, build_method
+from opinioncast.backends.torch_backend import TorchBackend
+from opinioncast.evaluate.scores import score_cells
+from opinioncast.files import atomic_path
+from opinioncast.jobs.community_modules import open_modules
+from opinioncast.jobs.demo import demo_table
+from opinioncast.jobs.methods import SHIPPED_NETWORK
 from opinioncast.jobs.predict import PredictSettings, open_backend
-from opinioncast.methods.baselines import NearestQuestions, TotalPopulation, Uniform
+from opinioncast.methods.baselines import (
+    NearestQuestions,
+    TotalPopulation,
+    Uniform,
+    totals_from_groups,
+)
 from opinioncast.methods.blend import Blend
 from opinioncast.methods.embedding_model import load_embedding_model
-from opinioncast.methods.prediction import Method
+from opinioncast.methods.few_shot import FewShot
+from opinioncast.methods.pluralism import COMMENT_TOKENS, ModularPluralism
+from opinioncast.methods.prediction import Method, Prediction
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.methods.zero_shot import ZeroShot
+from opinioncast.prompts import Format, PromptStyle
 from opinioncast.readers.subpop import read_rows, to_table
-from opinioncast.survey import GroupScheme, OpinionTable
+from opinioncast.survey import GroupScheme, OpinionTable, PredictionTable
 
-QUICK_QUESTIONS = 12
+QUICK_QUESTIONS = 2
+NETWORK_SHARE = 0.8
+"""Of the blend: the rest is the language model's."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +74,129 @@ class Known:
         return self.made
 
 
+@dataclass
+class Bench:
+    """What is measured so far.
+
+    Attributes:
+        slow: methods of the language model are scored on this part of the table.
+    """
+
+    sample: OpinionTable
+    slow: OpinionTable
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def measure(self, name: str, method: Method, *, slow: bool) -> Any:
+        """Predict the observed cells and score them."""
+        observed = self.slow if slow else self.sample
+        started = time.perf_counter()
+        prediction = predicted(method, observed, by_question=slow)
+        seconds = time.perf_counter() - started
+        scores = score_cells(observed, prediction.table) if len(prediction.table) else None
+        means: Mapping[str, Any] = scores.mean() if scores else {}
+        low, high = scores.interval() if scores else (None, None)
+        row = {
+            "method": name,
+            "wd": means.get("wd"),
+            "low": low,
+            "high": high,
+            "uniform": means.get("wd_uniform"),
+            "kl": means.get("kl"),
+            "one_hot_error": means.get("one_hot_error"),
+            "cells": means.get("cells", 0),
+            "asked": len(observed),
+            "parse_failures": prediction.record.get("parse_failures"),
+            "problems": len(prediction.problems),
+            "tokens_in": prediction.record.get("tokens_in"),
+            "tokens_out": prediction.record.get("tokens_out"),
+            "seconds": round(seconds, 1),
+        }
+        self.rows.append(row)
+        print(_line(_cells(row)), flush=True)
+        return prediction
+
+
+_COLUMNS = {
+    "method": 44,
+    "WD": 7,
+    "95% over questions": 19,
+    "uniform": 8,
+    "KL": 7,
+    "one-hot error": 14,
+    "cells": 12,
+    "parse failures": 15,
+    "s": 8,
+}
+"""Title and width of each column."""
+
+
+def _line(cells: Iterable[str]) -> str:
+    first, *rest = zip(cells, _COLUMNS.values(), strict=True)
+    return first[0].ljust(first[1]) + "".join(cell.rjust(width) for cell, width in rest)
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    def number(value: float | None) -> str:
+        return "-" if value is None or math.isnan(value) else f"{value:.3f}"
+
+    cells = str(row["cells"]) + (f" of {row['asked']}" if row["cells"] < row["asked"] else "")
+    failures = "-" if row["parse_failures"] is None else str(row["parse_failures"])
+    error = "-" if row["one_hot_error"] is None else f"{100 * row['one_hot_error']:.1f}%"
+    ends = [number(row["low"]), number(row["high"])]
+    between = "-" if "-" in ends else " to ".join(ends)
+    return [
+        str(row["method"]),
+        number(row["wd"]),
+        between,
+        number(row["uniform"]),
+        number(row["kl"]),
+        error,
+        cells,
+        failures,
+        f"{row['seconds']:.1f}",
+    ]
+
+
+def predicted(method: Method, observed: OpinionTable, *, by_question: bool) -> Prediction:
+    """Predict the table's questions; ``by_question`` only for the groups that each was put to.
+
+    The other cells are not scored anyway, and a language model takes its time for each.
+    """
+    if not by_question:
+        groups = GroupScheme.of_standard(observed.subpopulations(), "observed table")
+        return method.predict(observed.questions(), groups)
+    parts = []
+    for question in observed.questions():
+        own = observed.filter(
+            (pl.col("family") == question.family)
+            & (pl.col("wave") == question.wave)
+            & (pl.col("question_id") == question.question_id)
+        )
+        groups = GroupScheme.of_standard(own.subpopulations(), "observed table")
+        parts.append(method.predict([question], groups))
+    counts = ("parse_failures", "tokens_in", "tokens_out")
+    record = {
+        key: sum(p.record[key] for p in parts)
+        for key in counts
+        if all(isinstance(p.record.get(key), int) for p in parts)
+    }
+    table = PredictionTable(pl.concat([p.table.frame for p in parts]))
+    problems = tuple(problem for p in parts for problem in p.problems)
+    return Prediction(table, problems, {"model": parts[0].record.get("model")} | record)
+
+
+def markdown(rows: list[dict[str, Any]], questions: int, limited: int) -> str:
+    """One table, and what it stands on."""
+    lines = [f"| {' | '.join(_COLUMNS)} |", f"|---{'|---:' * (len(_COLUMNS) - 1)}|"]
+    lines += ["| " + " | ".join(c.strip() for c in _cells(row)) + " |" for row in rows]
+    note = f"OpinionQA's rows of the 22 groups, {questions} questions."
+    if limited < questions:
+        note += f" Rows of the language model: its first {limited} questions."
+    return "\n".join([*lines, "", note, ""])
+
+
 def opinionqa(data: Path) -> tuple[OpinionTable, OpinionTable]:
-    """The rows of the 22-group sample that have an n-weighted total, and those totals."""
+    """The rows of the 22-group sample, and all rows."""
     rows = read_rows(data / "opinionqa" / "opinionqa_contentious.jsonl")
     sample = to_table(rows.filter(pl.col("in_sample22")), family="ATP")
     whole = to_table(rows, family="ATP")
@@ -63,80 +205,102 @@ def opinionqa(data: Path) -> tuple[OpinionTable, OpinionTable]:
 
 def totals(whole: OpinionTable) -> OpinionTable:
     """n-weighted means of the questions all of whose rows have a base."""
-    from opinioncast.methods.baselines import totals_from_groups
-
     return totals_from_groups(whole.filter(pl.col("n").is_not_null()))
 
 
-def scored(method: Method, observed: OpinionTable) -> tuple[CellScores, Any, float]:
-    """Predict the observed cells' questions and groups; cells that were not observed fall away."""
-    groups = GroupScheme.of_standard(observed.subpopulations(), "observed table")
-    started = time.perf_counter()
-    prediction = method.predict(observed.questions(), groups)
-    seconds = time.perf_counter() - started
-    return score_cells(observed, prediction.table), prediction, seconds
+def first_questions(table: OpinionTable, count: int) -> OpinionTable:
+    chosen = [(q.family, q.wave, q.question_id) for q in table.questions()[:count]]
+    keys = pl.struct("family", "wave", "question_id")
+    wanted = [dict(zip(("family", "wave", "question_id"), key, strict=True)) for key in chosen]
+    return table.filter(keys.is_in(wanted))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help="few questions for the model")
+    parser.add_argument("--quick", action="store_true", help="two questions for the model")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--network", type=Path)
+    parser.add_argument("--markdown", type=Path, help="write the table to this file")
+    parser.add_argument("--questions", type=int, help="for the methods of the language model")
+    parser.add_argument("--methods", nargs="+", help="only those whose name begins like this")
+    parser.add_argument("--network", type=Path, default=SHIPPED_NETWORK)
     parser.add_argument("--train", type=Path)
+    parser.add_argument("--modules", nargs="+", default=[])
     options = parser.parse_args()
     sample, whole = opinionqa(options.data)
-    figures: dict[str, Any] = {"questions": len(sample.questions()), "cells": len(sample)}
-    print(f"{'method':<44}{'WD':>8}{'95% over questions':>20}{'uniform':>9}{'cells':>7}{'s':>8}")
-
-    def row(key: str, method: Method, observed: OpinionTable) -> Any:
-        scores, prediction, seconds = scored(method, observed)
-        means = scores.mean()
-        low, high = scores.interval()
-        print(
-            f"{key:<44}{means['wd']:>8.4f}{f'{low:.4f} to {high:.4f}':>20}"
-            f"{means['wd_uniform']:>9.4f}{means['cells']:>7}{seconds:>8.1f}",
-            flush=True,
-        )
-        figures[key] = {
-            "wd": means["wd"],
-            "low": low,
-            "high": high,
-            "uniform": means["wd_uniform"],
-            "cells": means["cells"],
-            "problems": len(prediction.problems),
-        }
-        return prediction
-
-    row("uniform", Uniform(), sample)
-    row("total (oracle)", TotalPopulation(totals(whole)), sample)
+    limit = options.questions or (QUICK_QUESTIONS if options.quick else len(sample.questions()))
+    slow = first_questions(sample, limit)
+    bench = Bench(sample, slow)
     encoder = SentenceModel.load()
-    if options.train:
-        row("nearest", NearestQuestions(OpinionTable.read(options.train), encoder), sample)
-    network = None
-    if options.network:
-        network = load_embedding_model(options.network, encoder)
-        row(network.name, network, sample)
-    asked = sample
-    if options.quick:
-        few = [q.question_id for q in sample.questions()[:QUICK_QUESTIONS]]
-        asked = sample.filter(pl.col("question_id").is_in(few))
+    train = OpinionTable.read(options.train) if options.train else demo_table()
+    shown = "" if options.train else ", demo's questions"
+    network = load_embedding_model(options.network, encoder)
+    made: dict[str, Any] = {}
+    print(_line(_COLUMNS))
     with RowCache() as cache:
-        model = build_method(
-            "zero-shot",
-            MethodSettings(),
-            lambda: ZeroShot(open_backend(PredictSettings()), cache=cache),
+        opened: list[TorchBackend] = []
+
+        def model() -> TorchBackend:
+            if not opened:
+                found = open_backend(PredictSettings())
+                if not isinstance(found, TorchBackend):
+                    raise TypeError("the embedded model runs in the PyTorch backend")
+                opened.append(found)
+            return opened[0]
+
+        def zero_shot(format: Format) -> Method:
+            return ZeroShot(model(), PromptStyle(format=format), cache=cache)
+
+        def few_shot() -> Method:
+            return FewShot(model(), train, encoder, cache=cache)
+
+        def pluralism() -> Method:
+            names = options.modules
+            modules = (
+                open_modules(names, lambda _: model(), lambda _: model())
+                if names
+                else [model(), model()]
+            )
+            tokens = 8 if options.quick else COMMENT_TOKENS
+            return ModularPluralism(modules, model(), model(), comment_tokens=tokens, cache=cache)
+
+        def blend() -> Method:
+            drawn = predicted(network, slow, by_question=True)
+            said = made.get("zero-shot QA") or predicted(
+                zero_shot(Format.QA), slow, by_question=True
+            )
+            return Blend(
+                [
+                    (Known("network", drawn), NETWORK_SHARE),
+                    (Known("zero-shot", said), 1 - NETWORK_SHARE),
+                ]
+            )
+
+        untrained = "" if options.modules else " (untrained modules)"
+        plan: dict[str, tuple[Callable[[], Method], bool]] = {
+            "uniform": (Uniform, False),
+            "total (oracle)": (lambda: TotalPopulation(totals(whole)), False),
+            f"nearest{shown}": (lambda: NearestQuestions(train, encoder), False),
+            "network": (lambda: network, False),
+            "zero-shot QA": (lambda: zero_shot(Format.QA), True),
+            "zero-shot BIO": (lambda: zero_shot(Format.BIO), True),
+            "zero-shot PORTRAY": (lambda: zero_shot(Format.PORTRAY), True),
+            f"few-shot, 5 examples{shown}": (few_shot, True),
+            f"pluralism{untrained}": (pluralism, True),
+            f"blend ({NETWORK_SHARE:g} network, {1 - NETWORK_SHARE:.1f} zero-shot)": (blend, True),
+        }
+        for name, (build, is_slow) in plan.items():
+            if options.methods and not name.startswith(tuple(options.methods)):
+                continue
+            made[name] = bench.measure(name, build(), slow=is_slow)
+            if options.markdown:  # after every method: a run that is stopped leaves what it has
+                text = markdown(bench.rows, len(sample.questions()), limit)
+                with atomic_path(options.markdown) as temporary:
+                    temporary.write_text(text, "utf-8")
+    print(
+        json.dumps(
+            {"questions": len(sample.questions()), "limited_to": limit, "methods": bench.rows}
         )
-        mark = f" ({QUICK_QUESTIONS} questions)" if options.quick else ""
-        answered = row(f"zero-shot{mark}", model, asked)
-    if network is not None:
-        drawn = row(f"{network.name}{mark}", network, asked) if options.quick else None
-        drawn = drawn or network.predict(
-            asked.questions(),
-            GroupScheme.of_standard(asked.subpopulations(), "observed table"),
-        )
-        blend = Blend([(Known("network", drawn), 0.8), (Known("zero-shot", answered), 0.2)])
-        row(f"blend (0.8 and 0.2 zero-shot){mark}", blend, asked)
-    print(json.dumps(figures))
+    )
 
 
 if __name__ == "__main__":

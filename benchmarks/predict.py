@@ -26,8 +26,8 @@ from opinioncast.backends.labels import plan_labels
 from opinioncast.backends.protocol import LabelRequest
 from opinioncast.backends.torch_backend import TorchBackend
 from opinioncast.backends.trees import PromptTokens, plant
+from opinioncast.jobs.backends import EMBEDDED, open_torch
 from opinioncast.jobs.demo import demo_table
-from opinioncast.jobs.predict import EMBEDDED, PredictSettings, open_backend
 from opinioncast.prompts import Layout, PromptStyle, build_prompt
 from opinioncast.survey import load_groups
 
@@ -111,7 +111,7 @@ def run(
     plain_rows: int,
 ) -> Timing:
     """Time one way in this process."""
-    backend = open_backend(PredictSettings(model=model))
+    backend = open_torch(model)
     requests = requests_of(Layout(layout), n_questions)
 
     def once(part: list[LabelRequest]) -> list[list[float]]:

@@ -30,6 +30,18 @@ MAY_IMPORT = {
         "finetune",
         "report",
     },
+    "reproduce": {
+        "survey",
+        "readers",
+        "prompts",
+        "backends",
+        "curate",
+        "evaluate",
+        "methods",
+        "finetune",
+        "report",
+        "jobs",
+    },
 }
 """Folder -> folders it may import; ``errors`` and ``files`` are open to all, ``cli`` to none."""
 

@@ -30,7 +30,9 @@ DATA = {
     "recipes/curate": "one file per opinion table: GSS, ANES, ATP, SubPOP, OpinionQA, the demo's",
     "recipes/groups": "which answers put a respondent in which group, per survey",
     "recipes/finetune": "one file per training run",
-    "report/templates": "the HTML page",
+    "recipes/reproduce": "one file per table or figure of the paper, with the paper's figures",
+    "recipes/settings": "what those recipes run on: the embedded model, or the paper's",
+    "report/templates": "the HTML page, and the document of the reproduction",
 }
 
 

@@ -79,11 +79,31 @@ class ModelError(OpinioncastError):
     """A model, tokenizer or adapter that cannot be loaded or does not fit the request."""
 
 
+class ServiceError(OpinioncastError):
+    """A service that refuses a request, cannot be reached, or answers with something unusable.
+
+    Attributes:
+        status: the HTTP status it answered with, if that is what was wrong.
+        answered: False where no answer came at all.
+        lost: True where a request went out whose answer never came; it may have been charged.
+    """
+
+    status: int | None = None
+    answered: bool = True
+    lost: bool = False
+
+
 class StorageError(OpinioncastError):
     """A file could not be written or read back (disk full, no permission)."""
 
 
 class IncompleteRunError(OpinioncastError):
     """The run ended with rows missing or without label mass; the files say which."""
+
+    exit_code = 3
+
+
+class BudgetError(OpinioncastError):
+    """The next request would cost more than the spending cap allows; what was answered is kept."""
 
     exit_code = 3

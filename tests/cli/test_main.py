@@ -39,7 +39,7 @@ def likes_a(request: LabelRequest) -> list[float]:
 def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeBackend:
     """``predict`` with a model that is known in advance, in a folder and a cache of its own."""
     fake = FakeBackend(likes_a)
-    monkeypatch.setattr(job, "open_backend", lambda settings: fake)
+    monkeypatch.setattr(job, "open_backend", lambda settings, beside=(): fake)
     monkeypatch.setenv("OPINIONCAST_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "q.yaml").write_text(QUESTIONS, "utf-8")

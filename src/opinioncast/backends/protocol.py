@@ -1,4 +1,4 @@
-"""What every backend can do: score the labels that may follow a text."""
+"""What a backend can do: score the labels that may follow a text, and say what follows one."""
 
 from __future__ import annotations
 
@@ -30,9 +30,16 @@ class LabelScores:
     """Natural log-probability of each label among everything the model could say next.
 
     Each label counts with and without its leading space. Shape (labels,), float64.
+
+    Attributes:
+        unlisted: by how much labels that a service did not list could move any share, at most; 0
+            where every label was read.
+        why_not: why a row was refused; its ``log_probs`` are NaN.
     """
 
     log_probs: npt.NDArray[np.float64]
+    unlisted: float = 0.0
+    why_not: str = ""
 
     @property
     def mass(self) -> float:
@@ -70,3 +77,70 @@ class Backend(Protocol):
     def score(self, requests: Sequence[LabelRequest]) -> Iterator[tuple[int, LabelScores]]:
         """Yield (index into ``requests``, scores) as they come; every index exactly once."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class TextRequest:
+    """A text whose continuation is wanted.
+
+    Attributes:
+        text: the prompt as the model is to read it; through ``chat_text`` where it is a message.
+        max_new_tokens: the model stops there at the latest.
+        schema: JSON schema that the answer must follow: an object of shares, whose properties are
+            numbers from 0 to 1. A backend whose ``supports_schema`` is true keeps to it (and may
+            also see to it that they sum to one); another one ignores it, and the reader of the
+            answer must be ready for anything.
+    """
+
+    text: str
+    max_new_tokens: int
+    schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedText:
+    """What the model said, without the prompt, and the tokens it read and wrote for it."""
+
+    text: str
+    tokens_in: int
+    tokens_out: int
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """A language model that writes text: greedily, so that asking again gives the same.
+
+    ``fingerprint`` as of :class:`Backend`; texts are cached under it.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> Mapping[str, Any]: ...
+
+    @property
+    def has_chat_template(self) -> bool: ...
+
+    @property
+    def supports_schema(self) -> bool:
+        """Whether ``TextRequest.schema`` binds the answer (structured decoding)."""
+        ...
+
+    def chat_text(self, message: str) -> str:
+        """``message`` as a user's turn, up to where the model's turn begins."""
+        ...
+
+    def generate(self, requests: Sequence[TextRequest]) -> Iterator[tuple[int, GeneratedText]]:
+        """Yield (index into ``requests``, text) as they come; every index exactly once."""
+        ...
+
+
+def continuations(
+    generator: Generator, prompts: Sequence[str], *, max_new_tokens: int = 160
+) -> list[str]:
+    """What ``generator`` says after each prompt, in their order."""
+    texts = [""] * len(prompts)
+    for i, said in generator.generate([TextRequest(p, max_new_tokens) for p in prompts]):
+        texts[i] = said.text
+    return texts

@@ -12,6 +12,7 @@ import torch
 import transformers
 
 from opinioncast.backends.generation import generate_texts
+from opinioncast.backends.json_decoding import JsonDigits
 from opinioncast.backends.labels import LabelPlan
 from opinioncast.backends.packed_forward import (
     after_head,
@@ -20,7 +21,12 @@ from opinioncast.backends.packed_forward import (
     token_logits,
 )
 from opinioncast.backends.prompt_tokens import PromptTokenizer
-from opinioncast.backends.protocol import LabelRequest, LabelScores
+from opinioncast.backends.protocol import (
+    GeneratedText,
+    LabelRequest,
+    LabelScores,
+    TextRequest,
+)
 from opinioncast.backends.torch_model import LoadedModel, load_model
 from opinioncast.backends.trees import PromptTokens, Tree, lay_out, packs, plant
 from opinioncast.errors import ModelError
@@ -46,6 +52,7 @@ class TorchBackend:
             result equals its plain one on a probe, else no. Models whose state is not attention
             (Mamba), or whose positions cannot be given (ALiBi), do not. Prompts that reach past a
             sliding window too long to probe go the plain way.
+        generate_batch: prompts per batch of :meth:`generate`.
 
     Raises:
         ModelError: shared prefixes were demanded but change this model's results.
@@ -57,8 +64,11 @@ class TorchBackend:
         *,
         pack_tokens: int | None = None,
         shared_prefix: bool | None = None,
+        generate_batch: int | None = None,
     ) -> None:
         self._loaded = loaded
+        self._generate_batch = generate_batch or (32 if loaded.device.type == "cuda" else 8)
+        self._digits = JsonDigits(loaded.tokenizer)
         self._causal = loaded.causal
         self._config = self._causal.config.get_text_config()
         self._pack_tokens = pack_tokens or (16_384 if loaded.device.type == "cuda" else 640)
@@ -141,10 +151,40 @@ class TorchBackend:
         """``text`` as the model reads it (:meth:`PromptTokenizer.ids`)."""
         return self._prompts.ids(text)
 
-    def generate(self, prompts: Sequence[str], *, max_new_tokens: int = 160) -> list[str]:
-        """What the model says after each prompt, greedily, without the prompt."""
-        ids = [self.token_ids(p) for p in prompts]
-        return generate_texts(self._loaded, ids, max_new_tokens=max_new_tokens)
+    @property
+    def supports_schema(self) -> bool:
+        """Whether a JSON schema can bind the answer: the tokenizer has a token for each digit."""
+        return self._digits.usable
+
+    def generate(self, requests: Sequence[TextRequest]) -> Iterator[tuple[int, GeneratedText]]:
+        """Yield (index, what the model says after that text, greedily) batch by batch.
+
+        A request's schema is kept to; its answer then ends when the object is closed, whatever
+        ``max_new_tokens`` says.
+
+        Raises:
+            ModelError: a prompt longer than the model can read, or a schema it cannot be held to.
+        """
+        bound = [r.schema is not None and self.supports_schema for r in requests]
+        plans = [
+            self._digits.plan(r.text, r.schema) if held and r.schema is not None else None
+            for r, held in zip(requests, bound, strict=True)
+        ]
+        limits = [
+            plan.most_tokens if plan else request.max_new_tokens
+            for request, plan in zip(requests, plans, strict=True)
+        ]
+        ids = [self.token_ids(r.text) for r in requests]
+        for request, tokens, more in zip(requests, ids, limits, strict=True):
+            self._check_length(request.text, len(tokens) + more)
+        yield from generate_texts(
+            self._loaded,
+            ids,
+            max_new_tokens=limits,
+            plans=plans,
+            digits=self._digits,
+            batch=self._generate_batch,
+        )
 
     def score(self, requests: Sequence[LabelRequest]) -> Iterator[tuple[int, LabelScores]]:
         """Yield (index, scores) pack by pack.
@@ -168,23 +208,24 @@ class TorchBackend:
     def _sequences(
         self, requests: Sequence[LabelRequest], plans: Sequence[LabelPlan]
     ) -> list[PromptTokens]:
-        limit = self._limit
         trees: dict[str, list[PromptTokens]] = {}
         for i, (request, plan) in enumerate(zip(requests, plans, strict=True)):
             ids = self.token_ids(request.text)
-            longest = len(ids) + max(map(len, plan.continuations))
-            if limit and longest > limit:
-                raise ModelError(
-                    "A prompt is longer than the model can read",
-                    where=f'prompt beginning "{request.text[:80]}"',
-                    expected=f"{limit} tokens at most",
-                    found=f"{longest} tokens",
-                    hint="shorten the question or take a model with a longer context",
-                )
+            self._check_length(request.text, len(ids) + max(map(len, plan.continuations)))
             key = request.tree or f"request {i}"
             for c, continuation in enumerate(plan.continuations):
                 trees.setdefault(key, []).append(PromptTokens(ids + continuation, (i, c), key))
         return [sequence for family in trees.values() for sequence in family]
+
+    def _check_length(self, text: str, tokens: int) -> None:
+        if self._limit and tokens > self._limit:
+            raise ModelError(
+                "A prompt is longer than the model can read",
+                where=f'prompt beginning "{text[:80]}"',
+                expected=f"{self._limit} tokens at most, with what is to follow",
+                found=f"{tokens} tokens",
+                hint="shorten the question or take a model with a longer context",
+            )
 
     def _read(
         self, sequences: Sequence[PromptTokens], plans: Sequence[LabelPlan]

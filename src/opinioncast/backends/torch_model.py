@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,30 @@ def load_model(
         weights_hash=hash_weights(causal, adapter=None if adapter is None else Path(adapter)),
         tokenizer_hash=hash_tokenizer(tokenizer),
         adapter=None if adapter is None else str(adapter),
+    )
+
+
+def with_adapter(base: LoadedModel, adapter: str | Path) -> LoadedModel:
+    """The same model with an adapter, beside ``base``: they share the base's weights in memory.
+
+    Raises:
+        ModelError: an adapter that does not fit, or a base that has one already.
+    """
+    if base.adapter is not None:
+        raise ModelError(
+            "An adapter cannot be put on a model that has one",
+            where=base.name,
+            expected="the base model by itself",
+            found=base.adapter,
+        )
+    tensors = (*base.causal.parameters(), *base.causal.buffers())
+    twin = copy.deepcopy(base.causal, {id(t): t for t in tensors})  # new modules, old tensors
+    causal = _with_adapter(twin, Path(adapter)).eval()
+    return replace(
+        base,
+        causal=causal,
+        weights_hash=hash_weights(causal, adapter=Path(adapter)),
+        adapter=str(adapter),
     )
 
 

@@ -9,8 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from opinioncast.backends.protocol import continuations
 from opinioncast.cli.progress import progress_bar
 from opinioncast.curate.recipe import load_curation
+from opinioncast.curate.refine import Generate
 from opinioncast.files import atomic_path
 from opinioncast.jobs.curate import bounds_of, curate_to_files, summary
 from opinioncast.jobs.predict import PredictSettings, open_backend
@@ -38,9 +40,14 @@ def curate(
 ) -> None:
     """Turn survey microdata into an opinion table, with a report of every decision."""
     wanted, beside = load_curation(recipe)
-    generate = None
+    generate: Generate | None = None
     if refine_with is not None:
-        generate = open_backend(PredictSettings(model=refine_with)).generate
+        backend = open_backend(PredictSettings(model=refine_with))
+
+        def say(prompts: list[str]) -> list[str]:
+            return continuations(backend, prompts)
+
+        generate = say
     with progress_bar("waves") as progress:
         run = curate_to_files(
             wanted, [*data, beside], out, partial=partial, generate=generate, progress=progress

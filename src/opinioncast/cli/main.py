@@ -11,7 +11,10 @@ from opinioncast import __version__
 from opinioncast.cli.curate import bounds, curate
 from opinioncast.cli.evaluate import evaluate
 from opinioncast.cli.finetune import finetune
+from opinioncast.cli.input_use import input_use
 from opinioncast.cli.predict import demo, groups, predict
+from opinioncast.cli.reproduce import reproduce
+from opinioncast.cli.train_community import train_community
 from opinioncast.cli.train_network import train_network
 from opinioncast.errors import OpinioncastError
 
@@ -23,9 +26,11 @@ app = typer.Typer(
     help="Predict how subpopulations answer a survey question. Predictions are model output; they "
     "are not survey data and do not stand for respondents.",
 )
-for command in (predict, demo, groups, curate, bounds, evaluate, finetune):
+for command in (predict, demo, groups, curate, bounds, evaluate, finetune, reproduce):
     app.command()(command)
 app.command("train-network")(train_network)
+app.command("input-use")(input_use)
+app.command("train-community")(train_community)
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
 

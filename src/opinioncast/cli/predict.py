@@ -9,15 +9,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from opinioncast.cli import backend_options as of_backend
 from opinioncast.cli.progress import progress_bar
 from opinioncast.errors import InputError
+from opinioncast.jobs.backends import BackendSettings, check_backend
 from opinioncast.jobs.demo import run_demo
 from opinioncast.jobs.methods import (
     DEFAULT_METHOD,
     LANGUAGE_MODEL_METHODS,
-    METHOD_OPTIONS,
     METHODS,
     MethodSettings,
+    check_options,
 )
 from opinioncast.jobs.predict import (
     PredictSettings,
@@ -98,7 +100,37 @@ def predict(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of random option orders.")] = None,
     train: Annotated[
-        Path | None, typer.Option(help="Opinion table for the methods nearest and total.")
+        Path | None,
+        typer.Option(help="Opinion table for the methods nearest, few-shot and total."),
+    ] = None,
+    neighbours: Annotated[
+        int | None,
+        typer.Option(
+            "--neighbours",
+            "-k",
+            help="Training questions used (few-shot 5, nearest 20; few-shot 0: none shown).",
+            min=0,
+        ),
+    ] = None,
+    structured: Annotated[
+        bool | None,
+        typer.Option(
+            "--structured/--no-structured",
+            help="few-shot: hold the model to JSON (default: where the backend can).",
+        ),
+    ] = None,
+    modules: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="pluralism: a community model, a folder of train-community or any model. Repeat."
+        ),
+    ] = None,
+    chooser: Annotated[
+        str | None,
+        typer.Option(help="pluralism: model that picks a comment (default: the one of --model)."),
+    ] = None,
+    comment_tokens: Annotated[
+        int | None, typer.Option(help="pluralism: length of a comment at most.", min=1)
     ] = None,
     network: Annotated[
         Path | None, typer.Option(help="Folder of a trained network; the shipped one otherwise.")
@@ -107,6 +139,21 @@ def predict(
         float | None,
         typer.Option(help="Share of the network in a blend (default: half).", min=0.01, max=0.99),
     ] = None,
+    backend: of_backend.BackendName = None,
+    base_url: of_backend.BaseUrl = None,
+    api_key_env: of_backend.ApiKeyEnv = None,
+    scoring: of_backend.HowScored = None,
+    unlisted_tolerance: of_backend.UnlistedTolerance = None,
+    requests_per_minute: of_backend.RequestsPerMinute = None,
+    tokens_per_minute: of_backend.TokensPerMinute = None,
+    concurrency: of_backend.Concurrency = None,
+    max_cost: of_backend.MaxCost = None,
+    price_in: of_backend.PriceIn = None,
+    price_out: of_backend.PriceOut = None,
+    timeout: of_backend.Timeout = None,
+    tensor_parallel: of_backend.TensorParallel = None,
+    gpu_memory: of_backend.GpuMemory = None,
+    context_length: of_backend.ContextLength = None,
 ) -> None:
     """Predict a questionnaire for subpopulations."""
     scheme = load_groups(*groups)
@@ -124,9 +171,29 @@ def predict(
         "use_cache": cache,
         "seed": seed,
     }
+    of_its_backend: dict[str, Any] = {
+        "base_url": base_url,
+        "api_key_env": api_key_env,
+        "scoring": scoring,
+        "unlisted_tolerance": unlisted_tolerance,
+        "requests_per_minute": requests_per_minute,
+        "tokens_per_minute": tokens_per_minute,
+        "concurrency": concurrency,
+        "max_cost": max_cost,
+        "price_in": price_in,
+        "price_out": price_out,
+        "timeout": timeout,
+        "tensor_parallel": tensor_parallel,
+        "gpu_memory": gpu_memory,
+        "context_length": context_length,
+    }
+    run_with = {name: value for name, value in of_its_backend.items() if value is not None}
     given = {name: value for name, value in language_model.items() if value is not None}
+    kind = check_backend(backend or "torch", [*run_with, *given])
+    if backend is not None or run_with:
+        given["backend"] = BackendSettings(kind, **run_with)
     if method is None:
-        method = "zero-shot" if model or adapter else DEFAULT_METHOD
+        method = "zero-shot" if model or adapter or backend else DEFAULT_METHOD
     if given and method not in LANGUAGE_MODEL_METHODS:
         raise InputError(
             f"The method {method} uses no language model",
@@ -134,19 +201,18 @@ def predict(
             found=f"--method {method}" if method != DEFAULT_METHOD else "the default method",
             hint="add --method zero-shot (or blend), or leave the option out",
         )
-    others: dict[str, Any] = {
-        name: value
-        for name, value in {"train": train, "network": network, "blend": blend}.items()
-        if value is not None
+    asked_of_method: dict[str, Any] = {
+        "train": train,
+        "neighbours": neighbours,
+        "structured": structured,
+        "modules": tuple(modules) if modules else None,
+        "chooser": chooser,
+        "comment_tokens": comment_tokens,
+        "network": network,
+        "blend": blend,
     }
-    ignored = [name for name in others if method not in METHOD_OPTIONS[name]]
-    if ignored:
-        raise InputError(
-            f"The method {method} does not use what was given",
-            expected=f"--{ignored[0]} with {' or '.join(METHOD_OPTIONS[ignored[0]])}",
-            found=", ".join("--" + name for name in ignored),
-            hint="name the method with --method, or leave the option out",
-        )
+    others = {name: value for name, value in asked_of_method.items() if value is not None}
+    check_options(method, [*others, *given])
     settings = PredictSettings(method=method, methods=MethodSettings(**others), **given)
     with progress_bar("predicting") as progress:
         run = predict_questionnaire(asked, scheme, settings, out, progress=progress)

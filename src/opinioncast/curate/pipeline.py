@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from opinioncast.curate.aggregate import AggregateResult, aggregate
-from opinioncast.curate.group_recipe import GroupRecipe, load_group_recipe
+from opinioncast.curate.group_recipe import GroupRecipe, builtin_recipes, load_group_recipe
 from opinioncast.curate.groups import GroupMasks, group_masks
 from opinioncast.curate.question_file import ChosenQuestion, match_options, read_questions
 from opinioncast.curate.recipe import CurationRecipe, File, WaveRecipe
@@ -169,7 +169,9 @@ def _curate_wave(
     def file(names: File | None) -> Path | None:
         return find_file(names, folders) if names else None
 
-    groups = load_group_recipe(file((asked.groups,)) or asked.groups)
+    # a shipped name wins: a folder of that name (gss) may stand among the data
+    own = None if asked.groups in builtin_recipes() else file((asked.groups,))
+    groups = load_group_recipe(own or asked.groups)
     microdata = find_file(asked.file, folders)
     assert microdata is not None  # curate() looked for all files
     question_file = file(asked.questions)

@@ -37,7 +37,12 @@ class BaseModel:
 
 def source(recipe: FinetuneRecipe) -> str:
     """Folder or hub name of the recipe's model."""
-    return str(embedded.embedded_model()) if recipe.model == EMBEDDED else recipe.model
+    return folder_of(recipe.model)
+
+
+def folder_of(model: str) -> str:
+    """``model``, or the folder of the embedded one."""
+    return str(embedded.embedded_model()) if model == EMBEDDED else model
 
 
 def open_base(recipe: FinetuneRecipe, accelerator: Accelerator) -> BaseModel:

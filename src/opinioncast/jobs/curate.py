@@ -135,9 +135,13 @@ def bounds_of(
     folders: Sequence[Path],
     *,
     partial: bool = False,
+    questions: Sequence[tuple[str, ...]] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> pl.DataFrame:
     """Uniform upper and human lower bound per group and overall (paper, Appendix D).
+
+    Args:
+        questions: only these, by family, wave and question_id; None: all of the recipe's.
 
     Raises:
         InputError: a group that some waves of the recipe have and others do not: it cannot be
@@ -177,10 +181,12 @@ def bounds_of(
     keys = pl.DataFrame(
         [s.key for s in subpopulations], schema=["attribute", "group"], orient="row"
     )
-    table = OpinionTable(
-        curation.table.frame.join(keys, on=["attribute", "group"], how="semi"), curation.table.meta
-    )
-    return bounds(table, drawn)
+    frame = curation.table.frame.join(keys, on=["attribute", "group"], how="semi")
+    if questions is not None:
+        names = ["family", "wave", "question_id"]
+        wanted = pl.DataFrame(list(questions), schema=dict.fromkeys(names, pl.String), orient="row")
+        frame = frame.join(wanted, on=names, how="semi")
+    return bounds(OpinionTable(frame, curation.table.meta), drawn)
 
 
 def _without_overlap(

@@ -14,7 +14,7 @@ from typing import Any
 from opinioncast.files import atomic_path
 
 NAME = "manifest.json"
-_PACKAGES = ("opinioncast", "numpy", "polars", "torch", "transformers", "peft")
+_PACKAGES = ("opinioncast", "numpy", "polars", "torch", "transformers", "peft", "httpx", "vllm")
 
 
 def write_manifest(folder: Path, record: Mapping[str, Any], files: Sequence[Path]) -> Path:

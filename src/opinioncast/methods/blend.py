@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from opinioncast.errors import InputError
+from opinioncast.methods.asking import add_up
 from opinioncast.methods.prediction import Method, Prediction, Problem, Progress
 from opinioncast.survey import GroupScheme, Question, opinion_row
 
@@ -86,6 +87,9 @@ class Blend:
             "pool": self.pool,
             "weights": weights.tolist(),
             "parts": [dict(p.record) for p in predictions],
+            "parse_failures": sum(p.record.get("parse_failures", 0) for p in predictions),
+            "tokens_in": add_up(p.record.get("tokens_in", 0) for p in predictions),
+            "tokens_out": add_up(p.record.get("tokens_out", 0) for p in predictions),
         }
         rows: list[dict[str, Any]] = []
         problems: list[Problem] = []

@@ -111,6 +111,10 @@ _SHAPING = (
     "k",
     "pool",
     "weights",
+    "structured",
+    "modules",
+    "chooser",
+    "comment_tokens",
 )
 """What shapes a method's numbers, among all that its record says."""
 
@@ -118,7 +122,8 @@ _SHAPING = (
 def settings_hash(record: Mapping[str, Any]) -> str:
     """Hash of what shapes a method's numbers: weights, prompts, training data, mixture."""
     shaping = {key: record[key] for key in _SHAPING if key in record}
-    shaping["model_weights"] = record.get("backend", {}).get("weights")
+    backend = record.get("backend", {})
+    shaping["model_weights"] = backend.get("weights") or dict(backend) or None
     shaping["parts"] = [settings_hash(part) for part in record.get("parts", [])]
     text = json.dumps(shaping, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -39,11 +39,14 @@ class Prediction:
         table: one row per question x subpopulation that could be predicted.
         problems: rows missing from the table, or in it without label mass.
         record: settings, counts and hashes for the manifest.
+        details: what a model wrote for each row, for methods that have it write: one mapping per
+            row, with question_id, attribute and group.
     """
 
     table: PredictionTable
     problems: tuple[Problem, ...] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
+    details: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
     def of_rows(
@@ -51,10 +54,11 @@ class Prediction:
         rows: Iterable[Mapping[str, Any]],
         record: Mapping[str, Any],
         problems: Iterable[Problem] = (),
+        details: Sequence[Mapping[str, Any]] = (),
     ) -> Self:
         """A prediction whose table says what it is and carries ``record`` in its sidecar."""
         table = PredictionTable.from_rows(rows, {"origin": ORIGIN} | dict(record))
-        return cls(table, tuple(problems), record)
+        return cls(table, tuple(problems), record, details)
 
 
 class Method(Protocol):

@@ -1,8 +1,8 @@
 """Finished rows on disk, so that an interrupted run resumes and a repeated one costs nothing.
 
-A row is keyed by everything that shapes its numbers: the prompt's whole text (wording, option
-order, template), the labels read, and the backend's fingerprint (weights, adapter, tokenizer,
-dtype). Numbers come back bit for bit.
+A row is keyed by everything that shapes it: the prompt's whole text (wording, option order,
+template), what was asked of it (the labels read; the length and JSON schema of a text), and the
+backend's fingerprint (weights, adapter, tokenizer, dtype). Numbers come back bit for bit.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from opinioncast.backends.protocol import LabelRequest, LabelScores
+from opinioncast.backends.protocol import GeneratedText, LabelRequest, LabelScores, TextRequest
 from opinioncast.errors import StorageError
 from opinioncast.files import cache_folder
 
@@ -25,7 +25,7 @@ _LOOKUP = 500  # keys per query; SQLite allows at least 999 variables
 
 
 class RowCache:
-    """Label scores in one SQLite file; safe for several processes at once.
+    """Label scores and generated texts in one SQLite file; safe for several processes at once.
 
     Args:
         path: the file; ``rows.sqlite`` in the user's cache when left out.
@@ -46,6 +46,10 @@ class RowCache:
                     "CREATE TABLE IF NOT EXISTS rows "
                     "(key BLOB PRIMARY KEY, log_probs BLOB NOT NULL) WITHOUT ROWID"
                 )
+                self._db.execute(
+                    "CREATE TABLE IF NOT EXISTS texts (key BLOB PRIMARY KEY, text TEXT NOT NULL, "
+                    "tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL) WITHOUT ROWID"
+                )
         except (sqlite3.Error, OSError) as error:
             raise self._failed(error) from error
 
@@ -65,38 +69,54 @@ class RowCache:
 
     def keys(self, requests: Iterable[LabelRequest], fingerprint: Mapping[str, Any]) -> list[bytes]:
         """The key of each request under a backend's fingerprint."""
-        base = hashlib.sha256(json.dumps(dict(fingerprint), sort_keys=True).encode())
-        found = []
-        for request in requests:
-            digest = base.copy()
-            digest.update(json.dumps([request.text, request.labels]).encode())
-            found.append(digest.digest())
-        return found
+        return _keys(([r.text, r.labels] for r in requests), fingerprint)
+
+    def text_keys(
+        self, requests: Iterable[TextRequest], fingerprint: Mapping[str, Any]
+    ) -> list[bytes]:
+        """The key of each text asked for under a generator's fingerprint."""
+        asked = ([r.text, r.max_new_tokens, r.schema and dict(r.schema)] for r in requests)
+        return _keys(asked, fingerprint)
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, LabelScores]:
         """The scores that are there, by key."""
-        found: dict[bytes, LabelScores] = {}
+        return {
+            key: LabelScores(np.frombuffer(blob, dtype="<f8").astype(np.float64))
+            for key, blob in self._rows("SELECT key, log_probs FROM rows", keys)
+        }
+
+    def put(self, rows: Iterable[tuple[bytes, LabelScores]]) -> None:
+        """Keep ``rows``; they are on disk when this returns, all or none."""
+        self._write(
+            "INSERT OR REPLACE INTO rows VALUES (?, ?)",
+            ((key, scores.log_probs.astype("<f8").tobytes()) for key, scores in rows),
+        )
+
+    def get_texts(self, keys: Sequence[bytes]) -> dict[bytes, GeneratedText]:
+        """The texts that are there, by key."""
+        found = self._rows("SELECT key, text, tokens_in, tokens_out FROM texts", keys)
+        return {key: GeneratedText(*said) for key, *said in found}
+
+    def put_texts(self, rows: Iterable[tuple[bytes, GeneratedText]]) -> None:
+        """Keep texts, as :meth:`put` keeps scores."""
+        self._write(
+            "INSERT OR REPLACE INTO texts VALUES (?, ?, ?, ?)",
+            ((key, said.text, said.tokens_in, said.tokens_out) for key, said in rows),
+        )
+
+    def _rows(self, select: str, keys: Sequence[bytes]) -> Iterator[Any]:
         try:
             for start in range(0, len(keys), _LOOKUP):
                 part = keys[start : start + _LOOKUP]
                 marks = ",".join("?" * len(part))
-                rows = self._db.execute(
-                    f"SELECT key, log_probs FROM rows WHERE key IN ({marks})", part
-                )
-                for key, blob in rows:
-                    found[key] = LabelScores(np.frombuffer(blob, dtype="<f8").astype(np.float64))
+                yield from self._db.execute(f"{select} WHERE key IN ({marks})", part)
         except sqlite3.Error as error:
             raise self._failed(error) from error
-        return found
 
-    def put(self, rows: Iterable[tuple[bytes, LabelScores]]) -> None:
-        """Keep ``rows``; they are on disk when this returns, all or none."""
+    def _write(self, insert: str, rows: Iterable[tuple[Any, ...]]) -> None:
         try:
             with self._db:
-                self._db.executemany(
-                    "INSERT OR REPLACE INTO rows VALUES (?, ?)",
-                    [(key, scores.log_probs.astype("<f8").tobytes()) for key, scores in rows],
-                )
+                self._db.executemany(insert, rows)
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
@@ -109,3 +129,13 @@ class RowCache:
             hint="free some space, delete the file if it is damaged, set OPINIONCAST_CACHE to "
             "another folder, or run with --no-cache",
         )
+
+
+def _keys(asked: Iterable[Any], fingerprint: Mapping[str, Any]) -> list[bytes]:
+    base = hashlib.sha256(json.dumps(dict(fingerprint), sort_keys=True).encode())
+    found = []
+    for request in asked:
+        digest = base.copy()
+        digest.update(json.dumps(request).encode())
+        found.append(digest.digest())
+    return found

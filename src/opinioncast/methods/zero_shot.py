@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from opinioncast.backends.protocol import Backend, LabelRequest, LabelScores
+from opinioncast.methods.asking import ask_scores
+from opinioncast.methods.letter_answers import letter_row
 from opinioncast.methods.prediction import Prediction, Problem, Progress
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.prompts import PromptStyle, build_prompt, orders
@@ -20,15 +19,7 @@ from opinioncast.survey import (
     GroupScheme,
     Question,
     Subpopulation,
-    opinion_row,
 )
-
-Array = npt.NDArray[np.float64]
-
-MIN_LABEL_MASS = 0.01
-"""Below this the model would say something else 99 times in 100: its shares are not an answer."""
-
-_KEEP_EVERY = 64  # rows per write to the cache: a killed run loses a second's work at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +71,24 @@ class ZeroShot:
         """
         cells = [(q, g) for q in questions for g in groups]
         asked = self._prompts(cells, groups)
-        scores, reused = self._score(asked, progress)
+        answers = ask_scores(self.backend, [a.request for a in asked], self.cache, progress)
         template = self.style.template_hash(self.backend.chat_text if self.chat else None)
         rows: list[dict[str, Any]] = []
         problems: list[Problem] = []
         by_row: dict[int, list[LabelScores | None]] = {}
-        for prompt, found in zip(asked, scores, strict=True):
+        for prompt, found in zip(asked, answers.found, strict=True):
             by_row.setdefault(prompt.row, []).append(found)
         for i, (question, group) in enumerate(cells):
-            self._collect(question, group, by_row[i], rows, problems)
+            row, wrong = letter_row(
+                question,
+                group,
+                by_row[i],
+                refusal=self.style.refusal is not None,
+                model=self.backend.name,
+                method=self.name,
+            )
+            rows += [row] if row else []
+            problems += wrong
         record = {
             "method": self.name,
             "model": self.backend.name,
@@ -101,7 +101,9 @@ class ZeroShot:
             "seed": self.seed,
             "prompt_template": template,
             "prompts": len(asked),
-            "prompts_from_cache": reused,
+            "prompts_from_cache": answers.reused,
+            "tokens_in": answers.tokens_in,
+            "tokens_out": answers.tokens_out,
         }
         return Prediction.of_rows(rows, record, problems)
 
@@ -117,88 +119,3 @@ class ZeroShot:
                 )
                 asked.append(_Asked(i, LabelRequest(prompt.text, prompt.labels, prompt.tree)))
         return asked
-
-    def _score(
-        self, asked: Sequence[_Asked], progress: Progress | None
-    ) -> tuple[list[LabelScores | None], int]:
-        """Scores in the order of ``asked``, and how many came from the cache."""
-        scores: list[LabelScores | None] = [None] * len(asked)
-        requests = [a.request for a in asked]
-        keys: list[bytes] = []
-        if self.cache is not None:
-            keys = self.cache.keys(requests, self.backend.fingerprint)
-            known = self.cache.get(keys)
-            scores = [known.get(key) for key in keys]
-        todo = [i for i, found in enumerate(scores) if found is None]
-        reused = done = len(asked) - len(todo)
-        if progress:
-            progress(done, len(asked))
-        waiting: list[tuple[bytes, LabelScores]] = []
-        try:
-            for place, found in self.backend.score([requests[i] for i in todo]):
-                if not np.isnan(found.log_probs).any():
-                    scores[todo[place]] = found
-                    if self.cache is not None:
-                        waiting.append((keys[todo[place]], found))
-                done += 1
-                if progress:
-                    progress(done, len(asked))
-                if self.cache is not None and len(waiting) >= _KEEP_EVERY:
-                    self.cache.put(waiting)
-                    waiting = []
-        finally:
-            if self.cache is not None and waiting:
-                self.cache.put(waiting)
-        return scores, reused
-
-    def _collect(
-        self,
-        question: Question,
-        group: Subpopulation,
-        found: Sequence[LabelScores | None],
-        rows: list[dict[str, Any]],
-        problems: list[Problem],
-    ) -> None:
-        """Average one cell over option orders into ``rows``; what is wrong goes to ``problems``."""
-
-        def problem(what: str, *, missing: bool) -> None:
-            problems.append(
-                Problem(question.question_id, group.attribute, group.group, what, missing)
-            )
-
-        usable = [s for s in found if s is not None and np.isfinite(s.log_probs.max())]
-        if len(usable) < len(found):
-            problem(
-                f"the model gave no usable probabilities in {len(found) - len(usable)} of "
-                f"{len(found)} option orders",
-                missing=True,
-            )
-            return
-        shares = np.stack([s.shares for s in usable])  # (orders, options [+ refusal])
-        options = len(question.options)
-        substantive = shares[:, :options]
-        if not (substantive.sum(axis=1) > 0).all():
-            problem("the model put everything on the refusal", missing=True)
-            return
-        refusal = shares[:, options].mean() if self.style.refusal is not None else None
-        by_order = substantive / substantive.sum(axis=1, keepdims=True)
-        mass = float(np.mean([s.mass for s in usable]))
-        mean = substantive.mean(axis=0)
-        rows.append(
-            opinion_row(
-                question,
-                group,
-                (mean / mean.sum()).tolist(),
-                refusal_rate=None if refusal is None else float(refusal),
-                label_mass=mass,
-                order_spread=float(np.ptp(by_order, axis=0).max()) if len(usable) > 1 else None,
-                model=self.backend.name,
-                method=self.name,
-            )
-        )
-        if mass < MIN_LABEL_MASS:
-            problem(
-                f"label mass {mass:.2g} is below {MIN_LABEL_MASS:g}: the model does not answer "
-                "with a letter",
-                missing=False,
-            )

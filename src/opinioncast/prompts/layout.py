@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from opinioncast.errors import InputError
-from opinioncast.prompts.multiple_choice import question_block
+from opinioncast.prompts.multiple_choice import question_block, shown_options
 from opinioncast.prompts.steering import Format, steering_line, steering_text
 from opinioncast.survey.groups import GroupScheme, Subpopulation, load_groups
-from opinioncast.survey.question import MAX_OPTIONS, Question, label
+from opinioncast.survey.question import Question, label
 
 ANSWER = "Answer:"
 ChatTemplate = Callable[[str], str]
@@ -103,25 +103,7 @@ def build_prompt(
             expected=f"a permutation of 0 to {len(given) - 1}",
             found=order,
         )
-    shown = [question.options[i] for i in order]
-    if style.refusal is not None:
-        if len(shown) == MAX_OPTIONS:
-            raise InputError(
-                "There is no letter left for the refusal option",
-                where=f'question "{question.question_id}"',
-                expected="25 substantive options at most when a refusal is shown",
-                found=f"{len(shown)} options",
-                hint="run with --no-refusal or merge options",
-            )
-        if style.refusal.casefold() in {option.casefold() for option in shown}:
-            raise InputError(
-                "The refusal is among the substantive options already",
-                where=f'question "{question.question_id}"',
-                expected=f'options without "{style.refusal}", which the prompt adds',
-                found=list(question.options),
-                hint="take it out of the options, or run with --no-refusal",
-            )
-        shown.append(style.refusal)
+    shown = shown_options(question, style.refusal, order)
     letters = [""] * len(question.options)
     for place, index in enumerate(order):
         letters[index] = label(place)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opinioncast.survey.question import label
+from opinioncast.errors import InputError
+from opinioncast.survey.question import MAX_OPTIONS, Question, label
 
 
 def lettered(options: Sequence[str]) -> str:
@@ -22,3 +23,33 @@ def question_block(text: str, options: Sequence[str], *, force_choice: bool) -> 
         letters = ",".join(f"{label(i)}." for i in range(len(options)))
         block += f"\nAnswer as a choice between {letters}"
     return block
+
+
+def shown_options(
+    question: Question, refusal: str | None, order: Sequence[int] | None = None
+) -> list[str]:
+    """The options of ``question`` in ``order`` (as given when left out), then the refusal if any.
+
+    Raises:
+        InputError: they need more than 26 letters, or the refusal is an option already.
+    """
+    shown = list(question.options) if order is None else [question.options[i] for i in order]
+    if refusal is None:
+        return shown
+    if len(shown) == MAX_OPTIONS:
+        raise InputError(
+            "There is no letter left for the refusal option",
+            where=f'question "{question.question_id}"',
+            expected="25 substantive options at most when a refusal is shown",
+            found=f"{len(shown)} options",
+            hint="run with --no-refusal or merge options",
+        )
+    if refusal.casefold() in {option.casefold() for option in shown}:
+        raise InputError(
+            "The refusal is among the substantive options already",
+            where=f'question "{question.question_id}"',
+            expected=f'options without "{refusal}", which the prompt adds',
+            found=list(question.options),
+            hint="take it out of the options, or run with --no-refusal",
+        )
+    return [*shown, refusal]

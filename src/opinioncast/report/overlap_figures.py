@@ -20,12 +20,14 @@ MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 
 
 def draw_similarities(overlap: Overlap, stem: str | Path) -> list[Path]:
+    """Write :func:`similarity_figure` to ``stem`` + ``.svg`` and ``.png``."""
+    return save_figure(similarity_figure(overlap), stem)
+
+
+def similarity_figure(overlap: Overlap) -> Figure:
     """Histogram of all pairs' cosines, its upper end enlarged, with the threshold (Figure 8).
 
     Enlarged is 0.8 to 1.0 as in the paper, or more where the threshold is lower than 0.85.
-
-    Returns:
-        The files written: ``stem`` + ``.svg`` and ``.png``.
     """
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.subplots()
@@ -55,7 +57,7 @@ def draw_similarities(overlap: Overlap, stem: str | Path) -> list[Path]:
     for each in (axes, inset):
         each.spines[["top", "right"]].set_visible(False)
         each.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    return save_figure(figure, stem)
+    return figure
 
 
 def _bars(axes: Axes, histogram: pl.DataFrame, colour: str) -> None:
@@ -68,6 +70,11 @@ def _threshold(axes: Axes, threshold: float, height: float) -> None:
 
 
 def draw_question_map(points: pl.DataFrame, stem: str | Path) -> list[Path]:
+    """Write :func:`question_map_figure` to ``stem`` + ``.svg`` and ``.png``."""
+    return save_figure(question_map_figure(points), stem)
+
+
+def question_map_figure(points: pl.DataFrame) -> Figure:
     """The questions of :func:`opinioncast.curate.question_map.question_map` by set (Figure 7).
 
     The largest set is drawn first, so that smaller ones stay visible.
@@ -102,5 +109,5 @@ def draw_question_map(points: pl.DataFrame, stem: str | Path) -> list[Path]:
     axes.set_yticks([])
     method = ", ".join(points["method"].unique().to_list())
     axes.set_title(f"Question wordings, embeddings on a plane ({method})", loc="left", fontsize=11)
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), markerscale=1.6)
-    return save_figure(figure, stem)
+    figure.legend(loc="outside lower left", ncols=2, frameon=False, markerscale=1.6, fontsize=9)
+    return figure

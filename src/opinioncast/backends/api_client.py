@@ -1,0 +1,289 @@
+"""HTTP to a service that fails at times: retries, limits, the spending cap and the journal.
+
+Sent again: 408, 425, 429, every 5xx, time-outs, broken connections and answers that are no JSON,
+with exponential backoff and jitter, never before ``Retry-After``. Any other status is final.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from opinioncast.backends.api_journal import Journal
+from opinioncast.backends.api_limits import Limits
+from opinioncast.backends.api_settings import KEY_VARIABLE, ApiSettings
+from opinioncast.errors import OpinioncastError, ServiceError
+
+Body = Mapping[str, Any]
+Reader = Callable[[Body], dict[str, Any]]
+"""From the service's JSON to what is wanted of it (JSON values), or ServiceError."""
+
+_COUNTS = (
+    "requests",
+    "retries",
+    "from_journal",
+    "asked_again_after_kill",
+    "tokens_in",
+    "tokens_out",
+    "requests_without_token_counts",
+    "tokens_in_before",
+    "tokens_out_before",
+)
+_AGAIN = (408, 425, 429)
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds, of the backoff
+_PATIENCE = 600.0  # seconds; a service that asks for a longer pause ends the run
+_FRAME_TOKENS = 64  # what a chat template and a beginning-of-text token add at most
+_HINTS = {
+    400: "the service does not take this request: see what it says under found; another --scoring, "
+    "--chat or --no-chat, or another --model may be needed",
+    401: "the key is missing or wrong: export it in {key}",
+    403: "this key may not use this model: ask whoever runs the service, or take another --model",
+    404: "check --base-url (it usually ends in /v1) and --model; {base}/models lists the models",
+    413: "the prompt is too long for the service: shorten the question",
+    422: "the service does not take this request: see what it says under found",
+}
+
+
+class StoppedError(ServiceError):
+    """A request that was not sent because the run is ending for another reason."""
+
+    answered = False
+
+
+class ApiClient:
+    """Asks one service; thread-safe.
+
+    Args:
+        journal: answers are kept there as they come; None keeps none.
+        limits: shared with other models of the run; its own where left out.
+        transport: of httpx, for tests.
+    """
+
+    def __init__(
+        self,
+        settings: ApiSettings,
+        *,
+        journal: Journal | None = None,
+        limits: Limits | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._settings = settings
+        self._journal = journal
+        self.limits = limits or Limits.of(settings)
+        self._key = settings.api_key()
+        self._http = httpx.Client(
+            timeout=settings.timeout,
+            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+            transport=transport,
+            limits=httpx.Limits(max_connections=settings.concurrency),
+        )
+        self.stop = threading.Event()
+        self._counting = threading.Lock()
+        self.counts = dict.fromkeys(_COUNTS, 0)
+
+    def ask(
+        self,
+        path: str,
+        payload: Body,
+        read: Reader,
+        *,
+        how: Any = None,
+        at_root: bool = False,
+        attempts: int | None = None,
+        keep: bool = True,
+    ) -> dict[str, Any]:
+        """POST ``payload`` and give what ``read`` makes of the answer, from the journal if known.
+
+        Args:
+            how: what else shapes what ``read`` gives (JSON values); part of the journal's key.
+            at_root: ``path`` is below the server's address, not below ``/v1``. What is there runs
+                no model and costs no tokens.
+            attempts: other than the settings'.
+            keep: use the journal.
+
+        Raises:
+            ServiceError: refused, out of reach after every attempt, or an unusable answer.
+            StoppedError: ``stop`` is set.
+            BudgetError: the spending cap. InputError: too large for the rate limit.
+            StorageError: the journal cannot be written.
+        """
+        base = self._settings.root_url if at_root else self._settings.base_url.rstrip("/")
+        url = f"{base}{path}"
+        attempts = attempts or self._settings.attempts
+        if self._journal is None or not keep:
+            return read(self._send(url, payload, attempts, free=at_root)[0])
+        key = Journal.key(url, payload, how)
+        known = self._journal.get(key)
+        if known is not None:
+            tokens_in, tokens_out = known["tokens"]
+            self.limits.budget.paid_before(tokens_in, tokens_out)
+            self._count(from_journal=1, tokens_in_before=tokens_in, tokens_out_before=tokens_out)
+            return dict(known["answer"])
+        if self._journal.begin(key):
+            self._count(asked_again_after_kill=1)
+        try:
+            body, tokens = self._send(url, payload, attempts, free=at_root)
+            found = read(body)
+        except OpinioncastError as error:
+            if not getattr(error, "lost", False):
+                self._journal.refused(key)
+            raise
+        self._journal.keep(key, {"answer": found, "tokens": tokens})
+        return found
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Counts of this run, for its manifest; ``..._before``: of answers from the journal, paid
+        by earlier runs. The cost is that of all models of the run."""
+        return {**self.counts, **self.limits.budget.record}
+
+    @property
+    def journal(self) -> Journal | None:
+        return self._journal
+
+    def close(self) -> None:
+        self._http.close()
+        if self._journal is not None:
+            self._journal.close()
+
+    def _send(
+        self, url: str, payload: Body, attempts: int, *, free: bool
+    ) -> tuple[Body, tuple[int, int]]:
+        """The answer, and the tokens read and written for it."""
+        budget, rate, clock = self.limits.budget, self.limits.rate, self.limits.clock
+        most_in, most_out = (0, 0) if free else _most_tokens(payload)
+        lost = False
+        for attempt in range(1, attempts + 1):
+            passage = rate.wait(most_in + most_out, self.stop)
+            if self.stop.is_set():
+                stopping = StoppedError("The run is ending; this request was not sent", where=url)
+                stopping.lost = lost
+                raise stopping
+            reserved = budget.reserve(most_in, most_out)
+            self._count(requests=1)
+            wait: float | None = None
+            try:
+                answer = self._http.post(url, json=payload)
+                body = self._json(answer) if answer.is_success else None
+            except httpx.RequestError as error:
+                unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+                (budget.release if unsent else budget.lose)(reserved)
+                failure = self._error(
+                    "The service cannot be reached" if unsent else "The service's answer broke off",
+                    url,
+                    f"{type(error).__name__}: {error}",
+                    hint="check --base-url and that the service runs"
+                    if unsent
+                    else "the same command goes on from here when the service is well again",
+                )
+                lost = lost or not unsent
+                failure.answered, failure.lost = False, lost
+            else:
+                if body is not None:
+                    used = (0, 0, True) if free else _used(body, most_in, most_out)
+                    used_in, used_out, reported = used
+                    passage.tokens = used_in + used_out
+                    budget.settle(reserved, used_in, used_out)
+                    self._count(
+                        tokens_in=used_in,
+                        tokens_out=used_out,
+                        requests_without_token_counts=int(not reported),
+                    )
+                    return body, (used_in, used_out)
+                (budget.lose if answer.is_success else budget.release)(reserved)
+                failure = self._failure(url, answer)
+                if answer.status_code not in _AGAIN and 300 <= answer.status_code < 500:
+                    raise failure
+                if "insufficient_quota" in answer.text:  # a 429 that no waiting helps
+                    raise failure
+                wait = _retry_after(answer.headers.get("Retry-After"))
+                if wait is not None and wait > _PATIENCE:
+                    raise failure
+            if attempt == attempts:
+                raise failure
+            self._count(retries=1)
+            longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempt - 1))
+            pause = longest * (0.5 + 0.5 * clock.chance())
+            if wait is not None:
+                rate.pause(wait)  # for every thread: the service is full
+                pause = max(pause, wait)
+            clock.sleep(pause, self.stop)
+        raise AssertionError("at least one attempt is made")
+
+    def _json(self, answer: httpx.Response) -> Body | None:
+        try:
+            body = answer.json()
+        except ValueError:
+            return None
+        return body if isinstance(body, dict) else None
+
+    def _failure(self, url: str, answer: httpx.Response) -> ServiceError:
+        status = answer.status_code
+        if answer.is_success:
+            return self._error("The service's answer is no JSON object", url, answer.text)
+        variable = self._settings.api_key_env or KEY_VARIABLE
+        hint = _HINTS.get(status, "").format(key=variable, base=self._settings.base_url.rstrip("/"))
+        if "insufficient_quota" in answer.text:
+            hint = "the account has no credit left; what was answered is kept"
+        elif status == 429:
+            hint = "lower --requests-per-minute, --tokens-per-minute or --concurrency"
+        elif status >= 500:
+            hint = "the same command goes on from here when the service is well again"
+        error = self._error(
+            f"The service answered with status {status}", url, answer.text, hint=hint or None
+        )
+        error.status = status
+        return error
+
+    def _error(
+        self, title: str, url: str, found: str | None, *, hint: str | None = None
+    ) -> ServiceError:
+        if found and self._key:
+            found = found.replace(self._key, "***")
+        model = self._settings.model
+        return ServiceError(title, where=f"{url}, model {model}", found=found, hint=hint)
+
+    def _count(self, **more: int) -> None:
+        with self._counting:
+            for what, number in more.items():
+                self.counts[what] += number
+
+
+def _most_tokens(payload: Body) -> tuple[int, int]:
+    """The most tokens a request can need: no token of a text is shorter than one byte."""
+    text = payload.get("prompt") or ""
+    turns = payload.get("messages") or ()
+    size = len(str(text).encode()) + sum(len(str(t["content"]).encode()) for t in turns)
+    out = payload.get("max_tokens") or payload.get("max_completion_tokens") or 0
+    return size + _FRAME_TOKENS, int(out)
+
+
+def _used(body: Body, most_in: int, most_out: int) -> tuple[int, int, bool]:
+    """Tokens read and written as the service counts them; else the most there can have been."""
+    usage = body.get("usage")
+    if isinstance(usage, dict):
+        read, written = usage.get("prompt_tokens"), usage.get("completion_tokens") or 0
+        if isinstance(read, int) and isinstance(written, int):
+            return read, written, True
+    return most_in, most_out, False
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds of a Retry-After header: a number, or a date."""
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        then = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    then = then if then.tzinfo else then.replace(tzinfo=UTC)
+    return max(0.0, (then - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,136 @@
+"""What the API backend is told: which service, how to read labels, how fast, for how much."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+from opinioncast.errors import InputError
+
+Scoring = Literal["auto", "token-ids", "echo", "top"]
+"""How label probabilities are read: see :mod:`opinioncast.backends.api_service`."""
+
+KEY_VARIABLE = "OPINIONCAST_API_KEY"
+"""Environment variable of the API key. No vendor's own variable is read unasked: the address is the
+user's choice, and a key goes only where it was meant to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """One OpenAI-compatible service and one of its models.
+
+    Attributes:
+        base_url: up to and with ``/v1``, for example ``http://127.0.0.1:8000/v1``.
+        model: as the service calls it.
+        api_key_env: environment variable that holds the key; None: :data:`KEY_VARIABLE`, and no
+            key where that is unset (local servers).
+        scoring: ``auto`` takes the best way the service has.
+        unlisted_tolerance: a service may list only its likeliest tokens. A prompt whose unlisted
+            labels could move a share by more than this is refused (0.01: one point).
+        requests_per_minute, tokens_per_minute: kept to in every 60 seconds; None: no limit.
+        concurrency: requests under way at once.
+        max_cost: the run stops before the request that could exceed it; needs both prices.
+        price_in, price_out: per million tokens read and written, in any one currency.
+        timeout: seconds for one answer.
+        attempts: how often one request is sent at most.
+        chat: whether texts are asked for as chat; only ``supports_schema`` depends on it.
+    """
+
+    base_url: str
+    model: str
+    api_key_env: str | None = None
+    scoring: Scoring = "auto"
+    unlisted_tolerance: float = 0.01
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrency: int = 4
+    max_cost: float | None = None
+    price_in: float | None = None
+    price_out: float | None = None
+    timeout: float = 120.0
+    attempts: int = 6
+    chat: bool = False
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.base_url)
+        try:
+            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # a port that is no number, or too large a one
+            usable = False
+        if not usable:
+            raise InputError(
+                "The address of the service cannot be used",
+                where="--base-url",
+                expected="http:// or https://, a host and usually /v1",
+                found=self.base_url,
+            )
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise InputError(
+                "The address of the service must hold no secrets: it is written into manifests",
+                where="--base-url",
+                expected="no user, password or query in it",
+                found=f"{parts.scheme}://...{parts.hostname}",
+                hint="put the key into an environment variable and name it with --api-key-env",
+            )
+        if self.scoring not in get_args(Scoring):
+            raise InputError(
+                "Unknown way of reading label probabilities",
+                where="--scoring",
+                expected=", ".join(get_args(Scoring)),
+                found=self.scoring,
+            )
+        least = {
+            "unlisted-tolerance": (self.unlisted_tolerance, 0.0),
+            "requests-per-minute": (self.requests_per_minute, 1),
+            "tokens-per-minute": (self.tokens_per_minute, 1),
+            "concurrency": (self.concurrency, 1),
+            "max-cost": (self.max_cost, 0.0),
+            "price-in": (self.price_in, 0.0),
+            "price-out": (self.price_out, 0.0),
+            "timeout": (self.timeout, 0.001),
+            "attempts": (self.attempts, 1),
+        }
+        for name, (value, minimum) in least.items():
+            if value is not None and not value >= minimum:
+                raise InputError(
+                    "A setting of the service is out of range",
+                    where=f"--{name}",
+                    expected=f"{minimum:g} or more",
+                    found=value,
+                )
+        if (self.price_in is None) != (self.price_out is None):
+            raise InputError(
+                "One price of two is missing",
+                expected="--price-in and --price-out, or neither",
+                found="--price-in" if self.price_out is None else "--price-out",
+            )
+        if self.max_cost is not None and self.price_in is None:
+            raise InputError(
+                "A spending cap needs the service's prices",
+                expected="--price-in and --price-out (per million tokens) with --max-cost",
+                found=f"--max-cost {self.max_cost:g}",
+            )
+
+    @property
+    def root_url(self) -> str:
+        """The server's own address, without ``/v1``: vLLM's ``/tokenize`` is there."""
+        return self.base_url.rstrip("/").removesuffix("/v1")
+
+    def api_key(self) -> str | None:
+        """The key, read from the environment at this moment and kept in no setting.
+
+        Raises:
+            InputError: ``api_key_env`` was named and is not set.
+        """
+        key = os.environ.get(self.api_key_env or KEY_VARIABLE, "").strip()
+        if not key and self.api_key_env is not None:
+            raise InputError(
+                "The environment variable of the API key is not set",
+                where=f"--api-key-env {self.api_key_env}",
+                expected="the key in that variable",
+                found="nothing",
+                hint=f"export {self.api_key_env}=...",
+            )
+        return key or None

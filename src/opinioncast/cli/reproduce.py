@@ -1,0 +1,116 @@
+"""``opinioncast reproduce``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from opinioncast.cli.finetune import describe
+from opinioncast.errors import ModelError
+
+if TYPE_CHECKING:
+    from opinioncast.finetune.trainer import Moment
+    from opinioncast.reproduce.plan import Plan
+
+_console = Console()
+_OFTEN = 20
+
+
+def reproduce(
+    names: Annotated[
+        list[str], typer.Argument(help="Tables and figures (table1, figure5, ...), or all.")
+    ],
+    setting: Annotated[
+        str, typer.Option(help="embedded, paper, or a YAML file: models, tables, trainings.")
+    ] = "embedded",
+    data: Annotated[
+        list[Path], typer.Option("--data", "-d", help="Folder with survey files. Repeatable.")
+    ] = [Path()],  # noqa: B006  typer reads the default once
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path(
+        "opinioncast-out/reproduce"
+    ),
+    adapter: Annotated[
+        Path | None,
+        typer.Option(help="Adapter in place of the fine-tuned one, where no other is needed."),
+    ] = None,
+    questions: Annotated[
+        int | None, typer.Option(help="Draw this many questions of every table.", min=1)
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes of every training.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Of the questions drawn.")] = 0,
+    compile_layers: Annotated[
+        bool, typer.Option("--compile", help="Compile layers in training; needs a C++ compiler.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the steps with estimated rows; run nothing.")
+    ] = False,
+    docs: Annotated[
+        Path | None, typer.Option(help="Document to write the results into (docs/reproduction.md).")
+    ] = None,
+) -> None:
+    """Make tables and figures of the paper; the same command goes on where it was stopped."""
+    try:
+        from opinioncast.reproduce.document import write_document
+        from opinioncast.reproduce.run import Reporter, Request
+        from opinioncast.reproduce.run import reproduce as run_recipes
+    except ImportError as error:
+        raise ModelError(
+            "Reproducing needs PyTorch and PEFT",
+            expected="the packages of the [reproduce] extra",
+            found=error,
+            hint="pip install 'opinioncast[reproduce]'",
+        ) from error
+    request = Request(
+        names,
+        setting=setting,
+        data=data,
+        out=out,
+        adapter=adapter,
+        questions=questions,
+        seed=seed,
+        epochs=epochs,
+        compile=compile_layers,
+    )
+    if dry_run:
+        _print_plan(request.plan())
+        return
+    console = Console(stderr=True)
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def moment(now: Moment) -> None:
+        if now.step % max(1, now.steps // _OFTEN) == 0:
+            say(f"  {describe(now)}")
+
+    run = run_recipes(request, Reporter(say, moment))
+    for folder in run.made:
+        _console.print(f"wrote {folder}", highlight=False, soft_wrap=True)
+    if docs is not None and run.contents:
+        for path in write_document(run, docs):
+            _console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    run.raise_for_failures()
+
+
+def _print_plan(plan: Plan) -> None:
+    grid = Table(box=None, pad_edge=False)
+    for column in ("step", "of", "rows, about", "first for"):
+        grid.add_column(column, justify="right" if column.startswith("rows") else "left")
+    for step in plan.steps:
+        text = f"{step.name} ({step.text})" if step.text and step.kind == "train" else step.name
+        grid.add_row(step.kind, text, f"{step.rows:,}" if step.rows else "", step.wanted_by)
+    _console.print(grid)
+    _console.print(
+        f"\nabout {plan.rows('train'):,} rows of training and {plan.rows('predict'):,} prompts "
+        "(as many as are not in the cache, nor done before)",
+        highlight=False,
+    )
+    for what, names in (("file", plan.files), ("model", plan.models)):
+        for name, how in names.items():
+            _console.print(
+                f"missing {what}: {name}: {how}", highlight=False, soft_wrap=True, markup=False
+            )

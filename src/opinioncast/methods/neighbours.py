@@ -1,0 +1,103 @@
+"""The training questions that mean most like a question, never the question itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from opinioncast.methods.embedding_features import TextEncoder, Vectors
+from opinioncast.prompts.few_shot import Example
+from opinioncast.survey import OpinionTable, Question, Subpopulation
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A training question with one group's answer to it.
+
+    Attributes:
+        cosine: of its wording's embedding with the asked question's.
+    """
+
+    example: Example
+    cosine: float
+
+
+@dataclass(frozen=True)
+class TrainingQuestions:
+    """The questions of a table, ready to be searched by meaning (paper, Appendix D).
+
+    Attributes:
+        table: what was answered, with the groups wanted.
+        encoder: sentence model.
+    """
+
+    table: OpinionTable
+    encoder: TextEncoder
+
+    @cached_property
+    def questions(self) -> list[Question]:
+        return self.table.questions()
+
+    @cached_property
+    def _vectors(self) -> Vectors:
+        return self.encoder.encode([q.text for q in self.questions])
+
+    @cached_property
+    def _answers(self) -> dict[tuple[str, str], dict[int, Example]]:
+        """Group key -> number of the question -> its answer."""
+        place = {(q.family, q.wave, q.question_id): i for i, q in enumerate(self.questions)}
+        columns = ("family", "wave", "question_id", "attribute", "group")
+        found: dict[tuple[str, str], dict[int, Example]] = {}
+        for f, w, i, a, g, shares, rate in self.table.frame.select(
+            *columns, "distribution", "refusal_rate"
+        ).iter_rows():
+            number = place[f, w, i]
+            example = Example(self.questions[number], tuple(shares), rate)
+            found.setdefault((a, g), {})[number] = example
+        return found
+
+    def ranking(self, asked: Sequence[Question]) -> list[list[tuple[int, float]]]:
+        """For each question, (number, cosine) of the training questions, most alike first.
+
+        The question itself is left out: the same family and id (any wave), or the same wording.
+        """
+        if not asked or not self.questions:
+            return [[] for _ in asked]
+        cosines = self.encoder.encode([q.text for q in asked]) @ self._vectors.T
+        found = []
+        for row, question in zip(cosines, asked, strict=True):
+            order = np.argsort(-row, kind="stable")
+            found.append(
+                [
+                    (int(i), float(row[i]))
+                    for i in order
+                    if not same_question(question, self.questions[i])
+                ]
+            )
+        return found
+
+    def nearest(
+        self, ranking: Sequence[tuple[int, float]], group: Subpopulation, k: int
+    ) -> list[Neighbour]:
+        """The ``k`` most alike questions that ``group`` answered, the most alike last.
+
+        Questions the group was not asked are passed over; fewer than ``k`` where there are no more.
+        """
+        answered = self._answers.get(group.key, {})
+        near = [Neighbour(answered[i], cosine) for i, cosine in ranking if i in answered][:k]
+        return near[::-1]
+
+
+def same_question(one: Question, other: Question) -> bool:
+    """Whether two questions are one: the same family and id, or the same words."""
+    if (one.family, one.question_id) == (other.family, other.question_id):
+        return True
+    return _words(one.text) == _words(other.text)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())

@@ -1,0 +1,345 @@
+"""Modular Pluralism: community models comment, a chooser picks, a final model answers with that.
+
+The paper's baseline (section 4.1, Appendix D, Figure 16; Feng et al. 2024). Modules, chooser and
+final model are any backends.
+
+The chooser's pick is the comment number with the highest probability where the chooser can score
+labels: one reading of the prompt, nothing to parse, and every comment has a number in the record.
+A model that only writes text is asked to write the number; one that cannot be read is a problem.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from opinioncast.backends.protocol import (
+    Backend,
+    GeneratedText,
+    Generator,
+    LabelRequest,
+    LabelScores,
+    TextRequest,
+)
+from opinioncast.errors import InputError, ModelError
+from opinioncast.methods.asking import add_up, ask_scores, ask_texts
+from opinioncast.methods.letter_answers import letter_row
+from opinioncast.methods.prediction import Prediction, Problem, Progress
+from opinioncast.methods.row_cache import RowCache
+from opinioncast.prompts import orders
+from opinioncast.prompts.layout import ChatTemplate
+from opinioncast.prompts.pluralism import (
+    choice_prompt,
+    comment_prompt,
+    passage_prompt,
+    pluralism_template_hash,
+)
+from opinioncast.survey import GroupScheme, Question, Subpopulation
+
+COMMENT_TOKENS = 96
+_NUMBER_TOKENS = 16
+_MOST_MODULES = 9  # comment numbers are read as single digits
+Cell = tuple[Question, Subpopulation]
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What the chooser was shown and picked.
+
+    Attributes:
+        comments: of each module, cleaned; empty where it wrote nothing.
+        picked: number of the module; None where there is nothing to answer with.
+        wrong: why there is none.
+        shares, mass: probabilities of the comments shown, where they were scored.
+    """
+
+    comments: tuple[str, ...]
+    picked: int | None
+    wrong: str = ""
+    shares: tuple[float, ...] = ()
+    mass: float | None = None
+
+
+@dataclass(frozen=True)
+class ModularPluralism:
+    """Predict with a passage from the community that speaks best for the group.
+
+    Attributes:
+        modules: models trained on text of communities (``opinioncast train-community``).
+        chooser: picks one of their comments.
+        answerer: answers with it; its letter probabilities are the distribution.
+        option_orders: of the last prompt: ``given``, ``reversed`` or a number.
+        chat: use the chat template of every model that has one.
+        comment_tokens: length of a comment at most.
+        cache: finished texts and scores are kept there; None keeps none.
+        seed: of random option orders.
+
+    Raises:
+        InputError: fewer than 2 modules or more than 9.
+        ModelError: ``chat``, and no model has a chat template.
+    """
+
+    modules: Sequence[Generator]
+    chooser: Backend | Generator
+    answerer: Backend
+    option_orders: str = "reversed"
+    chat: bool = False
+    comment_tokens: int = COMMENT_TOKENS
+    cache: RowCache | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.modules) <= _MOST_MODULES or self.comment_tokens < 1:
+            raise InputError(
+                "Modular Pluralism cannot be set up like this",
+                expected=f"2 to {_MOST_MODULES} modules, comments of 1 token or more",
+                found=f"{len(self.modules)} modules, {self.comment_tokens} tokens",
+                hint="name each module with --modules",
+            )
+        everyone = (*self.modules, self.chooser, self.answerer)
+        if self.chat and not any(model.has_chat_template for model in everyone):
+            raise ModelError(
+                "None of the models has a chat template",
+                where=", ".join(model.name for model in everyone),
+                expected="at least one instruction-tuned model",
+                hint="run without --chat",
+            )
+
+    @property
+    def name(self) -> str:
+        kind = f"modular pluralism, {len(self.modules)} modules"
+        return f"{kind}, chat" if self.chat else kind
+
+    def predict(
+        self,
+        questions: Sequence[Question],
+        groups: GroupScheme,
+        *,
+        progress: Progress | None = None,
+    ) -> Prediction:
+        """Predict every question x subpopulation. A cell for which no comment was written, or none
+        could be picked, is a problem.
+
+        Raises:
+            ModelError: a prompt too long for a model. StorageError: the cache cannot be written.
+        """
+        cells = [(q, g) for q in questions for g in groups]
+        by_order = [orders(len(q.options), self.option_orders, seed=self.seed) for q, _ in cells]
+        steps = _Steps(progress, len(cells) * (len(self.modules) + 1) + sum(map(len, by_order)))
+        tokens: list[tuple[int | None, int | None]] = []
+        comments, reused = self._comments(cells, groups, steps, tokens)
+        choices = self._choices(cells, groups, comments, steps, tokens)
+        template = self._template(self.answerer)
+        requests: list[LabelRequest] = []
+        owner: list[int] = []
+        for i, ((question, group), choice) in enumerate(zip(cells, choices, strict=True)):
+            if choice.picked is None:
+                continue
+            for order in by_order[i]:
+                prompt = passage_prompt(
+                    question,
+                    group,
+                    groups,
+                    choice.comments[choice.picked],
+                    order=order,
+                    chat_template=template,
+                )
+                requests.append(LabelRequest(prompt.text, prompt.labels, prompt.tree))
+                owner.append(i)
+        answers = ask_scores(self.answerer, requests, self.cache, steps.part(len(requests)))
+        tokens.append((answers.tokens_in, answers.tokens_out))
+        found: dict[int, list[LabelScores | None]] = {}
+        for i, scores in zip(owner, answers.found, strict=True):
+            found.setdefault(i, []).append(scores)
+        rows: list[dict[str, Any]] = []
+        problems: list[Problem] = []
+        for i, ((question, group), choice) in enumerate(zip(cells, choices, strict=True)):
+            if choice.picked is None:
+                problems.append(
+                    Problem(question.question_id, group.attribute, group.group, choice.wrong, True)
+                )
+                continue
+            row, wrong = letter_row(
+                question,
+                group,
+                found[i],
+                refusal=False,
+                model=self.answerer.name,
+                method=self.name,
+            )
+            rows += [row] if row else []
+            problems += wrong
+        record = self._record(choices) | {
+            "texts": len(cells) * len(self.modules),
+            "texts_from_cache": reused,
+            "prompts": len(requests),
+            "prompts_from_cache": answers.reused,
+            "tokens_in": add_up(i for i, _ in tokens),
+            "tokens_out": add_up(o for _, o in tokens),
+        }
+        details = [self._detail(c, choice) for c, choice in zip(cells, choices, strict=True)]
+        return Prediction.of_rows(rows, record, problems, details)
+
+    def _template(self, model: Backend | Generator) -> ChatTemplate | None:
+        return model.chat_text if self.chat and model.has_chat_template else None
+
+    def _comments(
+        self,
+        cells: Sequence[Cell],
+        groups: GroupScheme,
+        steps: _Steps,
+        tokens: list[tuple[int | None, int | None]],
+    ) -> tuple[list[tuple[str, ...]], int]:
+        """Every module's comment on each cell, and how many came from the cache."""
+        written: list[list[str]] = [[] for _ in cells]
+        reused = 0
+        for module in self.modules:
+            template = self._template(module)
+            requests = [
+                TextRequest(
+                    comment_prompt(q, g, groups, chat_template=template), self.comment_tokens
+                )
+                for q, g in cells
+            ]
+            answers = ask_texts(module, requests, self.cache, steps.part(len(requests)))
+            reused += answers.reused
+            tokens.append((answers.tokens_in, answers.tokens_out))
+            for texts, said in zip(written, answers.found, strict=True):
+                texts.append("" if said is None else clean_comment(said.text))
+        return [tuple(texts) for texts in written], reused
+
+    def _choices(
+        self,
+        cells: Sequence[Cell],
+        groups: GroupScheme,
+        comments: Sequence[tuple[str, ...]],
+        steps: _Steps,
+        tokens: list[tuple[int | None, int | None]],
+    ) -> list[_Choice]:
+        """The pick for each cell; nobody is asked where fewer than two comments were written."""
+        template = self._template(self.chooser)
+        report = steps.part(len(cells))
+        choices: list[_Choice | None] = [None] * len(cells)
+        shown: dict[int, list[int]] = {}
+        for i, texts in enumerate(comments):
+            there = [m for m, text in enumerate(texts) if text]
+            if len(there) > 1:
+                shown[i] = there
+            elif there:
+                choices[i] = _Choice(texts, there[0])
+            else:
+                choices[i] = _Choice(texts, None, "no module wrote a comment")
+        prompts = [
+            choice_prompt(
+                [comments[i][m] for m in there], cells[i][1], groups, chat_template=template
+            )
+            for i, there in shown.items()
+        ]
+        if isinstance(self.chooser, Backend):
+            labels = [
+                LabelRequest(p, _numbers(len(n)))
+                for p, n in zip(prompts, shown.values(), strict=True)
+            ]
+            scored = ask_scores(self.chooser, labels, self.cache, report)
+            tokens.append((scored.tokens_in, scored.tokens_out))
+            for (i, there), scores in zip(shown.items(), scored.found, strict=True):
+                choices[i] = _scored_choice(comments[i], there, scores)
+        else:
+            texts_wanted = [TextRequest(p, _NUMBER_TOKENS) for p in prompts]
+            said = ask_texts(self.chooser, texts_wanted, self.cache, report)
+            tokens.append((said.tokens_in, said.tokens_out))
+            for (i, there), text in zip(shown.items(), said.found, strict=True):
+                choices[i] = _written_choice(comments[i], there, text)
+        return [c for c in choices if c is not None]
+
+    def _record(self, choices: Sequence[_Choice]) -> dict[str, Any]:
+        picked = [c.picked for c in choices if c.picked is not None]
+        masses = [c.mass for c in choices if c.mass is not None]
+        written = sum(1 for c in choices for text in c.comments if text)
+        return {
+            "method": self.name,
+            "model": self.answerer.name,
+            "backend": dict(self.answerer.fingerprint),
+            "modules": [{"name": m.name} | dict(m.fingerprint) for m in self.modules],
+            "chooser": {"name": self.chooser.name} | dict(self.chooser.fingerprint),
+            "chooser_reads": "scores" if isinstance(self.chooser, Backend) else "text",
+            "option_orders": self.option_orders,
+            "seed": self.seed,
+            "chat": self.chat,
+            "comment_tokens": self.comment_tokens,
+            "prompt_template": pluralism_template_hash(self._template(self.answerer)),
+            "picked": [picked.count(m) for m in range(len(self.modules))],
+            "comments_empty": len(choices) * len(self.modules) - written,
+            "parse_failures": sum(c.picked is None and any(c.comments) for c in choices),
+            "chooser_label_mass_mean": float(np.mean(masses)) if masses else None,
+        }
+
+    def _detail(self, cell: Cell, choice: _Choice) -> Mapping[str, Any]:
+        question, group = cell
+        names = [m.name for m in self.modules]
+        return {
+            "question_id": question.question_id,
+            "attribute": group.attribute,
+            "group": group.group,
+            "comments": [
+                {"module": n, "comment": t} for n, t in zip(names, choice.comments, strict=True)
+            ],
+            "picked": None if choice.picked is None else choice.picked + 1,
+            "probabilities": [round(p, 4) for p in choice.shares],
+            "wrong": choice.wrong or None,
+        }
+
+
+class _Steps:
+    """One progress bar over the parts of the work."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._before = 0
+
+    def part(self, size: int) -> Progress | None:
+        """The progress of the next ``size`` steps."""
+        before = self._before
+        self._before += size
+
+        def report(done: int, _: int) -> None:
+            if self._progress:
+                self._progress(before + done, self._total)
+
+        return report if self._progress else None
+
+
+def clean_comment(text: str) -> str:
+    """A module's text in one line, without a question or prompt it goes on to invent."""
+    body = re.split(r"\n\s*(?:Question|Comment|Passage|Answer)\b[^\n]{0,3}:", f"\n{text.strip()}")
+    first = next((part for part in body if part.strip()), "")
+    return " ".join(first.split())
+
+
+def _numbers(count: int) -> tuple[str, ...]:
+    return tuple(str(i + 1) for i in range(count))
+
+
+def _scored_choice(
+    comments: tuple[str, ...], there: Sequence[int], scores: LabelScores | None
+) -> _Choice:
+    if scores is None or not np.isfinite(scores.log_probs.max()):
+        return _Choice(comments, None, "the chooser gave no usable probabilities")
+    shares = tuple(float(s) for s in scores.shares)
+    return _Choice(comments, there[int(np.argmax(shares))], "", shares, scores.mass)
+
+
+def _written_choice(
+    comments: tuple[str, ...], there: Sequence[int], said: GeneratedText | None
+) -> _Choice:
+    """The first number in what the chooser wrote that is a comment's."""
+    for number in re.findall(r"(?<![\d.])\d+(?![\d.]*\d)", "" if said is None else said.text):
+        if 1 <= int(number) <= len(there):
+            return _Choice(comments, there[int(number) - 1])
+    heard = "" if said is None else said.text.strip()[:40]
+    return _Choice(comments, None, f'the chooser\'s answer names no comment: "{heard}"')

@@ -1,0 +1,231 @@
+"""Reading a distribution that a model wrote as JSON (paper, section 4.1 and Appendix D).
+
+An answer is a JSON object: the letter or the text of every option, and its share or percentage.
+What is put right, and listed: code fences, text around the object, single quotes, trailing commas,
+percent signs, sums that are off by rounding. Anything else is refused with a reason; nothing is
+filled in.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SUM_TOLERANCE = 0.05
+"""How far from 1 rounding may lead: the examples the paper itself prints (Figure 15) are off by up
+to 0.019, because "Refused" was added to shares that summed to one already."""
+
+_EXACT = 1e-6
+_NUMBER = r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?"
+_VALUE = re.compile(rf"({_NUMBER})\s*(%?)")
+_TEXT = r'"((?:[^"\\]|\\.)*)"|' r"'((?:[^'\\]|\\.)*)'"
+_PAIR = re.compile(rf"\s*(?:{_TEXT})\s*:\s*(?:{_TEXT}|({_NUMBER}\s*%?))\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Verbalised:
+    """A distribution as read.
+
+    Attributes:
+        shares: one for each label, in their order, summing to one.
+        repairs: what had to be put right, in words.
+    """
+
+    shares: tuple[float, ...]
+    repairs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An answer that holds no distribution over the options.
+
+    Attributes:
+        reason: one clause, such as ``the object is not closed``.
+    """
+
+    reason: str
+
+
+def share_schema(labels: Sequence[str]) -> dict[str, Any]:
+    """JSON schema of an answer: a number from 0 to 1 for each label, and nothing else."""
+    return {
+        "type": "object",
+        "properties": {label: {"type": "number", "minimum": 0, "maximum": 1} for label in labels},
+        "required": list(labels),
+        "additionalProperties": False,
+    }
+
+
+def parse_shares(
+    answer: str, labels: Sequence[str], options: Sequence[str]
+) -> Verbalised | Unreadable:
+    """Read the first JSON object in ``answer``.
+
+    Args:
+        labels: the letter of each option shown; the shares come in this order.
+        options: the text of each, in the order of ``labels``.
+    """
+    repairs: list[str] = []
+    found = _object(answer, repairs)
+    if isinstance(found, Unreadable):
+        return found
+    pairs = _pairs(found, repairs)
+    if isinstance(pairs, Unreadable):
+        return pairs
+    places = _places([name for name, _ in pairs], labels, options)
+    if isinstance(places, Unreadable):
+        return places
+    values = _numbers([value for _, value in pairs], repairs)
+    if isinstance(values, Unreadable):
+        return values
+    shares = [0.0] * len(labels)
+    for place, value in zip(places, values, strict=True):
+        shares[place] = value
+    return _summing_to_one(shares, repairs)
+
+
+def _object(answer: str, repairs: list[str]) -> str | Unreadable:
+    """The text from the first brace to the one that closes it."""
+    start = answer.find("{")
+    if start < 0:
+        return Unreadable("there is no JSON object")
+    quote = ""
+    depth = 0
+    skip = False
+    for at in range(start, len(answer)):
+        character = answer[at]
+        if skip:
+            skip = False
+        elif quote:
+            skip = character == "\\"
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        elif character in "{}":
+            depth += 1 if character == "{" else -1
+            if depth == 0:
+                before, after = answer[:start].strip(), answer[at + 1 :].strip()
+                fenced = before.endswith(("```", "```json")) and after.startswith("```")
+                if fenced:
+                    repairs.append("code fence")
+                    before = before.removesuffix("json").removesuffix("```").strip()
+                    after = after.removeprefix("```").strip()
+                if before:
+                    repairs.append("text before the object")
+                if after:
+                    repairs.append("text after the object")
+                return answer[start : at + 1]
+    return Unreadable("the object is not closed")
+
+
+def _pairs(text: str, repairs: list[str]) -> list[tuple[str, Any]] | Unreadable:
+    """Names and values of an object, as JSON or as nearly JSON; values are numbers or texts."""
+    try:
+        read = json.loads(text, object_pairs_hook=list)
+    except (ValueError, RecursionError):
+        return _nearly_json(text, repairs)
+    return list(read)
+
+
+def _nearly_json(text: str, repairs: list[str]) -> list[tuple[str, Any]] | Unreadable:
+    """With single quotes, bare percentages and a trailing comma put right."""
+    inside = text[1:-1]
+    pairs: list[tuple[str, Any]] = []
+    at = 0
+    while found := _PAIR.match(inside, at):
+        double, single, value_double, value_single, bare = found.groups()
+        name = double if double is not None else single
+        value = next(v for v in (value_double, value_single, bare) if v is not None)
+        if single is not None or value_single is not None:
+            _note(repairs, "single quotes")
+        pairs.append((re.sub(r"\\(.)", r"\1", name), value if bare is None else _bare(value)))
+        at = found.end()
+        if at == len(inside):
+            return pairs
+        if inside[at] != ",":
+            break
+        at += 1
+        if not inside[at:].strip():
+            _note(repairs, "trailing comma")
+            return pairs
+    return Unreadable("the object is no JSON that can be put right")
+
+
+def _bare(value: str) -> float | str:
+    return value if value.endswith("%") else float(value)
+
+
+def _places(
+    names: Sequence[str], labels: Sequence[str], options: Sequence[str]
+) -> list[int] | Unreadable:
+    """The option each name stands for: all are letters, or all are texts."""
+    by_label = {label: i for i, label in enumerate(labels)}
+    by_text = {option.strip().casefold(): i for i, option in enumerate(options)}
+    places = [by_label.get(name.strip()) for name in names]
+    if None in places:
+        places = [by_text.get(name.strip().casefold()) for name in names]
+    known = [p for p in places if p is not None]
+    if len(known) < len(places):
+        odd = next(n for n in names if n.strip() not in by_label)
+        return Unreadable(f'"{odd[:40]}" is not an option')
+    if len(set(known)) < len(known):
+        return Unreadable("an option is named twice")
+    absent = [label for i, label in enumerate(labels) if i not in set(known)]
+    if absent:
+        return Unreadable(f"there is no share for {', '.join(absent)}")
+    return known
+
+
+def _numbers(values: Sequence[Any], repairs: list[str]) -> list[float] | Unreadable:
+    """Shares or percentages as numbers; percentages with a sign are divided by 100."""
+    numbers: list[float] = []
+    signs: set[bool] = set()
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            return Unreadable(f"{json.dumps(value, default=str)[:40]} is not a share")
+        match = _VALUE.fullmatch(value.strip()) if isinstance(value, str) else None
+        if isinstance(value, str) and (match is None or not match[2]):
+            return Unreadable(f'"{value[:40]}" is not a share')
+        try:
+            number = float(match[1]) if match else float(value)
+        except OverflowError:  # an integer of hundreds of digits
+            number = float("inf")
+        if not 0 <= number < float("inf"):
+            return Unreadable(f"{number:g} is not a share")
+        numbers.append(number)
+        signs.add(match is not None)
+    if len(signs) > 1:
+        return Unreadable("some shares have a percent sign and some have none")
+    if True in signs:
+        _note(repairs, "percent")
+        return [n / 100 for n in numbers]
+    return numbers
+
+
+def _summing_to_one(shares: Sequence[float], repairs: list[str]) -> Verbalised | Unreadable:
+    total = sum(shares)
+    if abs(total - 100) <= 100 * SUM_TOLERANCE and "percent" not in repairs:
+        repairs.append("percent")
+        shares, total = [s / 100 for s in shares], total / 100
+    if abs(total - 1) > SUM_TOLERANCE:
+        return Unreadable(f"the shares sum to {total:.3g}")
+    if abs(total - 1) > _EXACT:
+        repairs.append("sum off by rounding")
+    return Verbalised(tuple(s / total for s in shares), tuple(repairs))
+
+
+def _note(repairs: list[str], what: str) -> None:
+    if what not in repairs:
+        repairs.append(what)
+
+
+def repair_counts(read: Sequence[Verbalised | Unreadable]) -> Mapping[str, int]:
+    """How often each repair was made."""
+    counts: dict[str, int] = {}
+    for answer in read:
+        for repair in answer.repairs if isinstance(answer, Verbalised) else ():
+            counts[repair] = counts.get(repair, 0) + 1
+    return dict(sorted(counts.items()))

@@ -1,0 +1,131 @@
+"""``docs/reproduction.md`` from results: every table and figure beside the paper's figures.
+
+``FOLDER/results.json`` beside the document holds what it says; the document follows from it alone.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import polars as pl
+
+from opinioncast.errors import DataError
+from opinioncast.files import atomic_path
+from opinioncast.report.tables import to_markdown
+from opinioncast.reproduce.recipe import builtin_reproductions
+from opinioncast.reproduce.run import ReproductionRun
+
+RESULTS = "results.json"
+
+
+def write_document(run: ReproductionRun, path: Path) -> list[Path]:
+    """Write the document, ``results.json`` and the pictures; results of other recipes stay.
+
+    Files beside ``docs/reproduction.md`` go to ``docs/reproduction/``.
+
+    Raises:
+        DataError: the results that are there are of another setting, or unreadable.
+    """
+    folder = path.with_suffix("")
+    kept: dict[str, Any] = {}
+    stored = folder / RESULTS
+    if stored.is_file():
+        before = read_results(stored)
+        if before["setting"] != run.setting.name:
+            raise DataError(
+                "The document holds results of another setting",
+                where=str(stored),
+                expected=run.setting.name,
+                found=before["setting"],
+                hint="give another file with --docs",
+            )
+        kept = {r["name"]: r for r in before["results"]}
+    kept |= {c["name"]: c for c in run.contents}
+    order = {name: i for i, name in enumerate(builtin_reproductions())}
+    results = {
+        "setting": run.setting.name,
+        "title": run.setting.title,
+        "notes": list(run.setting.notes),
+        "results": sorted(
+            kept.values(), key=lambda r: (order.get(r["name"], len(order)), r["name"])
+        ),
+    }
+    written = []
+    for content in run.contents:
+        if content["picture"]:
+            picture = folder / f"{content['name']}.png"
+            with atomic_path(picture) as temporary:
+                shutil.copyfile(run.folder / content["name"] / picture.name, temporary)
+            written.append(picture)
+    with atomic_path(stored) as temporary:
+        text = json.dumps(results, indent=1, ensure_ascii=False, sort_keys=True)
+        temporary.write_text(text + "\n", "utf-8")
+    with atomic_path(path) as temporary:
+        temporary.write_text(render(read_results(stored), folder.name), "utf-8")
+    return [path, stored, *written]
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """What ``results.json`` holds.
+
+    Raises:
+        DataError: unreadable.
+    """
+    try:
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            "Results cannot be read", where=str(path), expected="results.json", found=error
+        ) from error
+    return found
+
+
+def render(results: Mapping[str, Any], folder: str) -> str:
+    """The document.
+
+    Args:
+        folder: where the pictures are, as the document names it.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("opinioncast.report"),
+        autoescape=False,  # Markdown
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    names = {r["name"] for r in results["results"]}
+    return environment.get_template("reproduction.md").render(
+        **results,
+        folder=folder,
+        table=table,
+        statements=statements,
+        missing=[n for n in builtin_reproductions() if n not in names],
+    )
+
+
+def table(content: Mapping[str, Any]) -> str:
+    """A result's narrow table in Markdown."""
+    rows = [dict(zip(content["columns"], row, strict=True)) for row in content["rows"]]
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    whole = to_markdown(frame.select(content["columns"]), caption="")
+    return whole.strip()
+
+
+def statements(content: Mapping[str, Any]) -> Sequence[str]:
+    """The paper's statements with ours, a sentence each."""
+    return [
+        f"{s['what'][:1].upper()}{s['what'][1:]} ({s['where']}): paper {_number(s['paper'])}, "
+        f"here {_number(s['ours'])}."
+        for s in content["statements"]
+    ]
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "not known"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

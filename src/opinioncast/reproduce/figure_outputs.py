@@ -1,0 +1,335 @@
+"""Figures of the paper that are no tables of scores: heatmaps, scaling, curves, maps, input use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from opinioncast.curate.overlap import (
+    MINILM_THRESHOLD,
+    Encoder,
+    QuestionSet,
+    find_overlap,
+)
+from opinioncast.curate.question_map import question_map
+from opinioncast.errors import InputError
+from opinioncast.evaluate.distance import Array
+from opinioncast.evaluate.scaling import PowerLaw, bootstrap_power_law
+from opinioncast.evaluate.scores import QUESTION
+from opinioncast.evaluate.steerability import Steerability, steerability
+from opinioncast.jobs.evaluation_inputs import why_withheld
+from opinioncast.jobs.finetune import CURVE
+from opinioncast.report import interactive
+from opinioncast.report.curve_chart import curve_figure
+from opinioncast.report.dot_chart import DotPanel, DotSeries, dot_figure
+from opinioncast.report.heatmap import steerability_figure
+from opinioncast.report.overlap_figures import question_map_figure, similarity_figure
+from opinioncast.report.scaling_chart import scaling_figure
+from opinioncast.reproduce.recipe import MethodRow, Value, subset_training
+from opinioncast.reproduce.result import Result
+from opinioncast.reproduce.score_outputs import FEW_CELLS, Context, base_words
+from opinioncast.survey import load_groups, standard_attributes
+
+UNIT = "training questions"
+
+
+def heatmaps(context: Context) -> Result:
+    """Disagreement between groups: people, ours, zero-shot; one attribute a recipe."""
+    recipe = context.recipe
+    (table,), model = recipe.tables, recipe.models[0]
+    assert recipe.attributes is not None
+    assert recipe.ours is not None
+    assert recipe.zero_shot is not None
+    (attribute,) = recipe.attributes
+    order = standard_attributes()[attribute].groups
+    seen = tuple(load_groups(*context.setting.seen))
+    scores = {
+        row.name: context.scores(table, row, model) for row in (recipe.ours, recipe.zero_shot)
+    }
+    label = context.label(model)
+    found = {
+        f"{name} ({label})": steerability(each, attribute, groups=order, seen=seen)
+        for name, each in scores.items()
+    }
+    first = next(iter(found.values()))
+    fewest = int(first.questions.min())
+    if why_withheld(context.observed(table).meta) is not None and fewest < FEW_CELLS:
+        raise InputError(
+            "Distances between groups over so few questions would give the survey's answers away",
+            where=f"{recipe.name}, {table}",
+            expected=f"at least {FEW_CELLS} questions for every pair of groups",
+            found=fewest,
+            hint="draw more --questions",
+        )
+    matrices = {"People": first.human} | {name: s.model for name, s in found.items()}
+    base = base_words({context.title(table): next(iter(scores.values()))})
+    rows = [_agreement(name, s) for name, s in found.items()]
+    return Result(
+        recipe,
+        pl.DataFrame(rows, infer_schema_length=None),
+        list(rows[0]),
+        base,
+        lambda: steerability_figure(found, title=recipe.title),
+        lambda: interactive.heatmaps(matrices, first.groups),
+        more={"matrices": _long(matrices, first)},
+    )
+
+
+def _agreement(name: str, of: Steerability) -> dict[str, object]:
+    found = of.agreement()
+    return {
+        "method": name,
+        "correlation": found.correlation,
+        "correlation_within": found.correlation_within,
+        "variance_ratio": found.variance_ratio,
+        "spread_ratio": found.spread_ratio,
+        "own_group_nearest": found.own_group_nearest,
+        "penalty": found.penalty,
+        "human_penalty": found.human_penalty,
+        "questions": int(of.questions.min()),
+    }
+
+
+def _long(matrices: dict[str, Array], of: Steerability) -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {
+                "panel": name,
+                "target": of.groups[i],
+                "source": of.groups[j],
+                "distance": float(value),
+                "questions": int(of.questions[i, j]),
+            }
+            for name, matrix in matrices.items()
+            for (i, j), value in np.ndenumerate(matrix)
+        ]
+    )
+
+
+def scaling(context: Context) -> Result:
+    """Distance against training questions, with the line through them and the data for a target."""
+    recipe = context.recipe
+    (table,) = recipe.tables
+    assert recipe.zero_shot is not None
+    assert recipe.target is not None
+    rows, fits = [], {}
+    measures: dict[str, Value] = {}
+    base = ""
+    for model in recipe.models:
+        scored = {}
+        for fraction in recipe.fractions:
+            row = MethodRow(
+                name=f"{fraction:g}", method="zero-shot", training=subset_training(fraction)
+            )
+            training = {**context.setting.trainings, **recipe.trainings}[subset_training(fraction)]
+            trained_on = context.workshop.training_table(training)
+            size = trained_on.frame.select(QUESTION).n_unique()
+            scores = scored[float(size)] = context.scores(table, row, model)
+            low, high = scores.interval()
+            rows.append(
+                {
+                    "model": context.label(model),
+                    "fraction": fraction,
+                    UNIT: size,
+                    "wd": scores.mean()["wd"],
+                    "low": low,
+                    "high": high,
+                }
+            )
+        fit = fits[context.label(model)] = bootstrap_power_law(scored)
+        base = base or base_words({context.title(table): next(iter(scored.values()))})
+        if not measures:
+            untrained = context.scores(table, recipe.zero_shot, model).mean()["wd"]
+            measures = _scaling_measures(fit, untrained, recipe.target)
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    return Result(
+        recipe,
+        frame,
+        frame.columns,
+        base,
+        lambda: scaling_figure(fits, title=recipe.title, unit=UNIT, target=recipe.target),
+        lambda: interactive.scaling(fits, unit=UNIT),
+        measures,
+    )
+
+
+def _scaling_measures(fit: PowerLaw, untrained: float, target: float) -> dict[str, Value]:
+    """Of the first model: gain at the smallest size, times the data for the target, slope."""
+    whole = untrained - fit.distances[-1]
+    estimate, low, high = fit.size_for(target)
+    times = "not reached by more data"
+    if math.isfinite(estimate):
+        ends = " to ".join(
+            f"{v / fit.sizes[-1]:.3g}" if math.isfinite(v) else "no end" for v in (low, high)
+        )
+        times = f"{estimate / fit.sizes[-1]:.3g} ({ends}) to {target:g}"
+    return {
+        "gain_at_quarter": (untrained - fit.distances[0]) / whole if whole > 0 else None,
+        "times_for_target": times,
+        "slope": f"{fit.slope:.3f} ({fit.slope_low:.3f} to {fit.slope_high:.3f})",
+    }
+
+
+def curves(context: Context) -> Result:
+    """Training and validation losses of every training, over its updates."""
+    recipe = context.recipe
+    frames: dict[str, pl.DataFrame] = {}
+    rows = []
+    for model in recipe.models:
+        for name, training in recipe.curves.items():
+            folder = context.workshop.training_record(recipe, model, training)
+            frame = read_curve(pl.read_csv(folder / CURVE))
+            label = name if len(recipe.models) == 1 else f"{name}, {context.label(model)}"
+            frames[label] = frame
+            rows.append({"loss": label, **_ends(frame)})
+    table = context.workshop.tables.table(recipe.tables[0])
+    questions = table.frame.select(QUESTION).n_unique()
+    base = f"{context.title(recipe.tables[0])}: {len(table):,} rows of {questions} questions"
+    return Result(
+        recipe,
+        pl.DataFrame(rows, infer_schema_length=None),
+        list(rows[0]),
+        base,
+        lambda: curve_figure(frames, title=recipe.title),
+        lambda: interactive.curves(frames),
+        more={"curves": pl.concat([f.with_columns(loss=pl.lit(k)) for k, f in frames.items()])},
+    )
+
+
+def read_curve(frame: pl.DataFrame) -> pl.DataFrame:
+    """``curve.csv`` of a training as part, step, kl, wasserstein."""
+    names = {"train": ("kl", "wasserstein"), "validation": ("valid_kl", "valid_wd")}
+    parts = []
+    for part, (kl, wd) in names.items():
+        columns = [
+            (pl.col(c) if c in frame.columns else pl.lit(None)).cast(pl.Float64).alias(as_)
+            for c, as_ in ((kl, "kl"), (wd, "wasserstein"))
+        ]
+        rows = frame.select(pl.lit(part).alias("part"), "step", *columns)
+        parts.append(rows.filter(pl.col("kl").is_not_null() | pl.col("wasserstein").is_not_null()))
+    return pl.concat(parts)
+
+
+def _ends(frame: pl.DataFrame) -> dict[str, object]:
+    """Means over the last tenth of the training, and the validation's first, best and last."""
+    train = frame.filter(pl.col("part") == "train")
+    valid = frame.filter(pl.col("part") == "validation")
+    last = train.tail(max(1, train.height // 10))
+    kl, wd = valid["kl"].drop_nulls(), valid["wasserstein"].drop_nulls()
+    return {
+        "updates": frame["step"].max(),
+        "train_kl": last["kl"].mean(),
+        "train_wd": last["wasserstein"].mean(),
+        "valid_kl_first": kl[0] if len(kl) else None,
+        "valid_kl_last": kl[-1] if len(kl) else None,
+        "valid_wd_first": wd[0] if len(wd) else None,
+        "valid_wd_best": wd.min(),
+        "valid_wd_last": wd[-1] if len(wd) else None,
+    }
+
+
+def _sets(context: Context, encode: Encoder) -> list[QuestionSet]:
+    return [
+        QuestionSet.of_table(context.title(t), context.workshop.tables.table(t), encode)
+        for t in context.recipe.tables
+    ]
+
+
+def sentence_encoder() -> Encoder:
+    """The embedded sentence model's."""
+    from opinioncast.backends.sentences import SentenceModel
+
+    return SentenceModel.load().encode
+
+
+def question_maps(context: Context) -> Result:
+    """Where the questions of the tables lie."""
+    sets = _sets(context, sentence_encoder())
+    points = question_map(sets)
+    frame = pl.DataFrame({"set": [s.name for s in sets], "questions": [len(s.ids) for s in sets]})
+    measures = {
+        f"questions_{t}": len(s.ids) for t, s in zip(context.recipe.tables, sets, strict=True)
+    }
+    return Result(
+        context.recipe,
+        frame,
+        frame.columns,
+        f"{len(points):,} questions, embedded by MiniLM",
+        lambda: question_map_figure(points),
+        lambda: interactive.question_map(points),
+        measures,
+        more={"points": points},
+        model=False,
+    )
+
+
+def similarities(context: Context) -> Result:
+    """How alike the questions of two tables are."""
+    left, right = _sets(context, sentence_encoder())
+    overlap = find_overlap(left, right, threshold=MINILM_THRESHOLD)
+    edges = (0.5, 0.6, 0.7, MINILM_THRESHOLD, 0.8, 0.87, 1.0)
+    rows = [
+        {
+            "cosine of at least": edge,
+            "pairs": int(overlap.histogram.filter(pl.col("low") >= edge - 1e-9)["pairs"].sum()),
+        }
+        for edge in edges[:-1]
+    ]
+    frame = pl.DataFrame(rows)
+    pairs = int(overlap.histogram["pairs"].sum())
+    return Result(
+        context.recipe,
+        frame,
+        frame.columns,
+        f"{pairs:,} pairs of {len(left.ids)} and {len(right.ids)} questions, embedded by MiniLM",
+        lambda: similarity_figure(overlap),
+        lambda: interactive.similarities(overlap.histogram, overlap.threshold),
+        {"threshold": overlap.threshold},
+        more={"histogram": overlap.histogram},
+        model=False,
+    )
+
+
+def input_use(context: Context) -> Result:
+    """Each method as asked and three ways poorer."""
+    recipe = context.recipe
+    (table,) = recipe.tables
+    frames = []
+    for model in recipe.models:
+        for row in recipe.methods:
+            found = context.workshop.input_use(recipe, table, row, model)
+            frames.append(
+                found.select(
+                    pl.lit(row.name).alias("method"),
+                    pl.lit(context.label(model, row)).alias("model"),
+                    pl.all(),
+                )
+            )
+    frame = pl.concat(frames)
+    panels = _input_panels(frame)
+    cells = int(frame["cells"][0])
+    axis = "Wasserstein distance above that as asked (0: not used)"
+    base = f"{context.title(table)}: {cells:,} cells"
+    shown = [c for c in frame.columns if c not in ("asked", "note")]
+    return Result(
+        recipe,
+        frame,
+        shown,
+        base,
+        lambda: dot_figure(panels, title=recipe.title, axis=axis, note=base),
+        lambda: interactive.dots(panels, axis=axis),
+    )
+
+
+def _input_panels(frame: pl.DataFrame) -> Sequence[DotPanel]:
+    panels = []
+    for names, part in frame.group_by("method", "model", maintain_order=True):
+        poorer = part.filter(pl.col("p_value").is_not_null())
+        values: dict[str, list[Any]] = {c: poorer[c].to_list() for c in ("worse_by", "low", "high")}
+        series = DotSeries("worse by", values["worse_by"], values["low"], values["high"])
+        panels.append(DotPanel(", ".join(map(str, names)), poorer["input"].to_list(), [series]))
+    return panels

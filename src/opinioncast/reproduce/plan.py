@@ -1,0 +1,190 @@
+"""The plan of a reproduction: its steps with estimates, and what is missing, before it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from opinioncast.curate.sources import described, find_file
+from opinioncast.errors import ModelError
+from opinioncast.finetune.recipe import FinetuneRecipe
+from opinioncast.jobs.methods import LANGUAGE_MODEL_METHODS
+from opinioncast.reproduce.models import how_to_get
+from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe
+from opinioncast.reproduce.setting import Setting
+from opinioncast.reproduce.tables import missing_files
+from opinioncast.reproduce.workshop import FINE_TUNED, one_adapter
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step.
+
+    Attributes:
+        kind: curate, bounds, train, predict or score.
+        rows: prompts, or rows of training times passes; about. None where it takes no model.
+        wanted_by: the first recipe that needs it.
+    """
+
+    kind: str
+    name: str
+    rows: int | None
+    wanted_by: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in the order they run, shared ones once; files and models that are not here."""
+
+    steps: tuple[PlannedStep, ...]
+    files: dict[str, str]
+    models: dict[str, str]
+
+    def rows(self, kind: str) -> int:
+        """Rows of all steps of a kind, about."""
+        return sum(s.rows or 0 for s in self.steps if s.kind == kind)
+
+    def check(self, data: Sequence[Path]) -> None:
+        """Raise what is missing, all of it at once.
+
+        Raises:
+            DataError: files of the data folders.
+            ModelError: models.
+        """
+        if self.files:
+            error = missing_files(self.files, data)
+            if self.models:
+                error.expected = f"{error.expected}\n  and these models{_listed(self.models)}"
+            raise error
+        if self.models:
+            raise ModelError(
+                f"{len(self.models)} model(s) that the reproduction needs are not here",
+                expected=f"these models{_listed(self.models)}",
+            )
+
+
+def plan(
+    recipes: Sequence[ReproductionRecipe],
+    setting: Setting,
+    data: Sequence[Path],
+    *,
+    adapter: Path | None = None,
+    questions: int | None = None,
+    epochs: int | None = None,
+) -> Plan:
+    """What :func:`opinioncast.reproduce.run.reproduce` would do, without doing it."""
+    planner = _Planner(setting, data, adapter, questions, epochs)
+    for recipe in recipes:
+        setting.check(recipe)
+        planner.add(recipe)
+    return Plan(tuple(planner.steps.values()), planner.files, planner.models)
+
+
+class _Planner:
+    def __init__(
+        self,
+        setting: Setting,
+        data: Sequence[Path],
+        adapter: Path | None,
+        questions: int | None,
+        epochs: int | None,
+    ) -> None:
+        self.setting, self.data, self.adapter = setting, data, adapter
+        self.questions, self.epochs = questions, epochs
+        self.steps: dict[tuple[str, str], PlannedStep] = {}
+        self.files: dict[str, str] = {}
+        self.models: dict[str, str] = {}
+
+    def add(self, recipe: ReproductionRecipe) -> None:
+        for table in recipe.tables:
+            self._table(table, recipe.name)
+        for model in recipe.models:
+            for row in recipe.rows():
+                for table in row.tables or recipe.tables:
+                    self._predict(recipe, table, row, model)
+            for training in recipe.curves.values():
+                self._train(recipe, model, training)
+        self._step("score", recipe.name, None, recipe.name, recipe.title)
+
+    def _step(self, kind: str, name: str, rows: int | None, wanted_by: str, text: str = "") -> None:
+        self.steps.setdefault((kind, name), PlannedStep(kind, name, rows, wanted_by, text))
+
+    def _table(self, key: str, wanted_by: str) -> None:
+        table = self.setting.tables[key]
+        for names in (table.file, table.only):
+            if names is not None and find_file(names, self.data) is None:
+                self.files[described(names)] = self.setting.how_to_get(names[0])
+        for curation in table.curated:
+            self._curate(curation, wanted_by)
+            if table.bounds:
+                self._step("bounds", curation, None, wanted_by)
+
+    def _curate(self, key: str, wanted_by: str) -> None:
+        apart = self.setting.curations[key].apart
+        for source in apart.values():
+            self._curate(source, wanted_by)
+        recipe, beside = self.setting.curation(key)
+        names = [tuple(n) for wave in recipe.waves for n in wave.files]
+        if recipe.overlap is not None:
+            names += [(n,) for n in recipe.overlap.against if n not in apart]
+        for each in names:
+            if find_file(each, [*self.data, beside]) is None:
+                self.files[described(each)] = self.setting.how_to_get(each[0])
+        self._step("curate", key, None, wanted_by, recipe.title)
+
+    def _model(self, model: str) -> None:
+        name = self.setting.models[model].model
+        how = how_to_get(name)
+        if how is not None:
+            self.models[name] = how
+
+    def _share(self, table: str) -> float:
+        if self.questions is None:
+            return 1.0
+        return min(1.0, self.questions / self.setting.tables[table].questions)
+
+    def _train(self, recipe: ReproductionRecipe, model: str, training: str) -> None:
+        if training == FINE_TUNED and self.adapter is not None and one_adapter(recipe):
+            return
+        self._model(model)
+        wanted = {**self.setting.trainings, **recipe.trainings}[training]
+        for table in filter(None, (wanted.table, wanted.validation)):
+            self._table(table, recipe.name)
+        settings = self.setting.finetune(model, wanted, {"name": training, "table": "table"})
+        rows = self.setting.tables[wanted.table].cells * self._share(wanted.table) * wanted.subset
+        rows *= settings.fraction * (settings.augment or 1)
+        rows *= settings.optimizer.epochs if self.epochs is None else self.epochs
+        text = ", ".join(filter(None, [f"{settings.target} target", _loss(settings)]))
+        self._step("train", f"{model}-{training}", round(rows), recipe.name, text)
+
+    def _predict(self, recipe: ReproductionRecipe, table: str, row: MethodRow, model: str) -> None:
+        chosen = row.model or model
+        language = row.method in LANGUAGE_MODEL_METHODS
+        if language:
+            self._model(chosen)
+        if row.train is not None:
+            self._table(row.train, recipe.name)
+        for module in row.modules:
+            if find_file(module, self.data) is None:
+                self.files[module] = self.setting.how_to_get(module)
+        if row.training is not None:
+            self._train(recipe, chosen, row.training)
+        cells = round(self.setting.tables[table].cells * self._share(table))
+        if recipe.kind == "input_use":
+            # as asked, without the question, shuffled: each cell; without the group: each question
+            cells = 3 * cells + self.setting.tables[table].questions
+        label = "-".join(filter(None, [table, chosen, row.method, str(row.format), row.training]))
+        if recipe.kind == "input_use":
+            label += "-input_use"
+        self._step("predict", label, cells if language else None, recipe.name)
+
+
+def _loss(recipe: FinetuneRecipe) -> str:
+    mix = {k: v for k, v in recipe.loss.model_dump().items() if v}
+    return "loss " + " + ".join(f"{v:g} {k}" for k, v in mix.items())
+
+
+def _listed(models: dict[str, str]) -> str:
+    return "".join(f"\n    {name}: {how}" for name, how in models.items())

@@ -1,0 +1,268 @@
+"""The reproduction recipe: which tables, methods and trainings make a table or figure of the paper.
+
+    name: table1
+    kind: methods
+    tables: [opinionqa, subpop_eval]
+    models: [llama2_7b]
+    methods:
+      - {name: Zero-shot prompt (QA), method: zero-shot, format: qa}
+      - {name: Ours, method: zero-shot, training: fine_tuned}
+    paper: {where: Table 1, key: [table, method], columns: [...], rows: [...]}
+    settings: {embedded: {models: [main]}}    # changes in that setting; null takes a field away
+
+Names of tables, models and trainings are the setting's (:mod:`opinioncast.reproduce.setting`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from opinioncast.errors import InputError
+from opinioncast.prompts import Format
+from opinioncast.recipe_files import builtin_names, locate_recipe, misfits, read_yaml
+
+Kind = Literal[
+    "methods",
+    "groups",
+    "waves",
+    "heatmaps",
+    "scaling",
+    "curves",
+    "map",
+    "similarities",
+    "input_use",
+]
+Value = str | float | int | None
+M = TypeVar("M", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """Unknown fields are refused; what was read does not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MethodRow(Strict):
+    """One way of predicting, or a bound.
+
+    Attributes:
+        name: what the table calls it.
+        method: of :data:`opinioncast.jobs.methods.METHODS`; "zero-shot" is the language model by
+            itself, with ``training`` an adapter on it.
+        bound: a bound in place of a method.
+        format: of the steering text.
+        training: key of a training; its adapter goes on the model.
+        model: key of another model than the recipe's.
+        train: key of the table that a method takes its examples from.
+        modules: folders of community models, looked for in the data folders (pluralism).
+        tables: only on these of the recipe's tables.
+    """
+
+    name: str
+    method: str | None = None
+    bound: Literal["upper", "lower"] | None = None
+    format: Format = Format.QA
+    training: str | None = None
+    model: str | None = None
+    train: str | None = None
+    modules: tuple[str, ...] = ()
+    tables: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> MethodRow:
+        if (self.method is None) == (self.bound is None):
+            raise ValueError("either a method or a bound")
+        if self.training is not None and self.method != "zero-shot":
+            raise ValueError("only the method zero-shot takes a training")
+        return self
+
+
+class TrainingRecipe(Strict):
+    """A training: the model's own fine-tuning recipe on a table, with changes.
+
+    Attributes:
+        table, validation: keys of tables; None: what the model's fine-tuning recipe says.
+        subset: share of the training questions, nested in larger subsets (Figure 5).
+        changes: fields of :class:`opinioncast.finetune.recipe.FinetuneRecipe`.
+    """
+
+    table: str
+    validation: str | None = None
+    subset: float = Field(default=1.0, gt=0, le=1)
+    changes: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Statement(Strict):
+    """A figure of the paper's text, and the measure of ours that stands beside it."""
+
+    what: str
+    measure: str
+    value: Value
+    where: str
+
+
+class PaperFigures(Strict):
+    """What the paper reports, transcribed.
+
+    Attributes:
+        where: table or figure.
+        key: columns by which a row is matched with one of ours.
+        columns, rows: the table; null where the paper has no figure.
+        shown: columns beside ours in the narrow tables; None: all but the key.
+        statements: figures in the text.
+    """
+
+    where: str
+    key: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[Value, ...], ...] = ()
+    shown: tuple[str, ...] | None = None
+    statements: tuple[Statement, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> PaperFigures:
+        odd = [r for r in self.rows if len(r) != len(self.columns)]
+        if odd:
+            raise ValueError(f"a row has not {len(self.columns)} columns: {odd[0]}")
+        if not set(self.key) | set(self.shown or ()) <= set(self.columns):
+            raise ValueError("key and shown must name columns")
+        keys = [tuple(r[self.columns.index(k)] for k in self.key) for r in self.rows]
+        if len(set(keys)) < len(keys):
+            raise ValueError("two rows have the same key")
+        return self
+
+
+class ReproductionRecipe(Strict):
+    """One table or figure.
+
+    Attributes:
+        order: place among all; cheap and telling ones first.
+        kind: what is made (one function of :mod:`opinioncast.reproduce.outputs` each).
+        tables: keys of the tables scored, or shown.
+        models: keys of the models; each is predicted, trained and shown.
+        methods: rows of "methods" and "input_use".
+        zero_shot, ours: the two methods of the kinds that compare them.
+        groups: schemes or expressions the scored groups are narrowed to.
+        attributes: attributes the scored groups are narrowed to; one heatmap each.
+        fractions, target: of "scaling"; training ``subset_25`` is that of 0.25, 1 is "fine_tuned".
+        curves: legend -> training, of "curves".
+        trainings: added to the setting's.
+        picture: shown in the document.
+    """
+
+    name: str
+    order: int
+    title: str
+    kind: Kind
+    tables: tuple[str, ...] = Field(min_length=1)
+    models: tuple[str, ...] = ()
+    methods: tuple[MethodRow, ...] = ()
+    zero_shot: MethodRow | None = None
+    ours: MethodRow | None = None
+    groups: tuple[str, ...] | None = None
+    attributes: tuple[str, ...] | None = None
+    fractions: tuple[float, ...] = ()
+    target: float | None = Field(default=None, gt=0)
+    curves: Mapping[str, str] = Field(default_factory=dict)
+    trainings: Mapping[str, TrainingRecipe] = Field(default_factory=dict)
+    picture: bool = False
+    paper: PaperFigures
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _complete(self) -> ReproductionRecipe:
+        needed = _NEEDED[self.kind]
+        missing = [f for f in needed if not getattr(self, f)]
+        if missing:
+            raise ValueError(f"kind {self.kind} needs {', '.join(missing)}")
+        return self
+
+    def rows(self) -> tuple[MethodRow, ...]:
+        """Every method that is predicted."""
+        both = tuple(m for m in (self.zero_shot, self.ours) if m is not None)
+        scaled = tuple(
+            MethodRow(name=f"{f:g}", method="zero-shot", training=subset_training(f))
+            for f in self.fractions
+        )
+        return tuple(m for m in (*self.methods, *both, *scaled) if m.bound is None)
+
+
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "methods": ("methods", "models"),
+    "groups": ("zero_shot", "ours", "models"),
+    "waves": ("zero_shot", "ours", "models"),
+    "heatmaps": ("zero_shot", "ours", "models", "attributes"),
+    "scaling": ("fractions", "models", "target", "zero_shot"),
+    "curves": ("curves", "models"),
+    "map": (),
+    "similarities": (),
+    "input_use": ("methods", "models"),
+}
+
+
+def subset_training(fraction: float) -> str:
+    """Key of the training on a share of the questions."""
+    return "fine_tuned" if fraction == 1 else f"subset_{100 * fraction:g}"
+
+
+def builtin_reproductions() -> list[str]:
+    """Names of the recipes that come with the package, in the order ``all`` runs them."""
+    names = builtin_names("reproduce")
+    return sorted(names, key=lambda n: (load_reproduction(n, "paper").order, n))
+
+
+def load_reproduction(name_or_path: str | Path, setting: str) -> ReproductionRecipe:
+    """Read a recipe as it stands in a setting.
+
+    Raises:
+        InputError: no such recipe, invalid YAML, or a field that is unknown, missing or wrong.
+    """
+    names = builtin_names("reproduce")
+    path = locate_recipe(name_or_path, "reproduce", names, "reproduction recipe")
+    raw = read_yaml(path, "A reproduction recipe")
+    return parse(ReproductionRecipe, in_setting(raw, setting), str(name_or_path))
+
+
+def in_setting(raw: Any, setting: str) -> Any:
+    """A recipe with its changes for ``setting``; notes are added, not replaced."""
+    if not isinstance(raw, Mapping):
+        return raw
+    settings = raw.get("settings") or {}
+    base = {k: v for k, v in raw.items() if k != "settings"}
+    changes = dict(settings.get(setting) or {}) if isinstance(settings, Mapping) else {}
+    notes = [*(base.get("notes") or ()), *(changes.pop("notes", None) or ())]
+    return merged(base, changes) | {"notes": notes}
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes``, mapping by mapping; None takes a field away."""
+    out = dict(base)
+    for key, value in changes.items():
+        if value is None:
+            out.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(out.get(key), Mapping):
+            out[key] = merged(out[key], value)
+        else:
+            out[key] = value
+    return out
+
+
+def parse(model: type[M], raw: Any, source: str) -> M:
+    """``raw`` checked; every wrong field is named at once.
+
+    Raises:
+        InputError: see above.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise InputError(
+            "A recipe has fields that do not fit",
+            where=source,
+            expected=f"the fields of {model.__name__} (docs/reproduction.md)",
+            found="; ".join(misfits(error)),
+        ) from error

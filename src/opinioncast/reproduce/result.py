@@ -1,0 +1,146 @@
+"""What a recipe ends in: a table with the paper's figures beside ours, a figure, their record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from opinioncast.files import atomic_path
+from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.report.figure_files import write_figure
+from opinioncast.report.interactive import write_interactive
+from opinioncast.report.tables import write_table
+from opinioncast.reproduce.recipe import PaperFigures, ReproductionRecipe, Value
+from opinioncast.survey.tables import ORIGIN
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RESULT = "result.json"
+PAPER = "paper: "
+"""Before a column of the paper's figures."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A recipe's outcome, before it is written.
+
+    Attributes:
+        table: all columns; the paper's begin with :data:`PAPER`.
+        shown: columns of the narrow tables (Markdown, LaTeX, the document).
+        base: what it stands on, in words (cells, questions).
+        draw: draws the figure for print.
+        interactive: the same for a browser.
+        measures: figures to set beside the paper's statements.
+        more: further tables, by name: written as CSV.
+        model: it shows model output (a map of questions does not).
+        withheld: what was left out because of the survey's terms.
+    """
+
+    recipe: ReproductionRecipe
+    table: pl.DataFrame
+    shown: Sequence[str]
+    base: str
+    draw: Callable[[], Figure]
+    interactive: Callable[[], Any]
+    measures: Mapping[str, Value] = field(default_factory=dict)
+    more: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    model: bool = True
+    withheld: str = ""
+
+
+def beside_paper(
+    frame: pl.DataFrame, paper: PaperFigures, *, label: str | None = None
+) -> tuple[pl.DataFrame, list[str]]:
+    """``frame`` with the paper's figures, and the names of those to show.
+
+    Args:
+        label: column with the model's name: where the paper has a column for every model that is
+            there, each row gets its own model's figure, in one column.
+    """
+    if not paper.rows:
+        return frame, []
+    rows = pl.DataFrame(
+        [dict(zip(paper.columns, row, strict=True)) for row in paper.rows],
+        infer_schema_length=None,
+    )
+    key = list(paper.key)
+    rows = rows.with_columns(pl.col(key).cast(pl.String))
+    values = [c for c in paper.columns if c not in key]
+    models = [] if label is None else frame[label].drop_nulls().unique().to_list()
+    if label is not None and models and set(models) <= set(values):
+        long = rows.unpivot(index=key, on=values, variable_name=label, value_name=PAPER + "WD")
+        joined = frame.join(long, on=[*key, label], how="left", maintain_order="left")
+        return joined, [PAPER + "WD"]
+    named = rows.rename({v: PAPER + v for v in values})
+    joined = frame.join(named, on=key, how="left", maintain_order="left")
+    shown = values if paper.shown is None else [v for v in paper.shown if v in values]
+    return joined, [PAPER + v for v in shown]
+
+
+def write_result(result: Result, folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Write ``NAME`` as .csv, .md, .tex, .svg, .png and .html, ``result.json``, ``manifest.json``.
+
+    Args:
+        record: of the run: setting, limits, steps.
+
+    Returns:
+        What ``result.json`` holds, for the document.
+    """
+    recipe = result.recipe
+    (folder / NAME).unlink(missing_ok=True)
+    stem = folder / recipe.name
+    label = f"{ORIGIN.capitalize()}. " if result.model else ""
+    caption = f"{recipe.title} ({recipe.paper.where}). {label}{result.base}."
+    limits = record.get("limits") or ""
+    if limits:
+        caption += f" {limits}."
+    files = write_table(result.table, stem, caption=caption, shown=result.shown)
+    for name, frame in result.more.items():
+        path = folder / f"{recipe.name}_{name}.csv"
+        with atomic_path(path) as temporary:
+            frame.write_csv(temporary, include_bom=True)
+        files.append(path)
+    figure = result.draw()
+    files += [write_figure(figure, Path(f"{stem}{s}"), dpi=120) for s in (".svg", ".png")]
+    files.append(
+        write_interactive(
+            result.interactive(),
+            Path(f"{stem}.html"),
+            title=recipe.title,
+            note=f"{result.base}. {limits}".strip(),
+            model=result.model,
+        )
+    )
+    shown = result.table.select(result.shown)
+    content = {
+        "name": recipe.name,
+        "title": recipe.title,
+        "paper": recipe.paper.where,
+        "origin": ORIGIN if result.model else "survey questions",
+        "setting": record.get("setting"),
+        "limits": limits,
+        "base": result.base,
+        "columns": shown.columns,
+        "rows": [list(row) for row in shown.iter_rows()],
+        "statements": [
+            {"what": s.what, "paper": s.value, "where": s.where, "ours": result.measures[s.measure]}
+            for s in recipe.paper.statements
+        ],
+        "measures": dict(result.measures),
+        "withheld": result.withheld,
+        "notes": list(recipe.notes),
+        "picture": recipe.picture,
+    }
+    path = folder / RESULT
+    with atomic_path(path) as temporary:
+        text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
+        temporary.write_text(text + "\n", "utf-8")
+    files.append(path)
+    write_manifest(folder, dict(record) | {"recipe": recipe.model_dump(mode="json")}, files)
+    return content

@@ -1,0 +1,198 @@
+"""Run reproduction recipes: plan, shared steps, one folder of files per recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opinioncast.errors import IncompleteRunError, InputError, OpinioncastError
+from opinioncast.finetune.trainer import Moment
+from opinioncast.report.interactive import graph_objects
+from opinioncast.reproduce import figure_outputs, score_outputs
+from opinioncast.reproduce.models import adapter_identity
+from opinioncast.reproduce.plan import Plan, plan
+from opinioncast.reproduce.recipe import (
+    ReproductionRecipe,
+    builtin_reproductions,
+    load_reproduction,
+)
+from opinioncast.reproduce.result import Result, write_result
+from opinioncast.reproduce.score_outputs import Context
+from opinioncast.reproduce.setting import Setting, load_setting
+from opinioncast.reproduce.store import Done, Store
+from opinioncast.reproduce.tables import Tables
+from opinioncast.reproduce.workshop import Workshop, one_adapter
+
+ALL = "all"
+WORK = "work"
+
+_KINDS: Mapping[str, Callable[[Context], Result]] = {
+    "methods": score_outputs.methods,
+    "groups": score_outputs.groups,
+    "waves": score_outputs.waves,
+    "heatmaps": figure_outputs.heatmaps,
+    "scaling": figure_outputs.scaling,
+    "curves": figure_outputs.curves,
+    "map": figure_outputs.question_maps,
+    "similarities": figure_outputs.similarities,
+    "input_use": figure_outputs.input_use,
+}
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Who is told of the progress: of steps, of a training's updates, of predicted rows."""
+
+    say: Callable[[str], None] = lambda _: None
+    moment: Callable[[Moment], None] | None = None
+    rows: Callable[[int, int], None] | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be reproduced.
+
+    Attributes:
+        names: recipes (names or YAML files); "all" stands for every one that ships.
+        setting: name or YAML file.
+        data: folders with the survey files.
+        out: a folder per recipe is written there, and the steps' own under ``work``.
+        adapter: stands in for the fine-tuned one where a recipe needs no other.
+        questions, seed: draw that many questions of every table.
+        epochs: passes of every training.
+        compile: compile the layers in training.
+        cache: file of finished rows; None: the user's.
+    """
+
+    names: Sequence[str]
+    setting: str | Path = "embedded"
+    data: Sequence[Path] = (Path(),)
+    out: Path = Path("opinioncast-out/reproduce")
+    adapter: Path | None = None
+    questions: int | None = None
+    seed: int = 0
+    epochs: int | None = None
+    compile: bool = False
+    cache: Path | None = None
+
+    def load(self) -> tuple[list[ReproductionRecipe], Setting]:
+        """The recipes as they stand in the setting, and the setting.
+
+        Raises:
+            InputError: an unknown name, or a file that does not fit.
+        """
+        setting = load_setting(self.setting)
+        names = list(dict.fromkeys(self.names))
+        if ALL in names:
+            names = builtin_reproductions()
+        if not names:
+            raise InputError("Nothing to reproduce", expected="a recipe, or all", found="nothing")
+        return [load_reproduction(n, setting.name) for n in names], setting
+
+    def plan(self) -> Plan:
+        """The steps, without running any."""
+        recipes, setting = self.load()
+        return plan(
+            recipes,
+            setting,
+            self.data,
+            adapter=self.adapter,
+            questions=self.questions,
+            epochs=self.epochs,
+        )
+
+    def limits(self, recipe: ReproductionRecipe) -> str:
+        """How the run is smaller or other than the recipe, in words; empty where it is not."""
+        parts = []
+        if self.questions is not None:
+            parts.append(f"{self.questions} questions drawn of every table (seed {self.seed})")
+        if self.epochs is not None:
+            parts.append(f"{self.epochs} epoch(s) of every training")
+        if self.adapter is not None and one_adapter(recipe):
+            parts.append(f"fine-tuned adapter given: {adapter_identity(self.adapter)[:12]}")
+        return "Not as the recipe says: " + "; ".join(parts) if parts else ""
+
+
+@dataclass(frozen=True)
+class ReproductionRun:
+    """What :func:`reproduce` made.
+
+    Attributes:
+        contents: of each ``result.json``, in the order run.
+        failed: recipe -> why it could not be made.
+        steps: every step asked for, and whether it was there already.
+    """
+
+    setting: Setting
+    contents: Sequence[Mapping[str, Any]]
+    failed: Mapping[str, OpinioncastError]
+    steps: Sequence[Done]
+    folder: Path
+    made: Sequence[Path] = field(default_factory=tuple)
+
+    def raise_for_failures(self) -> None:
+        """Raise IncompleteRunError if a recipe could not be made, naming each."""
+        if self.failed:
+            raise IncompleteRunError(
+                f"{len(self.failed)} of {len(self.failed) + len(self.contents)} recipes failed",
+                where="; ".join(self.failed),
+                expected="every table and figure asked for",
+                found=next(iter(self.failed.values())),
+                hint="the same command goes on with what is left; steps done are kept",
+            )
+
+
+def reproduce(request: Request, reporter: Reporter | None = None) -> ReproductionRun:
+    """Make tables and figures; the same call goes on where a killed one stopped.
+
+    A recipe that fails does not keep the next ones from being made.
+
+    Raises:
+        InputError: recipes or the setting do not fit; a single recipe that fails raises its own.
+        DataError, ModelError: files or models are missing: all of them are named, nothing is run.
+    """
+    reporter = reporter or Reporter()
+    recipes, setting = request.load()
+    graph_objects()  # before hours of work, not after
+    request.plan().check(request.data)
+    store = Store(request.out / WORK, reporter.say)
+    tables = Tables(setting, store, request.data, request.questions, request.seed)
+    workshop = Workshop(
+        setting,
+        store,
+        tables,
+        adapter=request.adapter,
+        epochs=request.epochs,
+        compile=request.compile,
+        moment=reporter.moment,
+        rows=reporter.rows,
+        cache=request.cache,
+    )
+    contents, made = [], []
+    failed: dict[str, OpinioncastError] = {}
+    for recipe in recipes:
+        setting.check(recipe)
+        before = len(store.done)
+        try:
+            result = _KINDS[recipe.kind](Context(recipe, setting, workshop))
+            record = {
+                "origin": "model output compared with survey data",
+                "setting": setting.name,
+                "limits": request.limits(recipe),
+                "seed": request.seed,
+                "steps": [f"{d.kind}/{d.folder.name}" for d in store.done],
+                "new_steps": [f"{d.kind}/{d.folder.name}" for d in store.done[before:]],
+            }
+            folder = request.out / recipe.name
+            contents.append(write_result(result, folder, record))
+            made.append(folder)
+        except OpinioncastError as error:
+            if len(recipes) == 1:
+                raise
+            failed[recipe.name] = error
+            reporter.say(f"{recipe.name} failed: {error.title}")
+    return ReproductionRun(
+        setting, tuple(contents), failed, tuple(store.done), request.out, tuple(made)
+    )

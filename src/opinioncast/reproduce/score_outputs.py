@@ -1,0 +1,338 @@
+"""Tables of scores: by method (Tables 1, 5, 6), by group (2, 7, 9, 10, Figure 3), by wave (8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from opinioncast.evaluate.compare import improvement_by
+from opinioncast.evaluate.scores import QUESTION, CellScores
+from opinioncast.jobs.evaluation_inputs import GROUP, why_withheld
+from opinioncast.report.dot_chart import DotPanel, DotSeries, dot_figure
+from opinioncast.report.group_labels import attributes_once
+from opinioncast.report.interactive import dots
+from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe
+from opinioncast.reproduce.result import PAPER, Result, beside_paper
+from opinioncast.reproduce.setting import Setting
+from opinioncast.reproduce.workshop import Workshop
+from opinioncast.survey import OpinionTable, Subpopulation, load_groups, standard_attributes
+
+AXIS = "Mean Wasserstein distance to people's answers (0 = equal)"
+FEW_CELLS = 5
+"""Averages over fewer cells say almost what the cells say: withheld where the survey's are."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every kind of output works with."""
+
+    recipe: ReproductionRecipe
+    setting: Setting
+    workshop: Workshop
+
+    def label(self, model: str, row: MethodRow | None = None) -> str:
+        """What tables call a model."""
+        chosen = model if row is None or row.model is None else row.model
+        return self.setting.models[chosen].label
+
+    def title(self, table: str) -> str:
+        return self.setting.tables[table].title
+
+    def scores(self, table: str, row: MethodRow, model: str) -> CellScores:
+        return self.workshop.scores(self.recipe, table, row, model)
+
+    def observed(self, table: str) -> OpinionTable:
+        return self.workshop.observed(self.recipe, table)
+
+    def bounds(self, table: str) -> pl.DataFrame | None:
+        return self.workshop.tables.bounds(table)
+
+
+def base_words(scores: Mapping[str, CellScores]) -> str:
+    """Cells and questions of each table, by title."""
+    parts = []
+    for title, each in scores.items():
+        cells = each.frame.filter(pl.col("wd").is_not_null())
+        questions = cells.select(QUESTION).n_unique()
+        parts.append(f"{title}: {cells.height:,} cells of {questions} questions")
+    return "; ".join(parts)
+
+
+def methods(context: Context) -> Result:
+    """One row per table, method and model: mean distance with its interval over questions."""
+    rows = []
+    scored: dict[str, CellScores] = {}
+    for table in context.recipe.tables:
+        for model in context.recipe.models:
+            found: dict[str, CellScores] = {}
+            for row in context.recipe.methods:
+                if row.bound is None and table in (row.tables or (table,)):
+                    found[row.name] = context.scores(table, row, model)
+            some = next(iter(found.values()))
+            scored.setdefault(context.title(table), some)
+            for row in context.recipe.methods:
+                if row.bound is not None:
+                    values = _bound(row, some, context.bounds(table))
+                    name = None if len(context.recipe.models) == 1 else context.label(model)
+                elif row.name not in found:
+                    continue
+                else:
+                    values = _mean(found[row.name])
+                    name = context.label(model, row)
+                rows.append(
+                    {
+                        "table": table,
+                        "method": row.name,
+                        "model": "network" if row.method == "network" else name,
+                        **values,
+                    }
+                )
+    # a row with a model of its own is the same beside each of the recipe's models
+    frame = pl.DataFrame(rows, infer_schema_length=None).unique(maintain_order=True)
+    frame, paper = beside_paper(frame, context.recipe.paper, label="model")
+    panels = [
+        _method_panel(context, table, frame.filter(pl.col("table") == table), paper)
+        for table in context.recipe.tables
+    ]
+    base = base_words(scored)
+    title = f"{context.recipe.title} ({context.setting.name} setting)"
+    shown = ["table", "method", "model", "wd", "low", "high", "one_hot_error", "cells", *paper]
+    return Result(
+        context.recipe,
+        frame,
+        [c for c in shown if c in frame.columns],
+        base,
+        lambda: dot_figure(panels, title=title, axis=AXIS, note=_note(base, paper)),
+        lambda: dots(panels, axis=AXIS),
+    )
+
+
+def _note(base: str, paper: Sequence[str]) -> str:
+    hollow = " Hollow: the paper." if paper else ""
+    return f"{base}. Bars: 95% intervals over questions.{hollow}"
+
+
+def _mean(scores: CellScores) -> dict[str, object]:
+    means = scores.mean()
+    low, high = scores.interval()
+    return {
+        "wd": means["wd"],
+        "low": low,
+        "high": high,
+        "one_hot_error": means["one_hot_error"],
+        "cells": means["cells"],
+        "asked": means["asked"],
+    }
+
+
+def _bound(row: MethodRow, scores: CellScores, bounds: pl.DataFrame | None) -> dict[str, object]:
+    means = scores.mean()
+    low: float | None
+    high: float | None
+    if row.bound == "upper":
+        wd = means["wd_uniform"]
+        low, high = scores.interval("wd_uniform")
+    elif bounds is not None:
+        wd, low, high = bounds.select("human", "human_low", "human_high").row(-1)
+    else:  # sampling noise; None unless every cell's base is known
+        wd, low, high = means["wd_noise"], None, None
+    return {
+        "wd": wd,
+        "low": low,
+        "high": high,
+        "one_hot_error": None,
+        "cells": means["cells"],
+        "asked": means["asked"],
+    }
+
+
+def _method_panel(
+    context: Context, table: str, frame: pl.DataFrame, paper: Sequence[str]
+) -> DotPanel:
+    several = len(context.recipe.models) > 1
+    names = [
+        f"{method}, {model}" if several and model else method
+        for method, model in frame.select("method", "model").iter_rows()
+    ]
+    series = [
+        DotSeries(
+            "this package", frame["wd"].to_list(), frame["low"].to_list(), frame["high"].to_list()
+        )
+    ]
+    series += [
+        DotSeries(c.replace(PAPER, "paper, "), frame[c].to_list(), hollow=True) for c in paper
+    ]
+    return DotPanel(context.title(table), names, series)
+
+
+def groups(context: Context) -> Result:
+    """One row per group: lower bound, zero-shot, ours and the share of the gap that is closed."""
+    recipe = context.recipe
+    (table,) = recipe.tables
+    bounds = context.bounds(table)
+    lower = None if bounds is None else bounds.select(*GROUP, lower="human")
+    frames = [_compared(context, table, model, GROUP, lower) for model in recipe.models]
+    frame = pl.concat(frames)
+    place = {key: i for i, key in enumerate(_group_order(recipe))}
+    keys = [place.get((a, g), len(place)) for a, g in frame.select(GROUP).iter_rows()]
+    frame = frame.with_columns(_place=pl.Series(keys, dtype=pl.Int64))
+    frame = frame.sort("_place", maintain_order=True).drop("_place")
+    seen = {g.key for g in load_groups(*context.setting.seen)}
+    frame = frame.with_columns(
+        trained_on=pl.Series(
+            ["yes" if key in seen else "no" for key in frame.select(GROUP).iter_rows()]
+        )
+    )
+    frame, withheld = _withhold(frame, context.observed(table))
+    frame, paper = beside_paper(frame, recipe.paper)
+    measures = _spread(frame.filter(pl.col("model") == context.label(recipe.models[0])))
+    asked = {g.key for g in load_groups(*recipe.groups)} if recipe.groups else set()
+    absent = sorted(asked - set(frame.select(GROUP).iter_rows()))
+    base = base_words(
+        {context.title(table): context.scores(table, _ours(recipe), recipe.models[0])}
+    )
+    if absent:
+        base += "; not in the table: " + ", ".join(str(Subpopulation.from_key(*k)) for k in absent)
+    return _improvement_result(context, frame, GROUP, paper, base, measures, withheld)
+
+
+def _group_order(recipe: ReproductionRecipe) -> list[tuple[str, str]]:
+    """Of the recipe's groups, or of its attributes' own."""
+    if recipe.groups is not None:
+        return [g.key for g in load_groups(*recipe.groups)]
+    known = standard_attributes()
+    return [(a, g) for a in recipe.attributes or () for g in known[a].groups]
+
+
+def waves(context: Context) -> Result:
+    """One row per wave: zero-shot and ours."""
+    recipe = context.recipe
+    (table,) = recipe.tables
+    frame = pl.concat(
+        [_compared(context, table, model, ("wave",), None) for model in recipe.models]
+    )
+    frame = frame.sort(pl.col("wave").cast(pl.Int64, strict=False), maintain_order=True)
+    frame, withheld = _withhold(frame, context.observed(table))
+    frame, paper = beside_paper(frame, recipe.paper)
+    base = base_words(
+        {context.title(table): context.scores(table, _ours(recipe), recipe.models[0])}
+    )
+    return _improvement_result(context, frame, ("wave",), paper, base, _spread(frame), withheld)
+
+
+def _ours(recipe: ReproductionRecipe) -> MethodRow:
+    assert recipe.ours is not None  # the recipe's own check
+    return recipe.ours
+
+
+def _compared(
+    context: Context,
+    table: str,
+    model: str,
+    columns: tuple[str, ...],
+    lower: pl.DataFrame | None,
+) -> pl.DataFrame:
+    assert context.recipe.zero_shot is not None
+    zero_shot = context.scores(table, context.recipe.zero_shot, model)
+    ours = context.scores(table, _ours(context.recipe), model)
+    frame = improvement_by(ours, zero_shot, *columns, lower=lower)
+    ends = ours.intervals(*columns)
+    return frame.join(ends, on=list(columns), how="left", maintain_order="left").select(
+        *columns,
+        pl.lit(context.label(model)).alias("model"),
+        "lower",
+        "zero_shot",
+        "ours",
+        "low",
+        "high",
+        "absolute",
+        "relative",
+        "cells",
+        "asked",
+        "note",
+    )
+
+
+def _withhold(frame: pl.DataFrame, observed: OpinionTable) -> tuple[pl.DataFrame, str]:
+    """Blank what people's answers alone decide where it stands on a few cells of a closed table."""
+    if why_withheld(observed.meta) is None:
+        return frame, ""
+    few = (pl.col("cells") < FEW_CELLS) & pl.col("lower").is_not_null()
+    count = frame.filter(few).height
+    if not count:
+        return frame, ""
+    hidden = frame.with_columns(
+        pl.when(~few).then(pl.col(c)).alias(c) for c in ("lower", "relative")
+    )
+    return hidden, f"{count} lower bounds on fewer than {FEW_CELLS} cells"
+
+
+def _spread(frame: pl.DataFrame) -> dict[str, float | None]:
+    """Mean, deviation and range of the relative improvements."""
+    values = frame["relative"].drop_nulls().to_list()
+    if not values:
+        return dict.fromkeys(("relative_mean", "relative_sd", "relative_min", "relative_max"))
+    return {
+        "relative_mean": float(np.mean(values)),
+        "relative_sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        "relative_min": min(values),
+        "relative_max": max(values),
+    }
+
+
+def _improvement_result(
+    context: Context,
+    frame: pl.DataFrame,
+    columns: tuple[str, ...],
+    paper: Sequence[str],
+    base: str,
+    measures: Mapping[str, float | None],
+    withheld: str,
+) -> Result:
+    recipe = context.recipe
+    panels = []
+    for model in recipe.models:
+        label = context.label(model)
+        part = frame.filter(pl.col("model") == label)
+        series = [
+            DotSeries(
+                "ours", part["ours"].to_list(), part["low"].to_list(), part["high"].to_list()
+            ),
+            DotSeries("zero-shot", part["zero_shot"].to_list()),
+            DotSeries("lower bound", part["lower"].to_list()),
+        ]
+        series += [
+            DotSeries(c.replace(PAPER, "paper, "), part[c].to_list(), hollow=True)
+            for c in paper
+            if "relative" not in c
+        ]
+        series = [s for s in series if any(v is not None for v in s.values)]
+        panels.append(DotPanel(label, _row_labels(part, columns), series))
+    title = f"{recipe.title} ({context.setting.name} setting)"
+    hide = {"absolute", "asked", "note"} | ({"model"} if len(recipe.models) == 1 else set())
+    if frame["lower"].null_count() == frame.height:
+        hide |= {"lower", "relative"}
+    own = [c for c in frame.columns if not c.startswith(PAPER) and c not in hide]
+    return Result(
+        recipe,
+        frame,
+        [*own, *paper],
+        base,
+        lambda: dot_figure(panels, title=title, axis=AXIS, note=_note(base, paper)),
+        lambda: dots(panels, axis=AXIS),
+        measures,
+        withheld=withheld,
+    )
+
+
+def _row_labels(frame: pl.DataFrame, columns: tuple[str, ...]) -> list[str]:
+    if columns != GROUP:
+        return [" ".join(map(str, row)) for row in frame.select(columns).iter_rows()]
+    labels = []
+    attributes = attributes_once(frame["attribute"])
+    for attribute, group in zip(attributes, frame["group"], strict=True):
+        labels.append(f"{attribute} · {group}" if attribute else str(group))
+    return labels

@@ -1,0 +1,204 @@
+"""The setting of a reproduction: what recipes' names of models, tables and trainings stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from opinioncast.curate.recipe import CurationRecipe, File, load_curation, parse_curation
+from opinioncast.errors import InputError
+from opinioncast.finetune.recipe import FinetuneRecipe, load_finetune, parse_finetune
+from opinioncast.prompts import Layout
+from opinioncast.recipe_files import builtin_names, locate_recipe, read_yaml
+from opinioncast.reproduce.recipe import (
+    ReproductionRecipe,
+    Strict,
+    TrainingRecipe,
+    merged,
+    parse,
+)
+
+EMBEDDED_CHAT = "embedded-chat"
+"""In place of a model's name: the embedded chat model."""
+
+
+class PromptSettings(Strict):
+    """Layout of the prompts, and the option orders averaged in prediction."""
+
+    layout: Layout
+    orders: str
+
+
+class ModelSetting(Strict):
+    """A model.
+
+    Attributes:
+        label: what tables call it, as the paper does where it is the paper's.
+        model: ``embedded``, ``embedded-chat``, a folder, or a name on the Hugging Face hub.
+        chat: put prompts through its chat template.
+        finetune: how it is trained: name of a fine-tuning recipe, or its fields.
+    """
+
+    label: str
+    model: str
+    chat: bool = False
+    finetune: str | Mapping[str, Any]
+
+
+class CurationSetting(Strict):
+    """A curation recipe, with other groups or other fields of its waves.
+
+    Attributes:
+        apart: name under which the recipe looks for a table to keep apart from -> key of the
+            curation that makes it.
+    """
+
+    recipe: str
+    groups: tuple[str, ...] | None = None
+    wave: Mapping[str, Any] = Field(default_factory=dict)
+    apart: Mapping[str, str] = Field(default_factory=dict)
+
+
+class TableSetting(Strict):
+    """An opinion table: curated ones put together, or a file in SubPOP's layout.
+
+    Attributes:
+        curated: keys of curations; ``part``: of their split.
+        file, where: the file, and the rows wanted by column and value.
+        only: file with the questions wanted: a key per line, or a table in SubPOP's layout.
+        bounds: the human lower bound can be computed (there are respondents).
+        questions, cells: about how many, for the plan.
+    """
+
+    title: str
+    curated: tuple[str, ...] = ()
+    part: str | None = None
+    file: File | None = None
+    where: Mapping[str, bool | str] = Field(default_factory=dict)
+    only: File | None = None
+    bounds: bool = False
+    questions: int = Field(ge=1)
+    cells: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _one(self) -> TableSetting:
+        if bool(self.curated) == (self.file is not None):
+            raise ValueError("either curated or file")
+        return self
+
+
+class Setting(Strict):
+    """Everything recipes refer to by name.
+
+    Attributes:
+        seen: groups of the training data, bold in heatmaps.
+        get: file -> how to get it; a file is found by its whole name, then by how it begins.
+        notes: how the setting differs from the paper.
+    """
+
+    name: str
+    title: str
+    prompt: PromptSettings
+    seen: tuple[str, ...]
+    models: Mapping[str, ModelSetting]
+    curations: Mapping[str, CurationSetting]
+    tables: Mapping[str, TableSetting]
+    trainings: Mapping[str, TrainingRecipe]
+    get: Mapping[str, str] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def how_to_get(self, name: str) -> str:
+        """Where a missing file comes from."""
+        if name in self.get:
+            return self.get[name]
+        for start, text in self.get.items():
+            if name.startswith(start):
+                return text
+        return "see docs/curation.md, The datasets"
+
+    def check(self, recipe: ReproductionRecipe) -> None:
+        """Raise InputError where ``recipe`` names what the setting does not have."""
+        trainings = {**self.trainings, **recipe.trainings}
+        rows = recipe.rows()
+        named = [
+            ("models", [*recipe.models, *(m.model for m in rows if m.model)], self.models),
+            (
+                "tables",
+                [
+                    *recipe.tables,
+                    *(m.train for m in rows if m.train),
+                    *(t.table for t in trainings.values()),
+                    *(t.validation for t in trainings.values() if t.validation),
+                ],
+                self.tables,
+            ),
+            (
+                "trainings",
+                [*(m.training for m in rows if m.training), *recipe.curves.values()],
+                trainings,
+            ),
+            (
+                "curations",
+                [c for t in self.tables.values() for c in t.curated],
+                self.curations,
+            ),
+        ]
+        for what, names, known in named:
+            unknown = sorted(set(names) - set(known))
+            if unknown:
+                raise InputError(
+                    f"A recipe names {what} that the setting does not have",
+                    where=f"{recipe.name}, setting {self.name}",
+                    expected=f"among {', '.join(known)}",
+                    found=", ".join(unknown),
+                )
+
+    def curation(self, key: str) -> tuple[CurationRecipe, Path]:
+        """A curation recipe with the setting's changes, and the folder it stands in."""
+        wanted = self.curations[key]
+        recipe, beside = load_curation(wanted.recipe)
+        if wanted.groups is None and not wanted.wave:
+            return recipe, beside
+        raw = recipe.model_dump(mode="json")
+        if wanted.groups is not None:
+            raw["groups"] = list(wanted.groups)
+        raw["waves"] = [wave | dict(wanted.wave) for wave in raw["waves"]]
+        return parse_curation(raw, f"{wanted.recipe} as {key}"), beside
+
+    def finetune(
+        self, model: str, training: TrainingRecipe, given: Mapping[str, Any]
+    ) -> FinetuneRecipe:
+        """The fine-tuning recipe of a model on a training's tables.
+
+        Args:
+            given: fields that come last: the tables' files, and what the command asked for.
+
+        Raises:
+            InputError: fields that do not fit.
+        """
+        chosen = self.models[model]
+        if isinstance(chosen.finetune, str):
+            base: Mapping[str, Any] = load_finetune(chosen.finetune)[0].model_dump(mode="json")
+        else:
+            base = chosen.finetune
+        raw = merged(base, {"model": chosen.model, "chat": chosen.chat})
+        raw = merged(raw, training.changes)
+        return parse_finetune(merged(raw, given), f"training of {chosen.label}")
+
+
+def builtin_settings() -> list[str]:
+    """Names of the settings that come with the package."""
+    return builtin_names("settings")
+
+
+def load_setting(name_or_path: str | Path) -> Setting:
+    """Read a setting that comes with the package, or a user's own YAML file.
+
+    Raises:
+        InputError: no such setting, invalid YAML, or a field that is unknown, missing or wrong.
+    """
+    path = locate_recipe(name_or_path, "settings", builtin_settings(), "setting")
+    return parse(Setting, read_yaml(path, "A setting"), str(name_or_path))

@@ -1,0 +1,399 @@
+"""The API client against a service that fails: what is sent again, and what is spent."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.backends.service import (
+    DROP,
+    Answer,
+    Service,
+    chat_answer,
+    completion,
+    made_up,
+    made_up_list,
+)
+
+pytest.importorskip("httpx")
+
+from opinioncast.backends import Backend, Generator, LabelRequest, TextRequest
+from opinioncast.backends.api import ApiBackend
+from opinioncast.backends.api_journal import Journal
+from opinioncast.backends.api_limits import Clock, Limits, RateLimiter
+from opinioncast.backends.api_settings import ApiSettings
+from opinioncast.errors import BudgetError, InputError, ServiceError
+
+REQUESTS = [LabelRequest(f"Prompt {i}\nAnswer:", ("A", "B", "C"), "t") for i in range(30)]
+
+
+class FakeClock(Clock):
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float, stop: threading.Event) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+    def chance(self) -> float:
+        return 1.0
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with Service(made_up) as running:
+        yield running
+
+
+def backend(service: Service, clock: Clock | None = None, **changed: Any) -> ApiBackend:
+    journal = changed.pop("journal", None)
+    settings = {"scoring": "top", "concurrency": 1, "timeout": 10.0} | changed
+    asked = ApiSettings(service.base_url, "m", **settings)
+    return ApiBackend(asked, limits=Limits.of(asked, clock or FakeClock()), journal=journal)
+
+
+def shares(backend: ApiBackend, requests: list[LabelRequest] = REQUESTS) -> list[Any]:
+    found = dict(backend.score(requests))
+    return [found[i].shares.tolist() for i in range(len(requests))]
+
+
+def expected(requests: list[LabelRequest] = REQUESTS) -> list[list[float]]:
+    rows = []
+    for request in requests:
+        listed = made_up_list(request.text)
+        row = np.exp([listed[f" {label}"] for label in request.labels])
+        rows.append((row / row.sum()).tolist())
+    return rows
+
+
+def test_it_is_a_backend_and_a_generator(service: Service) -> None:
+    assert isinstance(backend(service), Backend)
+    assert isinstance(backend(service), Generator)
+
+
+def test_faults_that_pass_change_nothing(service: Service) -> None:
+    ready = backend(service)
+    ready.score(REQUESTS[:1]).__next__()  # what it can do is found out first
+    slow_down: Answer = (429, {"Retry-After": "7"}, {"error": {"message": "slow down"}})
+    service.faults.extend(
+        [slow_down, (500, {}, b"oops"), (503, {}, {}), DROP, (200, {}, b'{"choices": [tru'), None]
+    )
+    clock = ready.limits.clock
+    assert isinstance(clock, FakeClock)
+    clock.slept.clear()
+    before = ready.usage["requests"]
+    assert shares(ready) == pytest.approx(np.array(expected()), rel=1e-9)
+    # Each wait is at least what the service asked for, and doubles; 7 s were asked for once.
+    assert clock.slept == [7.0, 2.0, 4.0, 8.0, 16.0]
+    assert ready.usage["retries"] == 5
+    assert ready.usage["requests"] == before + len(REQUESTS) + 5
+
+
+def test_a_date_in_retry_after(service: Service) -> None:
+    ready = backend(service)
+    list(ready.score(REQUESTS[:1]))
+    clock = ready.limits.clock
+    assert isinstance(clock, FakeClock)
+    clock.slept.clear()
+    service.faults.append((429, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, {}))
+    list(ready.score(REQUESTS[1:2]))
+    assert clock.slept == [1.0]  # long past: the backoff alone
+
+
+def test_it_gives_up_after_its_attempts_and_says_how_to_go_on(service: Service) -> None:
+    ready = backend(service, attempts=3)
+    list(ready.score(REQUESTS[:1]))
+    sent = len(service.asked)
+    service.faults.extend([(500, {}, b"down")] * 3)
+    with pytest.raises(ServiceError, match="status 500") as caught:
+        list(ready.score(REQUESTS[1:]))
+    assert len(service.asked) == sent + 3
+    assert "goes on from here" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (400, "see what it says"),
+        (401, "MY_KEY"),
+        (403, "may not use this model"),
+        (404, "--base-url"),
+        (307, "status 307"),
+    ],
+)
+def test_what_is_refused_is_not_sent_again(
+    service: Service, status: int, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-secret")
+    ready = backend(service, api_key_env="MY_KEY")
+    list(ready.score(REQUESTS[:1]))
+    assert service.headers[-1]["Authorization"] == "Bearer sk-secret"
+    sent = len(service.asked)
+    service.faults.append((status, {}, {"error": {"message": "bad key sk-secret"}}))
+    with pytest.raises(ServiceError) as caught:
+        list(ready.score(REQUESTS[1:2]))
+    assert len(service.asked) == sent + 1
+    assert says in str(caught.value)
+    assert "sk-secret" not in str(caught.value)
+    assert "***" in str(caught.value)
+
+
+def test_an_empty_account_is_not_waited_for(service: Service) -> None:
+    ready = backend(service)
+    list(ready.score(REQUESTS[:1]))
+    sent = len(service.asked)
+    service.faults.append((429, {}, {"error": {"code": "insufficient_quota"}}))
+    with pytest.raises(ServiceError, match="credit"):
+        list(ready.score(REQUESTS[1:2]))
+    assert len(service.asked) == sent + 1
+
+
+def test_a_service_that_wants_an_hour_ends_the_run(service: Service) -> None:
+    ready = backend(service)
+    list(ready.score(REQUESTS[:1]))
+    service.faults.append((429, {"Retry-After": "3600"}, {}))
+    with pytest.raises(ServiceError, match="429"):
+        list(ready.score(REQUESTS[1:2]))
+
+
+def test_nobody_at_the_address() -> None:
+    with Service(made_up) as gone:
+        url = gone.base_url
+    settings = ApiSettings(url, "m", attempts=2)
+    ready = ApiBackend(settings, limits=Limits.of(settings, FakeClock()))
+    with pytest.raises(ServiceError, match="cannot be reached") as caught:
+        list(ready.score(REQUESTS))
+    assert caught.value.lost is False
+
+
+def test_a_service_that_never_answers_in_time() -> None:
+    done = threading.Event()
+
+    def slow(path: str, payload: dict[str, Any]) -> Answer:
+        done.wait(5)
+        return made_up(path, payload)
+
+    with Service(slow) as service:
+        ready = backend(service, timeout=0.2, attempts=2, price_in=1.0, price_out=1.0)
+        with pytest.raises(ServiceError, match="broke off") as caught:
+            list(ready.score(REQUESTS))
+        done.set()
+    assert caught.value.lost is True
+    assert ready.usage["cost"] == 0
+    assert ready.usage["cost_possible"] > 0  # it may have been charged
+
+
+def test_answers_without_log_probabilities_are_named(service: Service) -> None:
+    ready = backend(service)
+    list(ready.score(REQUESTS[:1]))
+    service.faults.append((200, {}, {"choices": [{"text": " A", "logprobs": None}]}))
+    with pytest.raises(ServiceError, match="no log-probabilities") as caught:
+        list(ready.score(REQUESTS[1:2]))
+    assert "--method few-shot" in str(caught.value)
+
+
+def test_a_service_without_log_probabilities_is_named_at_once() -> None:
+    def silent(path: str, payload: dict[str, Any]) -> Answer:
+        return 200, {}, {"choices": [{"text": " A", "logprobs": None}]}
+
+    wanted = "gives no label probabilities"
+    with Service(silent) as service, pytest.raises(ServiceError, match=wanted) as caught:
+        list(backend(service, scoring="auto").score(REQUESTS))
+    assert "--method few-shot" in str(caught.value)
+
+
+def test_log_probabilities_that_cannot_be(service: Service) -> None:
+    ready = backend(service)
+    list(ready.score(REQUESTS[:1]))
+    wrong = completion({"prompt": ""}, {" A": 0.0, " B": -0.1})
+    service.faults.append((200, {}, wrong))
+    with pytest.raises(ServiceError, match="log-probabilities are none"):
+        list(ready.score(REQUESTS[1:2]))
+
+
+def test_the_run_stops_before_the_cap_and_goes_on_with_nothing_asked_twice(
+    service: Service, tmp_path: Path
+) -> None:
+    prices = {"price_in": 1000.0, "price_out": 2000.0}
+    runs, found = 0, None
+    while found is None and runs < 40:
+        runs += 1
+        journal = Journal(tmp_path / "answers.sqlite")
+        ready = backend(service, journal=journal, max_cost=0.13, concurrency=3, **prices)
+        before = service.answered
+        stopped: BudgetError | None = None
+        try:
+            found = shares(ready)
+        except BudgetError as error:
+            stopped = error
+        finally:
+            ready.close()
+        assert ready.usage["cost"] <= 0.13
+        assert service.answered > before, "each run gets further"
+        if found is None:
+            assert stopped is not None
+            assert stopped.exit_code == 3
+            assert "spent" in str(stopped)
+            assert "goes on from here" in str(stopped)
+    assert runs > 1, "the cap was never met"
+    assert found == pytest.approx(np.array(expected()), rel=1e-9)
+    assert set(service.prompts.values()) == {1}
+    assert ready.usage["asked_again_after_kill"] == 0
+
+
+def test_money_is_what_the_service_counted(service: Service) -> None:
+    ready = backend(service, price_in=2.0, price_out=10.0)
+    list(ready.score(REQUESTS))
+    usage = ready.usage
+    assert usage["cost"] == pytest.approx(
+        (2.0 * usage["tokens_in"] + 10.0 * usage["tokens_out"]) / 1e6, abs=1e-6
+    )
+    listed_ones = [p for p in service.asked if p[1].get("logprobs") == 20]
+    assert usage["tokens_out"] == len(listed_ones)
+    assert usage["requests_without_token_counts"] == 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "longest"), [({"requests": 3}, 3), ({"tokens": 25}, 2), ({"requests": 5}, 5)]
+)
+def test_no_minute_has_more_than_the_limit(limits: dict[str, int], longest: int) -> None:
+    clock = FakeClock()
+    limiter = RateLimiter(limits.get("requests"), limits.get("tokens"), clock)
+    times = []
+    for _ in range(14):
+        limiter.wait(10, threading.Event())
+        times.append(clock.now())
+        clock.time += 1.5
+    for i, start in enumerate(times):
+        assert sum(start <= t < start + 60 for t in times[i:]) <= longest
+    assert times[-1] < 60 * (14 / longest + 1), "and it does not wait for nothing"
+
+
+def test_tokens_used_take_the_place_of_tokens_feared() -> None:
+    clock = FakeClock()
+    limiter = RateLimiter(None, 100, clock)
+    limiter.wait(90, threading.Event()).tokens = 10
+    limiter.wait(90, threading.Event())
+    assert clock.now() == 0
+    limiter.wait(90, threading.Event())
+    assert clock.now() == 60
+
+
+def test_a_request_larger_than_a_minute(service: Service) -> None:
+    with pytest.raises(InputError, match="more tokens than a minute"):
+        list(backend(service, tokens_per_minute=20).score(REQUESTS))
+
+
+def test_two_models_of_one_run_share_the_cap_and_the_limit(service: Service) -> None:
+    one = backend(service, price_in=1000.0, price_out=1000.0, max_cost=0.3)
+    settings = ApiSettings(service.base_url, "other", scoring="top", concurrency=1)
+    other = ApiBackend(settings, limits=one.limits)
+    list(one.score(REQUESTS[:20]))
+    with pytest.raises(BudgetError):
+        list(other.score(REQUESTS))
+    assert one.usage["cost"] == other.usage["cost"] <= 0.3
+    assert one.usage["tokens_in"] != other.usage["tokens_in"]
+
+
+def test_requests_under_way_never_exceed_the_limit() -> None:
+    now, most, lock = [0], [0], threading.Lock()
+
+    def counting(path: str, payload: dict[str, Any]) -> Answer:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        threading.Event().wait(0.02)
+        with lock:
+            now[0] -= 1
+        return made_up(path, payload)
+
+    with Service(counting) as service:
+        found = shares(backend(service, Clock(), concurrency=3))
+    assert found == pytest.approx(np.array(expected()), rel=1e-9)
+    assert 1 < most[0] <= 3
+
+
+def test_the_same_prompt_is_asked_once(service: Service) -> None:
+    ready = backend(service, Clock(), concurrency=4)
+    found = shares(ready, REQUESTS[:2] * 3)
+    assert found == pytest.approx(np.array(expected(REQUESTS[:2] * 3)), rel=1e-9)
+    assert set(service.prompts.values()) == {1}
+
+
+def test_the_key_is_nowhere_on_disk(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPINIONCAST_API_KEY", "sk-secret")
+    ready = backend(service, journal=Journal(tmp_path / "answers.sqlite"))
+    list(ready.score(REQUESTS))
+    ready.close()
+    assert service.headers[-1]["Authorization"] == "Bearer sk-secret"
+    for file in tmp_path.iterdir():
+        assert b"sk-secret" not in file.read_bytes()
+    assert "sk-secret" not in repr((ready.fingerprint, ready.usage, ready.name))
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"base_url": "localhost:8000"}, "http"),
+        ({"base_url": "http://localhost:800000/v1"}, "cannot be used"),
+        ({"base_url": "https://me:pw@host/v1"}, "no secrets"),
+        ({"base_url": "https://host/v1?key=x"}, "no secrets"),
+        ({"max_cost": 1.0}, "prices"),
+        ({"price_in": 1.0}, "missing"),
+        ({"concurrency": 0}, "out of range"),
+        ({"unlisted_tolerance": float("nan")}, "out of range"),
+        ({"scoring": "guess"}, "Unknown way"),
+    ],
+)
+def test_settings_that_cannot_be(changed: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says) as caught:
+        ApiSettings(**({"base_url": "http://127.0.0.1/v1", "model": "m"} | changed))
+    assert "pw" not in str(caught.value)
+
+
+def test_a_key_that_was_named_and_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    with pytest.raises(InputError, match="not set"):
+        ApiSettings("http://127.0.0.1/v1", "m", api_key_env="NO_SUCH_KEY").api_key()
+
+
+def test_texts_chat_and_schemas() -> None:
+    """A service that only chats, wants the newer name of the limit, and keeps to schemas."""
+
+    def chat_only(path: str, payload: dict[str, Any]) -> Answer:
+        if path != "/v1/chat/completions":
+            return 404, {}, {"error": {"message": "no such address"}}
+        if "max_tokens" in payload:
+            return 400, {}, {"error": {"message": "use max_completion_tokens instead"}}
+        if payload.get("logprobs"):
+            return 200, {}, chat_answer(payload, {"A": -0.2, "B": -2.0, "C": -4.0, "x": -9.0})
+        said = '{"days": 3}' if "response_format" in payload else "three"
+        return 200, {}, chat_answer(payload, None, said)
+
+    schema = {"type": "object", "properties": {"days": {"type": "integer"}}}
+    with Service(chat_only) as service:
+        ready = backend(service, scoring="auto", chat=True)
+        assert ready.has_chat_template
+        assert ready.supports_schema
+        turn = ready.chat_text("How many?")
+        asked = [TextRequest(turn, 10), TextRequest(turn, 10, schema)]
+        said = dict(ready.generate(asked))
+        assert [said[i].text for i in range(2)] == ["three", '{"days": 3}']
+        assert said[0].tokens_out == 1
+        (scores,) = (s for _, s in ready.score([LabelRequest(turn, ("A", "B", "C"))]))
+        assert scores.log_probs == pytest.approx([-0.2, -2.0, -4.0])
+        assert scores.unlisted < 0.01
+        with pytest.raises(ServiceError, match="add --chat"):
+            list(ready.score(REQUESTS))

@@ -1,0 +1,309 @@
+"""The vLLM backend against vLLM's recorded (or installed) signatures and a stand-in engine.
+
+vLLM itself needs a GPU and is not run. The stand-in takes only what vLLM 0.33 takes, reads token
+ids and sampling parameters as vLLM's documentation says, and answers with a real small model, so
+what is tested is everything but vLLM's own arithmetic.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.backends import vllm_signatures
+
+torch = pytest.importorskip("torch")
+
+from opinioncast.backends import Backend, Generator, LabelRequest, TextRequest  # noqa: E402
+from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
+from opinioncast.backends.vllm_backend import VllmBackend, VllmSettings  # noqa: E402
+from opinioncast.errors import InputError, ModelError  # noqa: E402
+from opinioncast.prompts import Layout  # noqa: E402
+
+
+def signatures() -> dict[str, list[str]]:
+    """Of the installed vLLM, else of the recorded one."""
+    found = find_spec("vllm") if "vllm" not in sys.modules else None
+    if found is not None and found.submodule_search_locations:
+        return vllm_signatures.read(Path(next(iter(found.submodule_search_locations))))
+    recorded = json.loads(vllm_signatures.RECORDED.read_text("utf-8"))
+    return dict(recorded["signatures"])
+
+
+SIGNATURES = signatures()
+
+
+@dataclass
+class Call:
+    """What the engine was asked for in one call."""
+
+    prompts: list[dict[str, list[int]]]
+    params: list[dict[str, Any]]
+    lora: Any
+
+
+def checked(name: str, given: Sequence[str], also: Sequence[str] = ()) -> None:
+    """Every name in ``given`` is a parameter or field of vLLM's ``name``."""
+    known = {n.lstrip("*") for n in (*SIGNATURES[name], *also)}
+    assert set(given) <= known, f"{name} takes no {set(given) - known}"
+
+
+class Engine:
+    """``vllm`` as far as the backend uses it."""
+
+    def __init__(self, load_plain: Callable[[Path], tuple[Any, Any]]) -> None:
+        self.calls: list[Call] = []
+        self.opened: dict[str, Any] = {}
+        self.max_model_len = 512
+        engine = self
+
+        class Params(dict[str, Any]):
+            def __init__(self, **given: Any) -> None:
+                checked("SamplingParams", list(given))
+                super().__init__(given)
+
+        class Structured(dict[str, Any]):
+            def __init__(self, **given: Any) -> None:
+                checked("StructuredOutputsParams", list(given))
+                super().__init__(given)
+
+        class Lora:
+            def __init__(self, *given: Any) -> None:
+                self.fields = dict(zip(SIGNATURES["LoRARequest"], given, strict=False))
+
+        class LLM:
+            def __init__(self, model: str, **given: Any) -> None:
+                assert SIGNATURES["LLM.__init__"][0] == "model"
+                assert "**kwargs" in SIGNATURES["LLM.__init__"], "the rest goes to EngineArgs"
+                checked("LLM.__init__", list(given), also=SIGNATURES["EngineArgs"])
+                engine.opened = {"model": model} | given
+                self.model, self.tokenizer = load_plain(Path(model))
+                assert "model_config" in SIGNATURES["LLM attributes"]
+                self.model_config = SimpleNamespace(
+                    dtype=torch.float32, max_model_len=engine.max_model_len, hf_config=None
+                )
+
+            def get_tokenizer(self) -> Any:
+                assert SIGNATURES["LLM.get_tokenizer"] == []
+                return self.tokenizer
+
+            def generate(self, prompts: Any, params: Any, **given: Any) -> list[Any]:
+                assert SIGNATURES["LLM.generate"][:2] == ["prompts", "sampling_params"]
+                checked("LLM.generate", list(given))
+                assert len(prompts) == len(params)
+                assert given["use_tqdm"] is False
+                for prompt in prompts:
+                    checked("TokensPrompt", list(prompt))
+                engine.calls.append(Call(prompts, params, given["lora_request"]))
+                return [self.one(p, s) for p, s in zip(prompts, params, strict=True)]
+
+            def one(self, prompt: dict[str, list[int]], params: dict[str, Any]) -> Any:
+                assert params["temperature"] == 0.0
+                ids = list(prompt["prompt_token_ids"])
+                said: list[int] = []
+                given = None
+                for _ in range(params["max_tokens"]):
+                    with torch.inference_mode():
+                        logits = self.model(torch.tensor([ids + said])).logits[0, -1].float()
+                    last = torch.log_softmax(logits, dim=-1)
+                    said.append(int(last.argmax()))
+                    if given is None and params.get("logprob_token_ids"):
+                        wanted = {*params["logprob_token_ids"], said[0]}
+                        given = [{i: SimpleNamespace(logprob=last[i].item()) for i in wanted}]
+                output = SimpleNamespace(
+                    token_ids=said, text=self.tokenizer.decode(said), logprobs=given
+                )
+                checked("CompletionOutput", list(vars(output)))
+                checked("Logprob", ["logprob"])
+                return SimpleNamespace(outputs=[output])
+
+        self.modules = {
+            "vllm": module("vllm", LLM=LLM, SamplingParams=Params, __version__="0.33.0"),
+            "vllm.lora": module("vllm.lora"),
+            "vllm.lora.request": module("vllm.lora.request", LoRARequest=Lora),
+            "vllm.sampling_params": module(
+                "vllm.sampling_params", SamplingParams=Params, StructuredOutputsParams=Structured
+            ),
+        }
+
+
+def module(name: str, **content: Any) -> ModuleType:
+    made = ModuleType(name)
+    vars(made).update(content)
+    return made
+
+
+@pytest.fixture
+def engine(
+    load_plain: Callable[[Path], tuple[Any, Any]], monkeypatch: pytest.MonkeyPatch
+) -> Engine:
+    made = Engine(load_plain)
+    for name, content in made.modules.items():
+        monkeypatch.setitem(sys.modules, name, content)
+    return made
+
+
+@pytest.mark.parametrize("tokenizer", ["merged bytes", "single bytes", "opened and closed"])
+def test_the_same_numbers_as_the_torch_backend(
+    tokenizer: str,
+    engine: Engine,
+    make_folder: Callable[..., Path],
+    survey_requests: Callable[..., list[LabelRequest]],
+) -> None:
+    """Float32, within 1e-5; labels of one token and of several."""
+    folder = make_folder("llama", tokenizer)
+    requests = survey_requests(Layout.QUESTION_FIRST)
+    here = dict(TorchBackend.load(folder, device="cpu", dtype="float32").score(requests))
+    backend = VllmBackend(VllmSettings(str(folder), dtype="float32"))
+    there = dict(backend.score(requests))
+    assert sorted(there) == list(range(len(requests)))
+    for i in there:
+        assert np.exp(there[i].log_probs) == pytest.approx(np.exp(here[i].log_probs), abs=1e-5)
+    assert backend.usage["tokens_in"] > 0
+
+
+def test_what_the_engine_is_told(engine: Engine, make_folder: Callable[..., Path]) -> None:
+    folder = make_folder("llama")
+    adapter = folder / "adapter"
+    adapter.mkdir(exist_ok=True)
+    config = {"peft_type": "LORA", "r": 8, "rank_pattern": {"q_proj": 12}}
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    settings = VllmSettings(
+        str(folder),
+        adapter=str(adapter),
+        dtype="bfloat16",
+        tensor_parallel=2,
+        gpu_memory=0.8,
+        context_length=400,
+    )
+    backend = VllmBackend(settings)
+    assert isinstance(backend, Backend)
+    assert isinstance(backend, Generator)
+    assert engine.opened == {
+        "model": str(folder),
+        "dtype": "bfloat16",
+        "tensor_parallel_size": 2,
+        "enable_prefix_caching": True,
+        "seed": 0,
+        "enable_lora": True,
+        "max_lora_rank": 16,  # the least vLLM has room for that holds 12
+        "gpu_memory_utilization": 0.8,
+        "max_model_len": 400,
+    }
+    list(backend.score([LabelRequest("Answer:", ("A", "B"))]))
+    fields = engine.calls[0].lora.fields
+    assert fields == {"lora_name": "adapter", "lora_int_id": 1, "lora_path": str(adapter)}
+    assert backend.name.endswith(f" + {adapter}")
+
+
+def test_prompts_of_a_tree_follow_one_another(
+    engine: Engine,
+    make_folder: Callable[..., Path],
+    survey_requests: Callable[..., list[LabelRequest]],
+) -> None:
+    requests = survey_requests(Layout.QUESTION_FIRST)
+    mixed = requests[::2] + requests[1::2]
+    backend = VllmBackend(VllmSettings(str(make_folder("llama"))))
+    list(backend.score(mixed))
+    (call,) = engine.calls
+    trees = {backend.token_ids(r.text): r.tree for r in requests}
+    order = [trees[tuple(p["prompt_token_ids"])] for p in call.prompts]
+    changes = sum(a != b for a, b in pairwise(order))
+    assert changes == len(set(order)) - 1
+    assert all(p["max_tokens"] == 1 for p in call.params)
+
+
+def test_texts_and_schemas(engine: Engine, make_folder: Callable[..., Path]) -> None:
+    backend = VllmBackend(VllmSettings(str(make_folder("llama"))))
+    schema = {"type": "object", "properties": {"A": {"type": "number"}}}
+    requests = [TextRequest("Answer: A", 4), TextRequest("Question:", 3, schema)]
+    said = dict(backend.generate(requests))
+    assert said[0].tokens_out == 4
+    assert said[1].tokens_in == len(backend.token_ids("Question:"))
+    (call,) = engine.calls
+    assert sorted(p["max_tokens"] for p in call.params) == [3, 4]
+    held = [p["structured_outputs"] for p in call.params if "structured_outputs" in p]
+    assert held == [{"json": schema}]
+    here = TorchBackend.load(make_folder("llama"), device="cpu", dtype="float32")
+    alone = dict(here.generate(requests[:1]))
+    assert said[0].text == alone[0].text
+
+
+def test_a_left_out_log_probability_is_named(
+    engine: Engine, make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = VllmBackend(VllmSettings(str(make_folder("llama"))))
+    full = backend._llm.one
+
+    def poor(prompt: Any, params: Any) -> Any:
+        output = full(prompt, params)
+        output.outputs[0].logprobs[0].popitem()
+        return output
+
+    monkeypatch.setattr(backend._llm, "one", poor)
+    with pytest.raises(ModelError, match="left out"):
+        list(backend.score([LabelRequest("Answer:", tuple("ABCDE"))]))
+
+
+def test_a_prompt_too_long(engine: Engine, make_folder: Callable[..., Path]) -> None:
+    engine.max_model_len = 16
+    backend = VllmBackend(VllmSettings(str(make_folder("llama"))))
+    with pytest.raises(ModelError, match="longer than the model can read"):
+        list(backend.score([LabelRequest("Answer: " * 40, ("A", "B"))]))
+
+
+def test_the_fingerprint_hangs_on_weights_and_adapter(
+    engine: Engine, make_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    one = VllmBackend(VllmSettings(str(make_folder("llama")))).fingerprint
+    other = VllmBackend(VllmSettings(str(make_folder("qwen2")))).fingerprint
+    assert one["weights"] != other["weights"]
+    assert one["vllm"] == "0.33.0"
+    config = {"peft_type": "LORA", "r": 4}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    tuned = VllmSettings(str(make_folder("llama")), adapter=str(tmp_path))
+    assert VllmBackend(tuned).fingerprint["adapter"] is not None
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({"peft_type": "LORA", "r": 600}, "does not take this adapter"),
+        ({"peft_type": "IA3", "r": 8}, "does not take this adapter"),
+        ({}, "holds no PEFT adapter"),
+    ],
+)
+def test_adapters_vllm_does_not_take(
+    config: dict[str, Any],
+    says: str,
+    engine: Engine,
+    make_folder: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=says):
+        VllmBackend(VllmSettings(str(make_folder("llama")), adapter=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"tensor_parallel": 0}, {"gpu_memory": 1.5}, {"context_length": 0}]
+)
+def test_settings_out_of_range(changed: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="out of range"):
+        VllmSettings("m", **changed)
+
+
+@pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed")
+def test_without_vllm_it_says_what_to_install() -> None:
+    with pytest.raises(ModelError, match=r"needs vLLM") as caught:
+        VllmBackend(VllmSettings("m"))
+    assert "opinioncast[vllm]" in str(caught.value)

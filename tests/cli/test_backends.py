@@ -1,0 +1,233 @@
+"""``opinioncast predict --backend``: options, a run over HTTP, and a run that is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from tests.backends.service import Answer, Service, chat_answer, made_up
+
+pytest.importorskip("httpx")
+
+from opinioncast.cli.main import main
+from opinioncast.jobs.backends import BACKEND_OPTIONS, BACKENDS
+
+QUESTIONS = "".join(
+    f"- id: q{i}\n  question: Is number {i} a good one?\n  options: [Yes, No, Not sure]\n"
+    for i in range(5)
+)
+REACH = ["--backend", "api", "--base-url", "http://127.0.0.1:1/v1"]
+PROMPTS = 5 * 22 * 2  # questions x groups x option orders
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("OPINIONCAST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OPINIONCAST_API_KEY", "sk-secret")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "q.yaml").write_text(QUESTIONS, "utf-8")
+    return tmp_path
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    return int(stop.value.code or 0)
+
+
+def over(service: Service, *more: str) -> list[str]:
+    reach = ["--backend", "api", "--base-url", service.base_url, "--model", "m"]
+    return ["predict", "q.yaml", *reach, *more]
+
+
+def manifest(out: Path) -> dict[str, Any]:
+    return dict(json.loads((out / "manifest.json").read_text("utf-8")))
+
+
+def test_every_option_is_refused_by_the_backends_that_would_ignore_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = {"base_url": "http://127.0.0.1:1/v1", "scoring": "top", "unlisted_tolerance": "0.1"}
+    for name, users in BACKEND_OPTIONS.items():
+        option = "--" + name.replace("_", "-")
+        for backend in set(BACKENDS) - set(users):
+            value = values.get(name, "1")
+            assert run("predict", "q.yaml", "--backend", backend, option, value) == 2
+            error = capsys.readouterr().err
+            assert "does not use what was given" in error
+            assert f"{option} with --backend {users[0]}" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--backend", "cloud"], "Unknown backend"),
+        (["--backend", "api", "--model", "m"], "--base-url"),
+        (REACH, "--model"),
+        (["--backend", "api", "--method", "uniform"], "uses no language model"),
+        (["--max-cost", "1"], "--max-cost with --backend api"),
+        (
+            [*REACH, "--model", "m", "--api-key-env", "NO_SUCH_KEY"],
+            "NO_SUCH_KEY",
+        ),
+    ],
+)
+def test_what_a_backend_lacks_is_named(
+    arguments: list[str], says: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("predict", "q.yaml", *arguments) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_run_over_http_and_its_manifest(folder: Path) -> None:
+    prices = ("--price-in", "1", "--price-out", "2", "--max-cost", "5")
+    with Service(made_up) as service:
+        assert run(*over(service, *prices)) == 0
+        assert service.prompts.total() == PROMPTS
+        assert run(*over(service, *prices)) == 0
+        assert service.prompts.total() == PROMPTS, "a repeated run asks nothing"
+    found = manifest(folder / "opinioncast-out")
+    assert found["rows"] == 110
+    assert found["label_mass_min"] > 0
+    (usage,) = found["backend_usage"].values()
+    assert (usage["requests"], usage["from_journal"]) == (0, PROMPTS)
+    assert usage["cost"] == 0
+    assert usage["cost_before"] == pytest.approx(
+        (usage["tokens_in_before"] + 2 * usage["tokens_out_before"]) / 1e6, abs=1e-6
+    )
+    assert usage["tokens_out_before"] == PROMPTS
+    assert usage["cost_cap"] == 5
+    assert usage["service"]["scoring /completions"] == {
+        "scoring": "top",
+        "listed": 20,
+        "why_not": 'status 400: {"error": {"message": "logprobs above 20"}}',
+    }
+    for file in folder.rglob("*"):
+        assert not file.is_file() or b"sk-secret" not in file.read_bytes(), file
+
+
+def test_the_cap_ends_the_command_with_a_status_and_a_way_on(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prices = ("--price-in", "1000", "--price-out", "1000", "--max-cost", "0.4", "-g", "SEX=Female")
+    with Service(made_up) as service:
+        assert run(*over(service, *prices)) == 3
+        error = capsys.readouterr().err
+        assert "The spending cap is reached" in error
+        assert "goes on from here" in error
+        asked = service.prompts.total()
+        assert 0 < asked < 10
+        assert not (folder / "opinioncast-out" / "manifest.json").exists()
+        for _ in range(10):
+            if run(*over(service, *prices)) == 0:
+                break
+        assert service.prompts.total() == 10
+        assert set(service.prompts.values()) == {1}
+
+
+def test_rows_refused_for_unlisted_labels_say_why(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Service(_cut) as service:
+        assert run(*over(service, "-g", "SEX=Female", "-g", "SEX=Male")) == 3
+    assert "could move a share by" in capsys.readouterr().err
+    found = manifest(folder / "opinioncast-out")
+    (usage,) = found["backend_usage"].values()
+    assert usage["prompts_refused_for_unlisted_labels"] > 0
+    assert found["rows_missing"] > 0
+
+
+def _cut(path: str, payload: dict[str, Any]) -> Answer:
+    """A service that lists no more than two tokens."""
+    status, headers, body = made_up(path, payload)
+    if status == 200:
+        place = body["choices"][0]["logprobs"]
+        top = sorted(place["top_logprobs"][0].items(), key=lambda pair: -pair[1])[:2]
+        place["top_logprobs"] = [dict(top)]
+    return status, headers, body
+
+
+def test_a_service_without_log_probabilities_writes_its_distributions(folder: Path) -> None:
+    """It only chats and lists no tokens: the model's own words are read (few-shot, no examples)."""
+
+    def chats(path: str, payload: dict[str, Any]) -> Answer:
+        if path != "/v1/chat/completions":
+            return 404, {}, {"error": {"message": "no such address"}}
+        if "response_format" in payload:
+            return 400, {}, {"error": {"message": "response_format is not supported"}}
+        said = "Here it is: {'A': 20%, 'B': 50%, 'C': 25%, 'D': 5%}"
+        return 200, {}, chat_answer(payload, None, said)
+
+    with Service(chats) as service:
+        few = ["--method", "few-shot", "-k", "0", "--chat", "-g", "SEX=Female"]
+        assert run(*over(service, *few)) == 0
+        asked = service.prompts.total()
+        assert run(*over(service, *few)) == 0
+        assert service.prompts.total() == asked == 5
+    frame = pl.read_parquet(folder / "opinioncast-out" / "predictions.parquet")
+    first = frame["distribution"][0].to_list()
+    assert first == pytest.approx([20 / 95, 50 / 95, 25 / 95])
+    found = manifest(folder / "opinioncast-out")
+    assert found["structured"] is False
+    (usage,) = found["backend_usage"].values()
+    assert usage["from_journal"] == 5
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_goes_on_with_nothing_lost_or_asked_twice(folder: Path, how: int) -> None:
+    """Ended in mid-run. After a kill what was under way at that moment may be asked again; on
+    Ctrl-C its answers are waited for."""
+    concurrency = 4
+    gate = threading.Semaphore(0)
+
+    def slowly(path: str, payload: dict[str, Any]) -> Answer:
+        gate.acquire(timeout=0.01)
+        return made_up(path, payload)
+
+    with Service(slowly) as service:
+        command = [sys.executable, "-m", "opinioncast", *over(service)]
+        command += ["--concurrency", str(concurrency)]
+        killed = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ,
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 120
+        while service.prompts.total() < PROMPTS // 3 and time.monotonic() < deadline:
+            assert killed.poll() is None, "it ended by itself"
+            time.sleep(0.02)
+        killed.send_signal(how)
+        killed.wait(timeout=60)
+        assert killed.returncode == (130 if how == signal.SIGINT else -how)
+        first = service.prompts.total()
+        assert 0 < first < PROMPTS
+        again = subprocess.run(
+            command, cwd=folder, env=os.environ, capture_output=True, text=True, timeout=120
+        )
+        assert again.returncode == 0, again.stderr
+        counts = service.prompts
+    twice = [text for text, times in counts.items() if times > 1]
+    assert len(counts) == PROMPTS, "nothing is lost"
+    assert max(counts.values()) <= 2
+    (usage,) = manifest(folder / "opinioncast-out")["backend_usage"].values()
+    assert len(twice) <= usage["asked_again_after_kill"] <= concurrency  # one may not have left
+    if how == signal.SIGINT:
+        assert twice == []
+    assert usage["from_journal"] + usage["requests"] >= PROMPTS
+    resumed = pl.read_parquet(folder / "opinioncast-out" / "predictions.parquet")
+    assert resumed.height == 110
+    with Service(made_up) as elsewhere:  # another address, so nothing comes from the journal
+        assert run(*over(elsewhere, "--out", "whole")) == 0
+    whole = pl.read_parquet(folder / "whole" / "predictions.parquet")
+    assert whole["distribution"].to_list() == resumed["distribution"].to_list()

@@ -1,0 +1,173 @@
+"""Modular Pluralism with models whose answers are known: who is asked what, and who is heard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.fake_backend import FakeBackend, FakeWriter
+
+from opinioncast.backends.protocol import LabelRequest
+from opinioncast.errors import InputError, ModelError
+from opinioncast.evaluate.scores import score_cells
+from opinioncast.methods.pluralism import ModularPluralism, clean_comment
+from opinioncast.methods.row_cache import RowCache
+from opinioncast.survey import OpinionTable, Question, load_groups, opinion_row
+
+GROUPS = load_groups("POLPARTY=Democrat", "POLPARTY=Republican")
+QUESTION = Question("guns", "Should gun laws be stricter?", ("Yes", "No"), (1, 2))
+LEFT = FakeWriter(lambda request: " A. Fewer guns.\n\nQuestion: And you?", "left")
+RIGHT = FakeWriter(lambda request: "B. More guns.", "right")
+
+
+def choose(request: LabelRequest) -> list[float]:
+    """Democrats take comment 1, Republicans comment 2, each with 0.6 of a mass of 0.8."""
+    assert request.labels == ("1", "2")
+    return [0.6, 0.2] if "Democrat" in request.text else [0.2, 0.6]
+
+
+def answer(request: LabelRequest) -> list[float]:
+    """Yes follows the passage on fewer guns; the second letter gets 0.1 more than it should."""
+    yes = 0.7 if "Passage: A. Fewer guns.\n" in request.text else 0.2
+    shares = {"Yes": yes, "No": 0.9 - yes}
+    shown = {"A": "Yes", "B": "No"} if request.labels == ("A", "B") else {"A": "No", "B": "Yes"}
+    by_label = {label: shares[shown[label]] + (0.1 if label == "B" else 0) for label in "AB"}
+    return [by_label[label] for label in request.labels]
+
+
+def setup(**settings: object) -> ModularPluralism:
+    given = {
+        "modules": [LEFT, RIGHT],
+        "chooser": FakeBackend(choose, name="chooser"),
+        "answerer": FakeBackend(answer, name="answerer"),
+    }
+    return ModularPluralism(**(given | settings))  # type: ignore[arg-type]
+
+
+def test_the_choice_and_the_distribution_by_hand() -> None:
+    prediction = setup().predict([QUESTION], GROUPS)
+    left, right = (r["distribution"] for r in prediction.table.frame.iter_rows(named=True))
+    # Democrats: Yes 0.7 as A, 0.8 as B; Republicans: 0.2 and 0.3: position bias averages out
+    assert left == pytest.approx([0.75, 0.25])
+    assert right == pytest.approx([0.25, 0.75])
+    assert prediction.table.frame["order_spread"].to_list() == pytest.approx([0.1, 0.1])
+    assert prediction.table.frame["label_mass"].to_list() == pytest.approx([1, 1])
+    first, second = prediction.details
+    assert [c["comment"] for c in first["comments"]] == ["A. Fewer guns.", "B. More guns."]
+    assert [c["module"] for c in first["comments"]] == ["left", "right"]
+    assert (first["picked"], second["picked"]) == (1, 2)
+    assert first["probabilities"] == pytest.approx([0.75, 0.25])
+    record = prediction.record
+    assert record["picked"] == [1, 1]
+    assert record["chooser_label_mass_mean"] == pytest.approx(0.8)
+    assert record["parse_failures"] == 0
+    assert record["model"] == "answerer"
+    assert record["texts"] == 4
+    assert record["tokens_in"] is None  # a fake scorer does not tell how many tokens it reads
+
+
+def test_one_hot_error_and_distance_of_the_same_rows() -> None:
+    observed = OpinionTable.from_rows([opinion_row(QUESTION, g, [0.6, 0.4]) for g in GROUPS], {})
+    means = score_cells(observed, setup().predict([QUESTION], GROUPS).table).mean()
+    assert means["one_hot_error"] == pytest.approx(0.5)  # Republicans are predicted to say No
+    assert means["wd"] == pytest.approx((0.15 + 0.35) / 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "picked"),
+    [("2", 2), (" Comment 1 fits best.", 1), ("Of 3, number 2.", 2), ("1.5 of them", None)],
+)
+def test_a_chooser_that_only_writes(said: str, picked: int | None) -> None:
+    prediction = setup(chooser=FakeWriter(lambda request: said)).predict([QUESTION], GROUPS)
+    assert prediction.record["chooser_reads"] == "text"
+    assert [d["picked"] for d in prediction.details] == [picked, picked]
+    assert prediction.record["parse_failures"] == (0 if picked else 2)
+    assert len(prediction.table) == (2 if picked else 0)
+    assert all(p.missing and "names no comment" in p.what for p in prediction.problems)
+
+
+def test_empty_comments_are_not_offered() -> None:
+    silent = FakeWriter(lambda request: "\n\n", "silent")
+
+    def first(request: LabelRequest) -> list[float]:
+        assert "Comment 1: A. Fewer guns." in request.text
+        assert "Comment 2: B. More guns." in request.text
+        return [0.4, 0.6]
+
+    chooser = FakeBackend(first)
+    three = setup(modules=[silent, LEFT, RIGHT], chooser=chooser).predict([QUESTION], GROUPS)
+    assert [d["picked"] for d in three.details] == [3, 3]
+    assert three.record["comments_empty"] == 2
+    unasked = FakeBackend(choose)
+    one = setup(modules=[silent, LEFT], chooser=unasked).predict([QUESTION], GROUPS)
+    assert [d["picked"] for d in one.details] == [2, 2]
+    assert unasked.asked == []
+    none = setup(modules=[silent, silent]).predict([QUESTION], GROUPS)
+    assert len(none.table) == 0
+    assert all("no module wrote" in p.what and p.missing for p in none.problems)
+    assert none.record["parse_failures"] == 0
+
+
+def test_it_cannot_be_set_up_with_one_module_or_without_a_chat_model() -> None:
+    with pytest.raises(InputError, match="cannot be set up"):
+        setup(modules=[LEFT])
+    with pytest.raises(ModelError, match="chat template"):
+        setup(
+            modules=[LEFT, RIGHT],
+            chooser=LEFT,
+            answerer=LEFT,
+            chat=True,
+        )
+
+
+def test_chat_is_used_by_the_models_that_have_a_template() -> None:
+    method = setup(chat=True)
+    method.predict([QUESTION], GROUPS)
+    assert all(t.startswith("<user>Which") for t in method.chooser.asked)  # type: ignore[union-attr]
+    assert all(t.startswith("<user>In terms") for t in method.answerer.asked)  # type: ignore[attr-defined]
+
+
+def test_a_second_run_asks_nobody(tmp_path: Path) -> None:
+    with RowCache(tmp_path / "c.sqlite") as cache:
+        first = setup(cache=cache).predict([QUESTION], GROUPS)
+        again = setup(cache=cache)
+        second = again.predict([QUESTION], GROUPS)
+        assert again.answerer.asked == []  # type: ignore[attr-defined]
+        assert again.chooser.asked == []  # type: ignore[union-attr]
+    assert second.record["texts_from_cache"] == 4
+    assert second.table.content_hash == first.table.content_hash
+
+
+def test_progress_reaches_its_end() -> None:
+    seen: list[tuple[int, int]] = []
+    setup().predict([QUESTION], GROUPS, progress=lambda done, of: seen.append((done, of)))
+    assert seen[-1] == (2 * (2 + 1 + 2), 10)  # two cells: two comments, a choice, two orders
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("  Answer: A. Because\nof this.\n\nQuestion: Next?", "A. Because of this."),
+        ("One line", "One line"),
+        ("First.\nComment 2: second", "First."),
+        (" \n ", ""),
+    ],
+)
+def test_comments_are_one_line_without_what_is_invented(text: str, cleaned: str) -> None:
+    assert clean_comment(text) == cleaned
+
+
+@pytest.mark.slow
+def test_the_embedded_model_as_every_part(embedded_folder: object) -> None:
+    from opinioncast.backends.torch_backend import TorchBackend
+
+    backend = TorchBackend.load(str(embedded_folder), shared_prefix=False)
+    method = ModularPluralism(
+        [backend, backend], backend, backend, comment_tokens=8, option_orders="given"
+    )
+    prediction = method.predict([QUESTION], GROUPS)
+    assert len(prediction.table) == 2
+    assert all(d["comments"][0]["comment"] for d in prediction.details)
+    assert prediction.record["tokens_in"] > 100
+    assert 0 < prediction.record["chooser_label_mass_mean"] <= 1

@@ -1,0 +1,66 @@
+"""The document follows from its results file alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("peft")
+
+from opinioncast.errors import DataError
+from opinioncast.reproduce.document import RESULTS, read_results, render, write_document
+from opinioncast.reproduce.run import Request, reproduce
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reproduction.md"
+
+
+def test_the_committed_document_is_what_its_results_say() -> None:
+    if not DOCUMENT.is_file():
+        pytest.skip("docs/reproduction.md is not written yet: opinioncast reproduce all --docs")
+    results = read_results(DOCUMENT.with_suffix("") / RESULTS)
+    assert DOCUMENT.read_text("utf-8") == render(results, DOCUMENT.stem)
+    for result in results["results"]:
+        picture = DOCUMENT.with_suffix("") / f"{result['name']}.png"
+        assert picture.is_file() == result["picture"]
+        if result["picture"]:
+            assert picture.stat().st_size < 300_000
+
+
+def test_runs_add_up_to_one_document(request_for: Callable[..., Request], tmp_path: Path) -> None:
+    path = tmp_path / "docs" / "reproduction.md"
+    write_document(reproduce(request_for("by_group")), path)
+    heat = tmp_path / "heat.yaml"
+    heat.write_text(heat.read_text("utf-8") + "picture: true\n", "utf-8")
+    files = write_document(reproduce(request_for("heat", questions=3)), path)
+    assert {f.name for f in files} == {"reproduction.md", RESULTS, "heat.png"}
+    text = path.read_text("utf-8")
+    assert "### Table 00: What by_group shows" in text
+    assert "- Mean gain (1): paper 0.400, here" in text
+    assert "### Figure 03: What heat shows" in text
+    assert "3 questions drawn of every table (seed 0)." in text
+    assert "![What heat shows](reproduction/heat.png)" in text
+    assert "Not run yet: table1, " in text
+    assert str(tmp_path) not in text
+    stored = path.with_suffix("") / RESULTS
+    assert str(tmp_path) not in stored.read_text("utf-8")
+    assert text == render(read_results(stored), "reproduction")
+
+
+def test_results_of_another_setting_are_not_mixed(
+    request_for: Callable[..., Request], tmp_path: Path
+) -> None:
+    path = tmp_path / "docs" / "reproduction.md"
+    run = reproduce(request_for("by_wave"))
+    write_document(run, path)
+    stored = path.with_suffix("") / RESULTS
+    other = json.loads(stored.read_text("utf-8")) | {"setting": "paper"}
+    stored.write_text(json.dumps(other), "utf-8")
+    with pytest.raises(DataError, match="another setting"):
+        write_document(run, path)
+    stored.write_text("{", "utf-8")
+    with pytest.raises(DataError, match="cannot be read"):
+        write_document(run, path)

@@ -1,0 +1,68 @@
+"""The plan: shared steps once, rows estimated, everything missing named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("peft")
+
+from opinioncast.errors import DataError, ModelError
+from opinioncast.reproduce.plan import Plan
+from opinioncast.reproduce.run import Request
+
+
+def test_all_of_the_embedded_setting_shares_its_steps() -> None:
+    plan = Request(["all"]).plan()
+    keys = [(s.kind, s.name) for s in plan.steps]
+    assert len(set(keys)) == len(keys)
+    trainings = [s.name for s in plan.steps if s.kind == "train"]
+    assert trainings.count("main-fine_tuned") == 1
+    assert trainings.count("main-wasserstein") == 1  # Table 5 and Figure 9
+    assert next(s.name for s in plan.steps if s.kind == "score") == "table1"
+    first = next(s for s in plan.steps if s.name == "main-fine_tuned")
+    assert first.wanted_by == "table1"
+
+
+def test_rows_follow_from_questions_epochs_and_augmentation() -> None:
+    def rows(**changed: int) -> dict[str, int | None]:
+        steps = Request(["table5"], **changed).plan().steps  # type: ignore[arg-type]
+        return {s.name: s.rows for s in steps if s.kind == "train"}
+
+    whole = rows()
+    assert whole["main-fine_tuned"] == 14683
+    assert whole["main-augment_100"] == pytest.approx(14683 * 0.05 * 100, abs=1)
+    assert rows(epochs=3)["main-fine_tuned"] == 3 * 14683
+    assert rows(questions=100)["main-fine_tuned"] == round(14683 * 100 / 747)
+
+
+def test_the_papers_setting_names_each_file_and_model(tmp_path: Path) -> None:
+    request = Request(["table1"], setting="paper", data=[tmp_path])
+    plan = request.plan()
+    assert len([f for f in plan.files if f.startswith("ATP W")]) == 53
+    assert len([f for f in plan.files if f.startswith("American_Trends_Panel_W")]) == 14
+    assert {"GSS2022.dta (or gss2022.dta, GSS2022.sav, gss2022.sav)"} <= set(plan.files)
+    assert all(how and "docs/curation.md, The" not in how for how in plan.files.values())
+    with pytest.raises(DataError) as caught:
+        plan.check(request.data)
+    text = str(caught.value)
+    assert "ATP W131.sav: pewresearch.org/american-trends-panel-datasets" in text
+    assert "hf download meta-llama/Llama-2-7b-hf" in text
+    assert "reddit_left: one of the six community models" in text
+
+
+def test_every_file_of_the_embedded_setting_says_where_it_is_from(tmp_path: Path) -> None:
+    plan = Request(["all"], data=[tmp_path]).plan()
+    assert "opinionqa_contentious.jsonl" in plan.files
+    assert all("docs/curation.md, The" not in how for how in plan.files.values())
+
+
+def test_only_models_missing() -> None:
+    with pytest.raises(ModelError, match="1 model"):
+        Plan((), {}, {"a/b": "hf download a/b"}).check([])
+
+
+def test_the_real_data_hold_everything(shared_data: Path) -> None:
+    assert Request(["all"], data=[shared_data]).plan().files == {}

@@ -1,0 +1,216 @@
+"""Whole reproductions on a made-up survey and a tiny model: files, sharing, resuming, staleness."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from tests.reproduce.conftest import RECIPES
+
+from opinioncast.errors import DataError, IncompleteRunError, InputError, ModelError
+from opinioncast.jobs.manifest import NAME
+from opinioncast.reproduce import workshop
+from opinioncast.reproduce.run import ReproductionRun, Request, reproduce
+from opinioncast.reproduce.store import Done
+
+Make = Callable[..., Request]
+Files = dict[str, list[str]]
+
+
+def table(run: ReproductionRun, name: str) -> pl.DataFrame:
+    return pl.read_csv(run.folder / name / f"{name}.csv")
+
+
+def steps(run: ReproductionRun, *, new: bool = False) -> list[str]:
+    return [f"{d.kind} {d.name}" for d in run.steps if not (new and d.reused)]
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Trainings that are run, by name."""
+    real, names = workshop.finetune_to_folder, []
+
+    def train(recipe: Any, out: Path, **settings: Any) -> Any:
+        names.append(recipe.name)
+        return real(recipe, out, **settings)
+
+    monkeypatch.setattr(workshop, "finetune_to_folder", train)
+    return names
+
+
+def test_every_kind_ends_in_a_table_and_a_figure(request_for: Make, counted: list[str]) -> None:
+    run = reproduce(request_for(*RECIPES))
+    assert not run.failed
+    assert sorted(counted) == ["m-fine_tuned", "m-subset_50", "m-wd"]  # shared between recipes
+    for name in RECIPES:
+        files = {f.name for f in (run.folder / name).iterdir()}
+        ends = ("csv", "md", "tex", "svg", "png", "html")
+        assert {f"{name}.{e}" for e in ends} | {"result.json", NAME} <= files
+        manifest = json.loads((run.folder / name / NAME).read_text("utf-8"))
+        assert set(manifest["files"]) == files - {NAME}
+        page = (run.folder / name / f"{name}.html").read_text("utf-8")
+        assert "<script src=" not in page
+        shown = (run.folder / name / f"{name}.md").read_text("utf-8")
+        output = RECIPES[name]["kind"] not in ("map", "similarities")
+        assert ("Model output, not survey data" in shown) == output
+        assert ("Model output, not survey data" in page) == output
+
+    methods = table(run, "by_method")
+    assert methods["method"].to_list() == [
+        *("Upper", "Lower", "Zero-shot", "Uniform", "Ours"),
+        *("Upper", "Lower", "Zero-shot", "Ours"),
+    ]
+    values = {(t, m): wd for t, m, wd in methods.select("table", "method", "wd").iter_rows()}
+    assert values["held", "Upper"] == pytest.approx(values["held", "Uniform"])
+    assert 0 < values["held", "Lower"] < 0.1
+    assert values["pew", "Lower"] is None  # one cell's base is not known
+    assert methods.filter(pl.col("method") == "Ours")["paper: Big"].to_list() == [0.1, 0.2]
+    assert methods.filter(pl.col("table") == "held")["cells"].to_list() == [16] * 5
+
+    groups = table(run, "by_group")
+    assert groups["group"].to_list() == ["Male", "Female"]
+    assert groups["paper: ours"].to_list() == [0.3, None]
+    assert groups["trained_on"].to_list() == ["yes", "no"]
+    content = json.loads((run.folder / "by_group" / "result.json").read_text("utf-8"))
+    assert content["statements"][0]["ours"] == pytest.approx(groups["relative"].mean())
+    assert "not in the table: RELIG=Hindu" in content["base"]
+
+    assert table(run, "size")["training questions"].to_list() == [2, 4]
+    assert table(run, "loss")["loss"].to_list() == ["KL", "WD"]
+    assert table(run, "use")["input"].n_unique() == 4
+    matrices = pl.read_csv(run.folder / "heat" / "heat_matrices.csv")
+    assert matrices["panel"].unique(maintain_order=True).to_list() == [
+        *("People", "Ours (Tiny)", "Zero-shot (Tiny)")
+    ]
+    assert table(run, "where")["questions"].to_list() == [4, 4]
+    assert table(run, "alike")["pairs"].max() <= 16
+
+
+def test_a_second_run_does_nothing_anew(request_for: Make, counted: list[str]) -> None:
+    first = reproduce(request_for("by_method"))
+    before = {f: f.read_bytes() for f in (first.folder / "by_method").glob("by_method.*")}
+    second = reproduce(request_for("by_method", "by_wave"))
+    assert steps(second, new=True) == []
+    assert len(counted) == 1
+    assert all(f.read_bytes() == content for f, content in before.items())
+
+
+def test_a_killed_run_goes_on_with_the_step_it_was_at(
+    request_for: Make, counted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = workshop.predict_cells
+    monkeypatch.setattr(workshop, "predict_cells", _interrupt_after(1, real))
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(request_for("by_wave"))
+    monkeypatch.setattr(workshop, "predict_cells", real)
+    run = reproduce(request_for("by_wave"))
+    assert counted == ["m-fine_tuned"]
+    old = [d for d in run.steps if d.reused]
+    assert {d.kind for d in old} == {"curate", "train"} | {d.kind for d in _predicted(old)}
+    assert len(_predicted(run.steps)) == 2
+    assert len(_predicted(old)) == 1
+
+
+def _interrupt_after(times: int, real: Callable[..., Any]) -> Callable[..., Any]:
+    left = [times]
+
+    def predict(*arguments: Any, **settings: Any) -> Any:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return real(*arguments, **settings)
+
+    return predict
+
+
+def _predicted(done: Sequence[Done]) -> list[Done]:
+    return [d for d in done if d.kind == "predict"]
+
+
+def test_other_data_are_not_answered_with_old_results(
+    request_for: Make, tmp_path: Path, counted: list[str]
+) -> None:
+    reproduce(request_for("by_method"))
+    file = tmp_path / "data" / "pew.jsonl"
+    file.write_text(file.read_text("utf-8").replace("0.01", "0.02"), "utf-8")
+    run = reproduce(request_for("by_method"))
+    assert {s.split("-")[0] for s in steps(run, new=True)} == {"predict pew"}
+    other = reproduce(request_for("by_method", epochs=2))
+    assert [s for s in steps(other, new=True) if s.startswith("train")] == ["train m-fine_tuned"]
+    assert len(counted) == 2
+
+
+def test_a_damaged_adapter_is_trained_again(request_for: Make, counted: list[str]) -> None:
+    run = reproduce(request_for("by_wave"))
+    (folder,) = {d.folder for d in run.steps if d.kind == "train"}
+    (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"half")
+    reproduce(request_for("by_wave"))
+    assert len(counted) == 2
+
+
+def test_fewer_questions_and_epochs_are_stated(request_for: Make) -> None:
+    run = reproduce(request_for("by_method", questions=2, epochs=1))
+    text = (run.folder / "by_method" / "by_method.md").read_text("utf-8")
+    assert "2 questions drawn of every table (seed 0); 1 epoch(s)" in text
+    assert "Made up: 8 cells of 2 questions; Pew: 4 cells of 2 questions" in text
+
+
+def test_an_adapter_of_ones_own(request_for: Make, tmp_path: Path, counted: list[str]) -> None:
+    first = reproduce(request_for("by_wave"))
+    (folder,) = {d.folder for d in first.steps if d.kind == "train"}
+    adapter = shutil.copytree(folder / "adapter", tmp_path / "mine")
+    request = request_for("by_wave", "size", adapter=adapter, out=tmp_path / "other")
+    kinds = [(s.kind, s.name) for s in request.plan().steps if s.kind == "train"]
+    assert kinds == [("train", "m-subset_50"), ("train", "m-fine_tuned")]  # size needs its own
+    run = reproduce(request_for("by_wave", adapter=adapter, out=tmp_path / "other"))
+    assert not [d for d in run.steps if d.kind == "train"]
+    assert table(run, "by_wave").equals(table(first, "by_wave"))
+    assert "adapter given" in (run.folder / "by_wave" / "by_wave.md").read_text("utf-8")
+    with pytest.raises(ModelError, match="no PEFT adapter"):
+        reproduce(request_for("by_wave", adapter=tmp_path))
+
+
+def test_all_that_is_missing_is_named_before_anything_runs(
+    request_for: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "data" / "pew.jsonl").unlink()
+    (tmp_path / "data" / "survey.sav").unlink()
+    with pytest.raises(DataError, match="2 file") as caught:
+        reproduce(request_for("by_method"))
+    assert "pew.jsonl: ask Pew" in str(caught.value)
+    assert "survey.sav: ask around" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_recipe_that_fails_does_not_stop_the_others(
+    request_for: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise InputError("No question is good enough")
+
+    monkeypatch.setattr(workshop, "input_use", fails)
+    run = reproduce(request_for("use", "by_wave"))
+    assert list(run.failed) == ["use"]
+    assert [c["name"] for c in run.contents] == ["by_wave"]
+    with pytest.raises(IncompleteRunError, match="1 of 2 recipes"):
+        run.raise_for_failures()
+    with pytest.raises(InputError, match="good enough"):
+        reproduce(request_for("use"))
+
+
+def test_closed_surveys_keep_lower_bounds_on_few_cells(request_for: Make, tmp_path: Path) -> None:
+    path = tmp_path / "by_group.yaml"
+    path.write_text(path.read_text("utf-8").replace("- held", "- pew"), "utf-8")
+    setting = tmp_path / "tiny.yaml"
+    setting.write_text(setting.read_text("utf-8").replace("visible: true", "wave: '34'"), "utf-8")
+    lines = (tmp_path / "data" / "pew.jsonl").read_text("utf-8").splitlines()
+    known = [line for line in lines if '"n": 100' in line]
+    (tmp_path / "data" / "pew.jsonl").write_text("\n".join(known), "utf-8")
+    run = reproduce(request_for("by_group"))
+    assert table(run, "by_group")["lower"].to_list() == [None, None]
+    assert run.contents[0]["withheld"] == "2 lower bounds on fewer than 5 cells"
