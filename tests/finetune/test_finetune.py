@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from opinioncast.finetune.recipe import FinetuneRecipe, parse_finetune
 from opinioncast.finetune.trainer import diverges
 from opinioncast.jobs.finetune import finetune_to_folder, training_data
 from opinioncast.jobs.predict import PredictSettings, run_method
+from opinioncast.prompts import Layout
 from opinioncast.survey import load_groups
 
 Make = Callable[..., Path]
@@ -119,8 +121,7 @@ def test_predict_and_plain_peft_read_the_adapter_alike(
     settings = PredictSettings(
         model=recipe.model,
         method="zero-shot",
-        adapter=str(run.folder),
-        layout=recipe.layout,
+        adapter=str(run.folder),  # its layout comes with it
         orders="given",
         dtype="float32",
         use_cache=False,
@@ -142,6 +143,10 @@ def test_predict_and_plain_peft_read_the_adapter_alike(
                 more = tokenizer(prompt.text + said, add_special_tokens=False)["input_ids"]
                 shares[i] += probabilities[more[len(ids)]].item()
         assert row["distribution"] == pytest.approx(shares[:-1] / shares[:-1].sum(), abs=1e-5)
+    other = next(x for x in Layout if x is not recipe.layout)
+    record = run_method([question], scheme, replace(settings, layout=other)).record
+    assert record["layout"] == other
+    assert record["not_as_trained"] == [f"layout: {other}; the adapter was trained with {layout}"]
 
 
 def test_stopped_and_resumed_is_bit_for_bit_the_same(make_recipe: Recipe, tmp_path: Path) -> None:

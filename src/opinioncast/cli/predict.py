@@ -62,15 +62,23 @@ def predict(
         typer.Option("--model", "-m", help="Language model: embedded, a folder, or a hub name."),
     ] = None,
     adapter: Annotated[
-        str | None, typer.Option("--adapter", help="Folder of a PEFT adapter.")
+        str | None, typer.Option("--adapter", help="Folder of a PEFT adapter; or shipped.")
     ] = None,
     layout: Annotated[
         Layout | None,
-        typer.Option("--layout", help="What stands first in the prompt: question-first or paper."),
+        typer.Option(
+            "--layout",
+            help="What stands first in the prompt: question-first or paper (default: as the "
+            "adapter was trained, else question-first).",
+        ),
     ] = None,
     format: Annotated[
         Format | None,
-        typer.Option("--format", "-f", help="How the prompt describes the group: qa by default."),
+        typer.Option(
+            "--format",
+            "-f",
+            help="How the prompt describes the group (default: as trained, else qa).",
+        ),
     ] = None,
     orders: Annotated[
         str | None,
@@ -217,6 +225,8 @@ def predict(
     with progress_bar("predicting") as progress:
         run = predict_questionnaire(asked, scheme, settings, out, progress=progress)
     _console.print(f"[bold]{MODEL_OUTPUT}[/bold] ({run.prediction.record['model']})\n")
+    for difference in run.prediction.record.get("not_as_trained", []):
+        _console.print(f"[bold]Not as trained[/bold]: {difference}")
     _console.print(prediction_table(run.prediction.table))
     if run.scores is not None:
         _console.print("Mean Wasserstein distance to the observed answers (0 to 1)")

@@ -6,13 +6,14 @@ import functools
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from opinioncast.backends.protocol import Backend
 from opinioncast.errors import IncompleteRunError
 from opinioncast.evaluate.scores import CellScores, score_cells, share_cells
 from opinioncast.files import atomic_path
+from opinioncast.jobs.adapters import Prompting, adapter_folder, trained_prompting
 from opinioncast.jobs.backends import EMBEDDED as EMBEDDED  # is found here too
 from opinioncast.jobs.backends import (
     BackendSettings,
@@ -37,6 +38,7 @@ from opinioncast.survey import GroupScheme, PredictionTable, Question, load_grou
 from opinioncast.survey.tables import ORIGIN
 
 REFUSED = "Refused"
+_PROMPTING = tuple(f.name for f in fields(Prompting))
 WRITTEN = "written.jsonl"
 
 
@@ -49,11 +51,14 @@ class PredictSettings:
             by itself, with its adapter if it has one.
         methods: what the other methods need.
         model: ``embedded``, a folder, or a name on the Hugging Face hub.
-        adapter: folder of a PEFT adapter trained on that model.
-        layout, format: of the prompt.
+        adapter: folder of a PEFT adapter trained on that model, or ``shipped``.
+        layout, format: of the prompt; None: those the adapter was trained on, else question-first
+            and QA.
         orders: option orders averaged: ``given``, ``reversed``, or a number.
-        refusal: show "Refused" as the last option, as the paper does.
-        chat: use the model's chat template (instruction-tuned models).
+        refusal: show "Refused" as the last option, as the paper does; None: as the adapter was
+            trained, else shown.
+        chat: use the model's chat template (instruction-tuned models); None: as the adapter was
+            trained, else not.
         device, dtype: chosen by the machine when left out.
         backend: where the language model runs, and what that needs.
         use_cache: reuse and keep finished rows.
@@ -64,11 +69,11 @@ class PredictSettings:
     methods: MethodSettings = field(default_factory=MethodSettings)
     model: str = EMBEDDED
     adapter: str | None = None
-    layout: Layout = Layout.QUESTION_FIRST
-    format: Format = Format.QA
+    layout: Layout | None = None
+    format: Format | None = None
     orders: str = "reversed"
-    refusal: bool = True
-    chat: bool = False
+    refusal: bool | None = None
+    chat: bool | None = None
     device: str | None = None
     dtype: str | None = None
     backend: BackendSettings = field(default_factory=BackendSettings)
@@ -76,8 +81,22 @@ class PredictSettings:
     seed: int = 0
 
     @property
-    def style(self) -> PromptStyle:
-        return PromptStyle(self.layout, self.format, REFUSED if self.refusal else None)
+    def prompting(self) -> Prompting:
+        """What was asked for; what was not, as the adapter was trained."""
+        asked = {name: getattr(self, name) for name in _PROMPTING}
+        trained = trained_prompting(self.adapter) or Prompting()
+        return replace(trained, **{n: value for n, value in asked.items() if value is not None})
+
+    @property
+    def untrained(self) -> list[str]:
+        """Where prompts differ from those the adapter was trained on."""
+        trained, asked = trained_prompting(self.adapter), self.prompting
+        if trained is None:
+            return []
+        pairs = {n: (getattr(trained, n), getattr(asked, n)) for n in _PROMPTING}
+        return [
+            f"{n}: {b}; the adapter was trained with {a}" for n, (a, b) in pairs.items() if a != b
+        ]
 
 
 def open_backend(settings: PredictSettings, beside: Sequence[Backend] = ()) -> LanguageModel:
@@ -86,10 +105,10 @@ def open_backend(settings: PredictSettings, beside: Sequence[Backend] = ()) -> L
     return open_model(
         settings.model,
         settings.backend,
-        adapter=settings.adapter,
+        adapter=adapter_folder(settings.adapter),
         device=settings.device,
         dtype=settings.dtype,
-        chat=settings.chat,
+        chat=settings.prompting.chat,
         use_cache=settings.use_cache,
         beside=beside,
     )
@@ -113,22 +132,28 @@ def run_method(
         backends.append(open_backend(wanted, backends))
         return backends[-1]
 
+    prompting = settings.prompting
     models = LanguageModels(
         own=lambda: opened(settings),
         named=lambda model: opened(replace(settings, model=model, adapter=None)),
         local=lambda model: opened(
             replace(settings, model=model, adapter=None, backend=BackendSettings())
         ),
-        style=settings.style,
+        style=PromptStyle(
+            prompting.layout, prompting.format, REFUSED if prompting.refusal else None
+        ),
         orders=settings.orders,
-        chat=settings.chat,
+        chat=prompting.chat,
         cache=cache,
         seed=settings.seed,
     )
     try:
         method = build_method(settings.method, settings.methods, models)
         found = ErrorBars.read().apply(method.predict(questions, groups, progress=progress))
-        return replace(found, record={**found.record, **usage_record(backends)})
+        record = {**found.record, **usage_record(backends)}
+        if settings.untrained:
+            record["not_as_trained"] = settings.untrained
+        return replace(found, record=record)
     finally:
         close(backends)
         if cache is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _SYMBOLS = ("circle", "x", "diamond", "square", "triangle-up", "triangle-down", "cross")
 _HOLLOW = ("square", "circle", "triangle-up", "diamond", "triangle-down", "cross")
+_LINE = 150  # characters
 _FONT = "Helvetica, Arial, sans-serif"
 
 
@@ -47,29 +49,17 @@ def write_interactive(figure: Figure, path: Path, *, title: str, note: str, mode
     """Write a page that works by itself, offline (about 5 MB, nearly all of it plotly).
 
     Args:
-        note: base and source, under the figure.
+        note: base and source, under the title.
         model: the figure shows model output, and says so.
     """
+    words = f"{MODEL_OUTPUT if model else 'Question wordings'}. {note}"
+    lines = textwrap.wrap(words, _LINE)
     figure.update_layout(
-        title={"text": f"{title}<br><sup>{MODEL_OUTPUT if model else 'Question wordings'}</sup>"},
+        title={"text": f"{title}<br><sup>{'<br>'.join(lines)}</sup>", "y": 0.97, "yanchor": "top"},
         font={"family": _FONT, "size": 13},
         plot_bgcolor="white",
         paper_bgcolor="white",
-        margin={"t": 90, "b": 110},
-        annotations=[
-            *figure.layout.annotations,
-            {
-                "text": note,
-                "xref": "paper",
-                "yref": "paper",
-                "x": 0,
-                "y": 0,
-                "yshift": -85,
-                "showarrow": False,
-                "font": {"size": 11},
-                "xanchor": "left",
-            },
-        ],
+        margin={"t": 90 + 18 * len(lines)},
     )
     with atomic_path(path) as temporary:
         figure.write_html(str(temporary), include_plotlyjs=True, div_id=path.stem)
@@ -117,6 +107,7 @@ def dots(panels: Sequence[DotPanel], *, axis: str) -> Figure:
             tickvals=list(range(len(panel.rows))),
             ticktext=list(panel.rows),
             range=[len(panel.rows) - 0.4, -0.6],
+            showticklabels=column == 1 or list(panel.rows) != list(panels[0].rows),
             row=1,
             col=column,
         )
@@ -146,10 +137,10 @@ def heatmaps(panels: Mapping[str, Array], groups: Sequence[str]) -> Figure:
             row=1,
             col=column,
         )
-    figure.update_yaxes(autorange="reversed", title_text="target (people)", col=1)
-    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(autorange="reversed", showticklabels=False)
+    figure.update_yaxes(showticklabels=True, title_text="target (people)", col=1)
     figure.update_xaxes(title_text="source")
-    figure.update_layout(height=520)
+    figure.update_layout(height=600)
     return figure
 
 
@@ -247,5 +238,5 @@ def _subplots(columns: int, titles: Sequence[str], *, rows: int = 1) -> Figure:
     from plotly.subplots import make_subplots
 
     return make_subplots(
-        rows=rows, cols=columns, subplot_titles=list(titles), horizontal_spacing=0.22 / columns
+        rows=rows, cols=columns, subplot_titles=list(titles), horizontal_spacing=0.1 / columns
     )

@@ -1,0 +1,58 @@
+"""Adapters as prediction meets them: the shipped one by name, and the prompts of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from opinioncast.errors import DataError
+from opinioncast.prompts import Format, Layout
+from opinioncast.recipe_files import read_yaml
+
+SHIPPED = "shipped"
+SHIPPED_ADAPTER = Path(str(resources.files("opinioncast") / "models" / "adapter"))
+"""Of the embedded model, trained on the recipe ``training``; see its card."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompting:
+    """How rows are put to a model; the defaults are those of a model without an adapter."""
+
+    layout: Layout = Layout.QUESTION_FIRST
+    format: Format = Format.QA
+    refusal: bool = True
+    chat: bool = False
+
+
+def adapter_folder(adapter: str | None) -> str | None:
+    """The folder of ``adapter``: ``shipped``, or a folder already."""
+    return str(SHIPPED_ADAPTER) if adapter == SHIPPED else adapter
+
+
+def trained_prompting(adapter: str | None) -> Prompting | None:
+    """The prompts an adapter of ``opinioncast finetune`` was trained on; None where its folder does
+    not say (another trainer's).
+
+    Raises:
+        DataError: the folder's ``recipe.yaml`` names no prompt.
+    """
+    folder = adapter_folder(adapter)
+    path = None if folder is None else Path(folder) / "recipe.yaml"
+    if path is None or not path.is_file():
+        return None
+    recipe = read_yaml(path, "An adapter's recipe")
+    try:
+        return Prompting(
+            Layout(recipe["layout"]),
+            Format(recipe["format"]),
+            bool(recipe["refusal"]),
+            bool(recipe["chat"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            "An adapter's recipe does not say how it was prompted",
+            where=str(path),
+            expected="layout, format, refusal and chat, as opinioncast finetune writes them",
+            found=error,
+        ) from error
