@@ -114,8 +114,10 @@ def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]
     out = dict(base)
     for key, value in change.items():
         old = out.get(key)
-        both = isinstance(value, Mapping) and isinstance(old, Mapping) and key != "loss"
-        out[key] = merged(old, value) if both else value
+        if isinstance(value, Mapping) and isinstance(old, Mapping) and key != "loss":
+            out[key] = merged(old, value)
+        else:
+            out[key] = value
     return out
 
 

@@ -109,5 +109,5 @@ def question_map_figure(points: pl.DataFrame) -> Figure:
     axes.set_yticks([])
     method = ", ".join(points["method"].unique().to_list())
     axes.set_title(f"Question wordings, embeddings on a plane ({method})", loc="left", fontsize=11)
-    figure.legend(loc="outside lower left", ncols=2, frameon=False, markerscale=1.6, fontsize=9)
+    figure.legend(loc="outside lower left", frameon=False, markerscale=1.6, fontsize=9)
     return figure

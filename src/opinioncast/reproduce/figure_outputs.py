@@ -31,7 +31,7 @@ from opinioncast.report.overlap_figures import question_map_figure, similarity_f
 from opinioncast.report.scaling_chart import scaling_figure
 from opinioncast.reproduce.recipe import MethodRow, Value, subset_training
 from opinioncast.reproduce.result import Result
-from opinioncast.reproduce.score_outputs import FEW_CELLS, Context, base_words
+from opinioncast.reproduce.score_outputs import FEW_CELLS, Context, base_words, interval
 from opinioncast.survey import load_groups, standard_attributes
 
 UNIT = "training questions"
@@ -129,7 +129,7 @@ def scaling(context: Context) -> Result:
             trained_on = context.workshop.training_table(training)
             size = trained_on.frame.select(QUESTION).n_unique()
             scores = scored[float(size)] = context.scores(table, row, model)
-            low, high = scores.interval()
+            low, high = interval(scores)
             rows.append(
                 {
                     "model": context.label(model),

@@ -115,9 +115,15 @@ def _note(base: str, paper: Sequence[str]) -> str:
     return f"{base}. Bars: 95% intervals over questions.{hollow}"
 
 
+def interval(scores: CellScores, column: str = "wd") -> tuple[float | None, float | None]:
+    """95% interval of a mean over questions; None for both ends where one question is all."""
+    low, high = scores.interval(column)
+    return (None, None) if np.isnan(low) else (low, high)
+
+
 def _mean(scores: CellScores) -> dict[str, object]:
     means = scores.mean()
-    low, high = scores.interval()
+    low, high = interval(scores)
     return {
         "wd": means["wd"],
         "low": low,
@@ -134,7 +140,7 @@ def _bound(row: MethodRow, scores: CellScores, bounds: pl.DataFrame | None) -> d
     high: float | None
     if row.bound == "upper":
         wd = means["wd_uniform"]
-        low, high = scores.interval("wd_uniform")
+        low, high = interval(scores, "wd_uniform")
     elif bounds is not None:
         wd, low, high = bounds.select("human", "human_low", "human_high").row(-1)
     else:  # sampling noise; None unless every cell's base is known
