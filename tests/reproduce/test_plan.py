@@ -32,10 +32,10 @@ def test_rows_follow_from_questions_epochs_and_augmentation() -> None:
         return {s.name: s.rows for s in steps if s.kind == "train"}
 
     whole = rows()
-    assert whole["main-fine_tuned"] == 14683
-    assert whole["main-augment_100"] == pytest.approx(14683 * 0.05 * 100, abs=1)
-    assert rows(epochs=3)["main-fine_tuned"] == 3 * 14683
-    assert rows(questions=100)["main-fine_tuned"] == round(14683 * 100 / 747)
+    assert whole["main-fine_tuned"] == 747 * 6  # groups drawn for each question
+    assert whole["main-augment_100"] == pytest.approx(747 * 6 * 0.05 * 100, abs=1)
+    assert rows(epochs=3)["main-fine_tuned"] == 3 * 747 * 6
+    assert rows(questions=100)["main-fine_tuned"] == 100 * 6
 
 
 def test_the_papers_setting_names_each_file_and_model(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from opinioncast.finetune.recipe import FinetuneRecipe
 from opinioncast.jobs.methods import LANGUAGE_MODEL_METHODS
 from opinioncast.reproduce.models import how_to_get
 from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe
-from opinioncast.reproduce.setting import Setting
+from opinioncast.reproduce.setting import Setting, TableSetting
 from opinioncast.reproduce.tables import missing_files
 from opinioncast.reproduce.workshop import FINE_TUNED, one_adapter
+from opinioncast.survey import load_groups
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,9 @@ class _Planner:
         for table in filter(None, (wanted.table, wanted.validation)):
             self._table(table, recipe.name)
         settings = self.setting.finetune(model, wanted, {"name": training, "table": "table"})
-        rows = self.setting.tables[wanted.table].cells * self._share(wanted.table) * wanted.subset
-        rows *= settings.fraction * (settings.augment or 1)
+        table = self.setting.tables[wanted.table]
+        rows = table.questions * _groups(table, settings) * self._share(wanted.table)
+        rows *= wanted.subset * settings.fraction * (settings.augment or 1)
         rows *= settings.optimizer.epochs if self.epochs is None else self.epochs
         text = ", ".join(filter(None, [f"{settings.target} target", _loss(settings)]))
         self._step("train", f"{model}-{training}", round(rows), recipe.name, text)
@@ -188,3 +190,13 @@ def _loss(recipe: FinetuneRecipe) -> str:
 
 def _listed(models: dict[str, str]) -> str:
     return "".join(f"\n    {name}: {how}" for name, how in models.items())
+
+
+def _groups(table: TableSetting, settings: FinetuneRecipe) -> float:
+    """Rows that a training takes of each question."""
+    groups = [table.cells / table.questions]
+    if settings.groups is not None:
+        groups.append(len(load_groups(*settings.groups)))
+    if settings.groups_per_question is not None:
+        groups.append(settings.groups_per_question)
+    return min(groups)

@@ -239,11 +239,14 @@ def in_setting(raw: Any, setting: str) -> Any:
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with ``changes``, mapping by mapping; None takes a field away."""
+    """``base`` with ``changes``, mapping by mapping; None takes a field away.
+
+    A None for a field that is not there stays: these may be changes to be made to something else.
+    """
     out = dict(base)
     for key, value in changes.items():
-        if value is None:
-            out.pop(key, None)
+        if value is None and key in out:
+            del out[key]
         elif isinstance(value, Mapping) and isinstance(out.get(key), Mapping):
             out[key] = merged(out[key], value)
         else:
