@@ -11,7 +11,9 @@ pytest.importorskip("peft")
 
 from opinioncast.errors import DataError, ModelError
 from opinioncast.reproduce.plan import Plan
+from opinioncast.reproduce.recipe import load_reproduction
 from opinioncast.reproduce.run import Request
+from opinioncast.reproduce.setting import load_setting
 
 
 def test_all_of_the_embedded_setting_shares_its_steps() -> None:
@@ -36,6 +38,15 @@ def test_rows_follow_from_questions_epochs_and_augmentation() -> None:
     assert whole["main-augment_100"] == pytest.approx(747 * 6 * 0.05 * 100, abs=1)
     assert rows(epochs=3)["main-fine_tuned"] == 3 * 747 * 6
     assert rows(questions=100)["main-fine_tuned"] == 100 * 6
+
+
+def test_the_embedded_subsets_are_trained_alike() -> None:
+    setting, recipe = load_setting("embedded"), load_reproduction("figure5", "embedded")
+    given = {"name": "x", "table": "t"}
+    trainings = [w for n, w in recipe.trainings.items() if n.startswith("subset")]
+    assert {w.subset for w in trainings} == {0.25, 0.5, 0.75, 0.875}
+    alike = {setting.finetune("main", w, given).hash for w in trainings}
+    assert alike == {setting.finetune("main", setting.trainings["fine_tuned"], given).hash}
 
 
 def test_the_papers_setting_names_each_file_and_model(tmp_path: Path) -> None:
