@@ -24,6 +24,7 @@ import numpy as np
 import opinioncast.methods.error_bars as bars
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.files import atomic_path
+from opinioncast.jobs.adapters import SHIPPED
 from opinioncast.jobs.demo import demo_table
 from opinioncast.jobs.predict import PredictSettings, run_method
 from opinioncast.methods.error_bars import settings_hash
@@ -81,6 +82,8 @@ def main() -> None:
     measured = {
         "network": [PredictSettings()],
         # Rounding moves shares by far less than the bar, but the weights' hash differs by dtype.
+        "adapter": [replace(language_model, adapter=SHIPPED)],
+        "blend": [PredictSettings(method="blend")],
         "zero-shot": [language_model]
         if options.quick
         else [language_model, replace(language_model, dtype="float32")],

@@ -93,6 +93,10 @@ class ServiceError(OpinioncastError):
     lost: bool = False
 
 
+class NoScoresError(ServiceError):
+    """A service that gives no label probabilities, in the way asked for or at all."""
+
+
 class StorageError(OpinioncastError):
     """A file could not be written or read back (disk full, no permission)."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +22,15 @@ from tests.backends.service import (
 
 pytest.importorskip("httpx")
 
-from opinioncast.backends import Backend, Generator, LabelRequest, TextRequest
+import httpx
+
+from opinioncast.backends import LabelRequest, TextRequest
 from opinioncast.backends.api import ApiBackend
+from opinioncast.backends.api_client import _most_tokens
 from opinioncast.backends.api_journal import Journal
-from opinioncast.backends.api_limits import Clock, Limits, RateLimiter
+from opinioncast.backends.api_limits import Clock, Limits, Passage, RateLimiter
 from opinioncast.backends.api_settings import ApiSettings
+from opinioncast.backends.protocol import can_score, can_write
 from opinioncast.errors import BudgetError, InputError, ServiceError
 
 REQUESTS = [LabelRequest(f"Prompt {i}\nAnswer:", ("A", "B", "C"), "t") for i in range(30)]
@@ -77,8 +82,9 @@ def expected(requests: list[LabelRequest] = REQUESTS) -> list[list[float]]:
 
 
 def test_it_is_a_backend_and_a_generator(service: Service) -> None:
-    assert isinstance(backend(service), Backend)
-    assert isinstance(backend(service), Generator)
+    assert can_score(backend(service))
+    assert can_write(backend(service))
+    assert service.asked == [], "what it can do is asked when it is needed"
 
 
 def test_faults_that_pass_change_nothing(service: Service) -> None:
@@ -128,6 +134,7 @@ def test_it_gives_up_after_its_attempts_and_says_how_to_go_on(service: Service) 
         (401, "MY_KEY"),
         (403, "may not use this model"),
         (404, "--base-url"),
+        (404, "needs --chat"),
         (307, "status 307"),
     ],
 )
@@ -397,3 +404,69 @@ def test_texts_chat_and_schemas() -> None:
         assert scores.unlisted < 0.01
         with pytest.raises(ServiceError, match="add --chat"):
             list(ready.score(REQUESTS))
+
+
+def test_what_it_can_do_can_be_asked_after_a_run(service: Service) -> None:
+    ready = backend(service)
+    list(ready.score(REQUESTS[:1]))
+    assert ready.has_chat_template is False  # 404: it was asked, the run before has not stopped it
+    assert ready.supports_schema is False
+
+
+def test_tokens_are_counted_for_answers_of_the_journal_too(
+    service: Service, tmp_path: Path
+) -> None:
+    counted = []
+    for _ in range(2):
+        ready = backend(service, journal=Journal(tmp_path / "answers.sqlite"))
+        list(ready.score(REQUESTS[:1]))  # what it can do is found out, with tokens of its own
+        before = ready.tokens
+        list(ready.score(REQUESTS[1:]))
+        counted.append(tuple(now - then for then, now in zip(before, ready.tokens, strict=True)))
+        ready.close()
+    assert counted[0] == counted[1] == (sum(len(r.text) // 4 for r in REQUESTS[1:]), 29)
+
+
+def test_a_schema_counts_for_what_a_request_can_cost(service: Service) -> None:
+    """Some services put it into the prompt: what is set aside has to cover that."""
+    schema = {f"option {i}": {"type": "number"} for i in range(100)}
+    plain = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 5}
+    bound = plain | {"response_format": {"type": "json_schema", "json_schema": schema}}
+    assert _most_tokens(bound)[0] - _most_tokens(plain)[0] > len(json.dumps(schema))
+
+
+def test_a_request_that_fails_oddly_leaves_nothing_set_aside() -> None:
+    """Else a thread that waits for money set aside would wait for ever."""
+
+    class Odd(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            raise RuntimeError("odd")
+
+    prices = {"price_in": 1000.0, "price_out": 1000.0, "max_cost": 1.0}
+    settings = ApiSettings("http://127.0.0.1/v1", "m", scoring="top", **prices)
+    ready = ApiBackend(settings, limits=Limits.of(settings, FakeClock()), transport=Odd())
+    with pytest.raises(RuntimeError, match="odd"):
+        list(ready.score(REQUESTS))
+    budget = ready.limits.budget
+    assert budget._reserved == 0
+    assert ready.usage["cost_possible"] > 0
+
+
+def test_a_request_is_sent_when_the_rate_limit_lets_it_through(service: Service) -> None:
+    """Waiting for money comes first: the limiter's minute begins when a request leaves."""
+    order: list[str] = []
+    ready = backend(service, price_in=1.0, price_out=1.0)
+    reserve, wait = ready.limits.budget.reserve, ready.limits.rate.wait
+
+    def reserving(*most: int) -> float:
+        order.append("money")
+        return reserve(*most)
+
+    def waiting(tokens: int, stop: threading.Event) -> Passage:
+        order.append("rate")
+        return wait(tokens, stop)
+
+    ready.limits.budget.reserve = reserving  # type: ignore[method-assign]
+    ready.limits.rate.wait = waiting  # type: ignore[method-assign]
+    list(ready.score(REQUESTS[:2]))
+    assert set(zip(order[::2], order[1::2], strict=True)) == {("money", "rate")}

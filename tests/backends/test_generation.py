@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from opinioncast.backends.protocol import Generator, TextRequest, continuations
+from opinioncast.backends.protocol import TextRequest, can_write, continuations
 from opinioncast.backends.torch_backend import TorchBackend
 from opinioncast.errors import ModelError
 
@@ -35,7 +35,7 @@ def test_every_request_is_answered_once_with_its_tokens(
     folder = make_folder("llama")
     loaded = TorchBackend.load(folder, dtype="float32", device="cpu", shared_prefix=False).loaded
     backend = TorchBackend(loaded, shared_prefix=False, generate_batch=batch)
-    assert isinstance(backend, Generator)
+    assert can_write(backend)
     texts = ["Question: Is this a test?", "Answer: A", "Which part of the United States"]
     requests = [TextRequest(text, limit) for text, limit in zip(texts, (3, 5, 4), strict=True)]
     found = list(backend.generate(requests))

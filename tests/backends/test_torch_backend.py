@@ -13,7 +13,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from opinioncast.backends import Backend, LabelRequest, LabelScores  # noqa: E402
+from opinioncast.backends import LabelRequest, LabelScores  # noqa: E402
+from opinioncast.backends.protocol import can_score  # noqa: E402
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
 from opinioncast.backends.trees import Pack  # noqa: E402
 from opinioncast.errors import ModelError  # noqa: E402
@@ -257,7 +258,7 @@ def test_the_caller_stays_out_of_inference_mode(
 
 def test_it_is_a_backend(make_folder: Make) -> None:
     backend = load(make_folder("llama"), name="tiny")
-    assert isinstance(backend, Backend)
+    assert can_score(backend)
     assert backend.name == "tiny"
     assert backend.fingerprint["dtype"] == "float32"
     assert list(backend.score([])) == []
@@ -269,7 +270,7 @@ def test_a_prompt_longer_than_the_model_can_read(make_folder: Make) -> None:
     assert fits.mass > 0
     with pytest.raises(ModelError, match="longer than the model can read") as caught:
         list(backend.score([LabelRequest("x" * 160, ("A", "B"))]))
-    assert caught.value.expected == "160 tokens at most"
+    assert caught.value.expected == "160 tokens at most, with what is to follow"
     assert caught.value.found == "161 tokens"  # " A" puts one more behind the prompt
     assert caught.value.hint
 

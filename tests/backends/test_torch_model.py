@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -211,3 +212,21 @@ def test_an_adapter_folder_without_an_adapter(folder: Path, tmp_path: Path) -> N
     adapter, _ = adapter_for(folder, tmp_path / "adapter")
     (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
     refused("no PEFT adapter", folder, adapter=adapter)
+
+
+def test_an_adapters_base_is_not_looked_up(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PEFT asks the hub for a name that is no folder, and warns; the base is loaded already."""
+    adapter, _ = adapter_for(folder, tmp_path / "adapter")
+    config = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
+    config["base_model_name_or_path"] = "embedded"
+    (adapter / "adapter_config.json").write_text(json.dumps(config), "utf-8")
+
+    def look_up(*asked: object, **more: object) -> None:
+        raise AssertionError(f"looked up {asked}")
+
+    monkeypatch.setattr("peft.utils.save_and_load.check_file_exists_on_hf_hub", look_up)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert load_model(folder, adapter=adapter, device="cpu").adapter == str(adapter)

@@ -23,7 +23,8 @@ from tests.backends import vllm_signatures
 
 torch = pytest.importorskip("torch")
 
-from opinioncast.backends import Backend, Generator, LabelRequest, TextRequest  # noqa: E402
+from opinioncast.backends import LabelRequest, TextRequest  # noqa: E402
+from opinioncast.backends.protocol import can_score, can_write  # noqa: E402
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
 from opinioncast.backends.vllm_backend import VllmBackend, VllmSettings  # noqa: E402
 from opinioncast.errors import InputError, ModelError  # noqa: E402
@@ -186,8 +187,8 @@ def test_what_the_engine_is_told(engine: Engine, make_folder: Callable[..., Path
         context_length=400,
     )
     backend = VllmBackend(settings)
-    assert isinstance(backend, Backend)
-    assert isinstance(backend, Generator)
+    assert can_score(backend)
+    assert can_write(backend)
     assert engine.opened == {
         "model": str(folder),
         "dtype": "bfloat16",
@@ -264,7 +265,9 @@ def test_a_prompt_too_long(engine: Engine, make_folder: Callable[..., Path]) -> 
 def test_the_fingerprint_hangs_on_weights_and_adapter(
     engine: Engine, make_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
-    one = VllmBackend(VllmSettings(str(make_folder("llama")))).fingerprint
+    first = VllmBackend(VllmSettings(str(make_folder("llama"))))
+    one = first.fingerprint
+    assert first.fingerprint is one, "70 billion weights are hashed once"
     other = VllmBackend(VllmSettings(str(make_folder("qwen2")))).fingerprint
     assert one["weights"] != other["weights"]
     assert one["vllm"] == "0.33.0"

@@ -18,8 +18,10 @@ from tests.backends.service import Answer, Service, chat_answer, made_up
 
 pytest.importorskip("httpx")
 
+from opinioncast.backends.api_settings import ApiSettings
 from opinioncast.cli.main import main
-from opinioncast.jobs.backends import BACKEND_OPTIONS, BACKENDS
+from opinioncast.errors import InputError
+from opinioncast.jobs.backends import BACKEND_OPTIONS, BACKENDS, backend_settings, open_model
 
 QUESTIONS = "".join(
     f"- id: q{i}\n  question: Is number {i} a good one?\n  options: [Yes, No, Not sure]\n"
@@ -98,6 +100,10 @@ def test_a_run_over_http_and_its_manifest(folder: Path) -> None:
     found = manifest(folder / "opinioncast-out")
     assert found["rows"] == 110
     assert found["label_mass_min"] > 0
+    assert found["tokens_out"] == PROMPTS
+    assert (
+        found["tokens_in"] == found["backend_usage"]["m at " + service.base_url]["tokens_in_before"]
+    )
     (usage,) = found["backend_usage"].values()
     assert (usage["requests"], usage["from_journal"]) == (0, PROMPTS)
     assert usage["cost"] == 0
@@ -180,6 +186,41 @@ def test_a_service_without_log_probabilities_writes_its_distributions(folder: Pa
     assert found["structured"] is False
     (usage,) = found["backend_usage"].values()
     assert usage["from_journal"] == 5
+
+
+def test_a_chooser_without_log_probabilities_writes_its_pick(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def mixed(path: str, payload: dict[str, Any]) -> Answer:
+        """The model called mute lists nothing and writes a number."""
+        status, headers, body = made_up(path, payload)
+        if status == 200 and payload["model"] == "mute":
+            body["choices"][0] |= {"text": " 2", "logprobs": None}
+        return status, headers, body
+
+    pluralism = ["--method", "pluralism", "--modules", "one", "--modules", "two", "-g", "SEX=Male"]
+    with Service(mixed) as service:
+        assert run(*over(service, *pluralism, "--chooser", "mute")) == 2
+        assert "--chooser-reads text" in capsys.readouterr().err
+        assert service.prompts.total() == 0, "nothing was paid for"
+        assert run(*over(service, *pluralism, "--chooser", "mute", "--chooser-reads", "text")) == 0
+        found = manifest(folder / "opinioncast-out")
+        assert run(*over(service, *pluralism, "--model", "mute")) == 2  # the last --model counts
+        assert "few-shot -k 0" in capsys.readouterr().err
+    assert (found["chooser_reads"], found["rows"]) == ("text", 5)
+    assert found["picked"] == [0, 5]
+
+
+def test_settings_of_a_backend_are_refused_by_another() -> None:
+    assert backend_settings("torch", {}) is None
+    with pytest.raises(InputError, match="does not use"):
+        backend_settings("torch", {"base_url": "http://127.0.0.1:1/v1"})
+    with pytest.raises(InputError, match="does not use"):
+        backend_settings("api", {"base_url": "http://127.0.0.1:1/v1", "gpu_memory": 0.5})
+    with pytest.raises(InputError, match="out of range"):
+        backend_settings("vllm", {"gpu_memory": 1.5})
+    with pytest.raises(InputError, match="another model"):
+        open_model("mine", ApiSettings("http://127.0.0.1:1/v1", "other"))
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])

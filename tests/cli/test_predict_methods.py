@@ -114,6 +114,7 @@ def test_pluralism_writes_its_comments_and_another_method_removes_them(
         ("pluralism", ["--no-refusal"]),
         ("zero-shot", ["--chooser", "m"]),
         ("zero-shot", ["--comment-tokens", "9"]),
+        ("few-shot", ["--chooser-reads", "text"]),
         ("nearest", ["--structured"]),
         ("blend", ["--neighbours", "3"]),
     ],

@@ -31,7 +31,7 @@ def test_the_plan_is_printed_and_nothing_is_run(
     run(["reproduce", "table5", "--data", str(tmp_path), "-o", str(out), "--dry-run"])
     text = capsys.readouterr().out
     assert "main-augment_100" in text
-    assert "73,415" in text
+    assert "22,410" in text  # 747 questions, 6 groups, 5%, 100 passes
     assert "missing file: gss_2018.zsav" in text
     assert not out.exists()
 
@@ -59,3 +59,11 @@ def test_a_run_writes_files_and_document(
     assert "train m-fine_tuned" in shown.err
     text = (tmp_path / "docs" / "mine.md").read_text("utf-8")
     assert "What by_wave shows" in text
+    stored = tmp_path / "docs" / "mine" / "results.json"
+    stored.write_text(stored.read_text("utf-8").replace('"tiny"', '"other"'), "utf-8")
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--docs", str(tmp_path / "docs" / "mine.md")])
+    assert stop.value.code == 2
+    shown = capsys.readouterr()
+    assert "another setting" in shown.err
+    assert "there already" not in shown.err  # told before anything is run

@@ -147,6 +147,8 @@ def test_predict_and_plain_peft_read_the_adapter_alike(
     record = run_method([question], scheme, replace(settings, layout=other)).record
     assert record["layout"] == other
     assert record["not_as_trained"] == [f"layout: {other}; the adapter was trained with {layout}"]
+    (said,) = replace(settings, method="few-shot").untrained
+    assert "prompts of few-shot" in said
 
 
 def test_stopped_and_resumed_is_bit_for_bit_the_same(make_recipe: Recipe, tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,8 +13,11 @@ import pytest
 from tests.finetune.small_table import make_table
 
 from opinioncast.cli.main import main
+from opinioncast.jobs import input_use
 from opinioncast.jobs.input_use import input_use_to_files
-from opinioncast.jobs.predict import PredictSettings
+from opinioncast.jobs.predict import PredictSettings, run_method
+from opinioncast.methods.prediction import Prediction, Problem
+from opinioncast.prompts import Layout
 
 
 def test_a_method_that_uses_no_input_loses_nothing(tmp_path: Path) -> None:
@@ -26,7 +31,33 @@ def test_a_method_that_uses_no_input_loses_nothing(tmp_path: Path) -> None:
     }
     manifest = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
     assert manifest["method"] == "uniform"
+    assert manifest["model"] is None  # none was asked
+    assert manifest["prompting"] is None
+    assert manifest["problems"] == {"as asked": 0, "in the poorer ways": 0}
     assert "Model output" in (tmp_path / "input_use.md").read_text("utf-8")
+
+
+def test_the_record_says_how_prompts_were_put_and_what_went_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def predicted(questions: Any, groups: Any, settings: Any, **_: Any) -> Prediction:
+        found = run_method(questions, groups, PredictSettings(method="uniform"))
+        calls.append(1)
+        problem = Problem("q", "SEX", "Male", "label mass 0 is below 0.01", missing=False)
+        return replace(found, problems=(problem,) * len(calls))
+
+    calls: list[int] = []
+    monkeypatch.setattr(input_use, "run_method", predicted)
+    settings = PredictSettings(method="zero-shot", layout=Layout.PAPER)
+    run = input_use_to_files(make_table(), settings, tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
+    paper = {"layout": "paper", "format": "qa", "refusal": True, "chat": False}
+    assert manifest["prompting"] == paper
+    assert manifest["problems"] == {"as asked": 1, "in the poorer ways": 9}
+    assert [str(p) for p in run.problems] == ["q / SEX = Male: label mass 0 is below 0.01"]
+    assert "1 rows as asked are not to be relied on" in (tmp_path / "input_use.md").read_text(
+        "utf-8"
+    )
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

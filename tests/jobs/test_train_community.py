@@ -138,6 +138,9 @@ def test_a_finished_folder_is_kept_and_another_run_is_refused(
     assert (out / "adapter_model.safetensors").stat().st_mtime_ns == weights
     with pytest.raises(InputError, match="another run"):
         run(corpus, out, base, CommunitySettings(block_tokens=64))
+    with pytest.raises(InputError, match="another run") as caught:
+        run(corpus, out, base, terms="CC0")  # the card would not say so
+    assert "terms not stated" in str(caught.value.found)
 
 
 def test_a_checkpoint_of_another_corpus_is_refused(

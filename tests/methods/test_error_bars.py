@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from opinioncast.errors import DataError
-from opinioncast.methods.error_bars import ErrorBars, measure
+from opinioncast.methods.error_bars import ErrorBars, measure, settings_hash
 
 
 def test_nine_in_ten_fall_within_the_width() -> None:
@@ -41,3 +41,10 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("[]")
     with pytest.raises(DataError):
         ErrorBars.read(tmp_path / "x.json")
+
+
+def test_an_adapter_beside_the_weights_is_another_setting() -> None:
+    base = {"method": "zero-shot", "backend": {"weights": "w", "adapter": None}}
+    tuned = {"method": "zero-shot", "backend": {"weights": "w", "adapter": "a"}}
+    whole = {"method": "zero-shot", "backend": {"weights": "w"}}
+    assert settings_hash(whole) == settings_hash(base) != settings_hash(tuned)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.fake_backend import FakeBackend, FakeWriter
 
-from opinioncast.backends.protocol import LabelRequest
-from opinioncast.errors import InputError, ModelError
+from opinioncast.backends.protocol import LabelRequest, LabelScores, TextRequest
+from opinioncast.errors import InputError, ModelError, NoScoresError
 from opinioncast.evaluate.scores import score_cells
 from opinioncast.methods.pluralism import ModularPluralism, clean_comment
 from opinioncast.methods.row_cache import RowCache
@@ -171,3 +173,85 @@ def test_the_embedded_model_as_every_part(embedded_folder: object) -> None:
     assert all(d["comments"][0]["comment"] for d in prediction.details)
     assert prediction.record["tokens_in"] > 100
     assert 0 < prediction.record["chooser_label_mass_mean"] <= 1
+
+
+class Keeper(FakeBackend):
+    """Keeps its answers itself, and counts five tokens read and one written for each."""
+
+    keeps_answers = True
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        return 5 * len(self.asked), len(self.asked)
+
+
+def test_a_model_that_keeps_its_answers_does_not_keep_the_others_from_the_cache(
+    tmp_path: Path,
+) -> None:
+    with RowCache(tmp_path / "c.sqlite") as cache:
+        keepers = [Keeper(choose, name="chooser"), Keeper(answer, name="answerer")]
+        for _ in range(2):
+            asked: list[str] = []
+
+            def left(request: TextRequest, asked: list[str] = asked) -> str:
+                asked.append(request.text)
+                return "A. Fewer guns."
+
+            module = FakeWriter(left, "left")
+            prediction = setup(
+                modules=[module, RIGHT], chooser=keepers[0], answerer=keepers[1], cache=cache
+            ).predict([QUESTION], GROUPS)
+        assert asked == [], "the second run has the comments from the cache"
+        assert [len(k.asked) for k in keepers] == [4, 8], "theirs come from elsewhere"
+    words = prediction.record["tokens_in"] - 5 * (2 + 4)
+    assert words > 20
+    assert prediction.record["tokens_out"] == 2 * (3 + 3) + 2 + 4  # comments of three words each
+
+
+def test_a_chooser_that_could_score_is_read_as_asked() -> None:
+    def first(request: LabelRequest) -> list[float]:
+        raise AssertionError("its service gives no probabilities")
+
+    chooser = FakeBackend(first, write=lambda request: "Comment 2.", name="chooser")
+    prediction = setup(chooser=chooser, chooser_reads="text").predict([QUESTION], GROUPS)
+    assert prediction.record["chooser_reads"] == "text"
+    assert [d["picked"] for d in prediction.details] == [2, 2]
+    with pytest.raises(ModelError, match="cannot be read like this"):
+        setup(chooser=LEFT, chooser_reads="scores")
+    with pytest.raises(InputError, match="Unknown way"):
+        setup(chooser_reads="runes")
+
+
+def test_a_chooser_whose_probabilities_were_refused_says_why() -> None:
+    class Refusing(FakeBackend):
+        def score(self, requests: Sequence[LabelRequest]) -> Iterator[tuple[int, LabelScores]]:
+            for i, request in enumerate(requests):
+                nothing = np.full(len(request.labels), np.nan)
+                yield i, LabelScores(nothing, 1.0, "labels that were not listed")
+
+    prediction = setup(chooser=Refusing(choose)).predict([QUESTION], GROUPS)
+    assert [p.what for p in prediction.problems] == [
+        "the chooser gave no usable probabilities: labels that were not listed"
+    ] * 2
+    assert prediction.record["parse_failures"] == 0, "nothing was parsed"
+
+
+@pytest.mark.parametrize(
+    ("part", "says"), [("answerer", "few-shot -k 0"), ("chooser", "--chooser-reads text")]
+)
+def test_a_service_without_probabilities_is_named_before_anything_is_written(
+    part: str, says: str
+) -> None:
+    class Mute(FakeBackend):
+        def check_scoring(self, text: str) -> None:
+            raise NoScoresError("The service gives no label probabilities", where="http://here")
+
+    mute = Mute(answer, write=lambda request: "1")
+    unasked = FakeBackend(answer, write=lambda request: "A.")
+    with pytest.raises(ModelError, match="gives no label probabilities") as caught:
+        setup(modules=[unasked, unasked], **{part: mute}).predict([QUESTION], GROUPS)
+    assert says in str(caught.value)
+    assert "--chat" in str(caught.value)  # the service may only chat
+    assert unasked.asked == []
+    if part == "chooser":
+        assert len(setup(chooser=mute, chooser_reads="text").predict([QUESTION], GROUPS).table)

@@ -12,7 +12,13 @@ pytest.importorskip("torch")
 pytest.importorskip("peft")
 
 from opinioncast.errors import DataError
-from opinioncast.reproduce.document import RESULTS, read_results, render, write_document
+from opinioncast.reproduce.document import (
+    RESULTS,
+    check_document,
+    read_results,
+    render,
+    write_document,
+)
 from opinioncast.reproduce.run import Request, reproduce
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reproduction.md"
@@ -61,6 +67,10 @@ def test_results_of_another_setting_are_not_mixed(
     stored.write_text(json.dumps(other), "utf-8")
     with pytest.raises(DataError, match="another setting"):
         write_document(run, path)
+    with pytest.raises(DataError, match="another setting"):
+        check_document(path, "tiny")
+    check_document(path, "paper")
+    check_document(tmp_path / "new.md", "tiny")
     stored.write_text("{", "utf-8")
     with pytest.raises(DataError, match="cannot be read"):
         write_document(run, path)

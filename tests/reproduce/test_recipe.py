@@ -76,7 +76,7 @@ def test_curations_of_the_settings_are_valid(setting: str) -> None:
         ("table1", ("subpop_eval", "Ours (SubPOP-FT)"), "Llama-3-70B", 0.096),
         ("table1", ("subpop_eval", "Upper bound (Unif.)"), "Llama-2-7B", 0.208),
         ("table2", ("AGE", "65+"), "ours", 0.115),
-        ("table2", ("POLPARTY", "Republican"), "relative %", 52.0),
+        ("table2", ("POLPARTY", "Republican"), "relative", 0.52),
         ("table5", ("opinionqa", "One-hot"), "Llama-2-7B", 0.163),
         ("table5", ("subpop_eval", "Aug. (x 50)"), "Llama-2-7B", 0.130),
         ("table6", ("opinionqa", "Chat zero-shot prompt (QA)"), "Llama-2-7B", 0.308),

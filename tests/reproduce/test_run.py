@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,10 +13,18 @@ import polars as pl
 import pytest
 from tests.reproduce.conftest import RECIPES
 
-from opinioncast.errors import DataError, IncompleteRunError, InputError, ModelError
+from opinioncast.errors import (
+    DataError,
+    IncompleteRunError,
+    InputError,
+    ModelError,
+    StorageError,
+)
 from opinioncast.jobs.manifest import NAME
 from opinioncast.reproduce import workshop
-from opinioncast.reproduce.run import ReproductionRun, Request, reproduce
+from opinioncast.reproduce.lock import only_run
+from opinioncast.reproduce.models import adapter_identity
+from opinioncast.reproduce.run import WORK, Reporter, ReproductionRun, Request, reproduce
 from opinioncast.reproduce.store import Done
 
 Make = Callable[..., Request]
@@ -69,6 +78,16 @@ def test_every_kind_ends_in_a_table_and_a_figure(request_for: Make, counted: lis
     assert values["held", "Upper"] == pytest.approx(values["held", "Uniform"])
     assert 0 < values["held", "Lower"] < 0.1
     assert values["pew", "Lower"] is None  # one cell's base is not known
+    notes = {(t, m): n for t, m, n in methods.select("table", "method", "note").iter_rows()}
+    assert "not every cell's base is known" in notes["pew", "Lower"]
+    assert not notes["held", "Lower"]
+    assert not notes["held", "Uniform"]
+    models = dict(methods.select("method", "model").iter_rows())
+    assert models["Uniform"] is None  # no language model answered there
+    assert models["Ours"] == "Tiny"
+    content = json.loads((run.folder / "by_method" / "result.json").read_text("utf-8"))
+    gain = 1 - values["held", "Ours"] / values["held", "Zero-shot"]
+    assert content["measures"]["reduction_held"] == pytest.approx(gain)
     assert methods.filter(pl.col("method") == "Ours")["paper: Big"].to_list() == [0.1, 0.2]
     assert methods.filter(pl.col("table") == "held")["cells"].to_list() == [16] * 5
 
@@ -79,6 +98,10 @@ def test_every_kind_ends_in_a_table_and_a_figure(request_for: Make, counted: lis
     content = json.loads((run.folder / "by_group" / "result.json").read_text("utf-8"))
     assert content["statements"][0]["ours"] == pytest.approx(groups["relative"].mean())
     assert "not in the table: RELIG=Hindu" in content["base"]
+    assert "lower: bootstrap of respondents" in content["base"]
+    assert content["measures"]["relative_mean_SEX"] == pytest.approx(groups["relative"].mean())
+    waves = json.loads((run.folder / "by_wave" / "result.json").read_text("utf-8"))
+    assert "lower: sampling noise to expect" in waves["base"]
 
     assert table(run, "size")["training questions"].to_list() == [2, 4]
     assert table(run, "loss")["loss"].to_list() == ["KL", "WD"]
@@ -154,7 +177,9 @@ def test_a_damaged_adapter_is_trained_again(request_for: Make, counted: list[str
 
 
 def test_fewer_questions_and_epochs_are_stated(request_for: Make) -> None:
-    run = reproduce(request_for("by_method", questions=2, epochs=1))
+    run = reproduce(request_for("by_method", "heat", "size", questions=2, epochs=1))
+    for name in ("by_method", "heat", "size"):  # a picture goes around by itself
+        assert "Not as the recipe says" in (run.folder / name / f"{name}.svg").read_text("utf-8")
     text = (run.folder / "by_method" / "by_method.md").read_text("utf-8")
     assert "2 questions drawn of every table (seed 0); 1 epoch(s)" in text
     assert "Made up: 8 cells of 2 questions; Pew: 4 cells of 2 questions" in text
@@ -171,8 +196,62 @@ def test_an_adapter_of_ones_own(request_for: Make, tmp_path: Path, counted: list
     assert not [d for d in run.steps if d.kind == "train"]
     assert table(run, "by_wave").equals(table(first, "by_wave"))
     assert "adapter given" in (run.folder / "by_wave" / "by_wave.md").read_text("utf-8")
+    request = request_for("by_group", adapter=adapter)
+    (recipe,), setting = request.load()
+    assert "trained on is the setting's word" in request.limits(recipe, setting)
     with pytest.raises(ModelError, match="no PEFT adapter"):
-        reproduce(request_for("by_wave", adapter=tmp_path))
+        reproduce(request_for("size", "by_wave", adapter=tmp_path))
+    with pytest.raises(InputError, match="none of the recipes") as caught:
+        reproduce(request_for("size", "use", adapter=adapter))
+    assert "size, use" in str(caught.value)
+
+
+def test_an_adapter_of_ones_own_is_prompted_as_it_was_trained(
+    request_for: Make, tmp_path: Path
+) -> None:
+    first = reproduce(request_for("by_wave"))
+    before = table(first, "by_wave")
+    (folder,) = {d.folder for d in first.steps if d.kind == "train"}
+    adapter = shutil.copytree(folder / "adapter", tmp_path / "mine")
+    recipe = adapter / "recipe.yaml"
+    recipe.write_text(recipe.read_text("utf-8").replace("format: qa", "format: bio"), "utf-8")
+    said: list[str] = []
+    run = reproduce(request_for("by_wave", "size", adapter=adapter), Reporter(said.append))
+    shapes = [
+        json.loads((d.folder / "step.json").read_text("utf-8"))["shape"]
+        for d in _predicted(run.steps)
+    ]
+    own = [s.get("prompted") for s in shapes if s["adapter"] == adapter_identity(adapter)]
+    bio = {"layout": "question-first", "format": "bio", "refusal": True, "chat": False}
+    assert own == [bio, None]  # the second: the one trained here, which size needs
+    assert all("prompted" not in s for s in shapes if s["adapter"] != adapter_identity(adapter))
+    assert not table(run, "by_wave").equals(before)
+    text = (run.folder / "by_wave" / "by_wave.md").read_text("utf-8")
+    assert "prompted as it was trained (format bio instead of qa)" in text
+    assert [s for s in said if s.startswith("size:")] == [
+        "size: --adapter is not used: it needs more trainings than the fine-tuned one"
+    ]
+
+
+def test_two_runs_do_not_share_a_folder_at_once(request_for: Make) -> None:
+    request = request_for("by_wave")
+    with only_run(request.out / WORK), pytest.raises(StorageError, match="Another run") as caught:
+        reproduce(request)
+    assert f"process {os.getpid()}" in str(caught.value)
+    assert reproduce(request).contents  # once the other has ended
+
+
+def test_a_record_names_the_steps_of_its_own_recipe(request_for: Make) -> None:
+    run = reproduce(request_for("loss", "by_group", "by_wave", "by_method"))
+    manifest = json.loads((run.folder / "by_method" / NAME).read_text("utf-8"))
+    assert any(s.startswith("bounds/") for s in manifest["steps"])  # computed for by_group
+    manifest = json.loads((run.folder / "by_wave" / NAME).read_text("utf-8"))
+    kinds = [s.split("/")[0] for s in manifest["steps"]]
+    assert not [s for s in manifest["steps"] if "m-wd" in s]  # of the recipe before
+    assert sorted(set(kinds)) == ["curate", "predict", "train"]
+    assert manifest["new_steps"] == []
+    manifest = json.loads((run.folder / "by_group" / NAME).read_text("utf-8"))
+    assert {s.split("/")[0] for s in manifest["new_steps"]} == {"bounds", "predict"}
 
 
 def test_all_that_is_missing_is_named_before_anything_runs(

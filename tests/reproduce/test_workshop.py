@@ -11,8 +11,10 @@ pytest.importorskip("torch")
 pytest.importorskip("peft")
 
 from opinioncast.backends.protocol import LabelRequest
+from opinioncast.evaluate.scores import score_cells
 from opinioncast.methods.zero_shot import ZeroShot
 from opinioncast.reproduce.recipe import load_reproduction
+from opinioncast.reproduce.score_outputs import mass_words
 from opinioncast.reproduce.workshop import one_adapter, predict_cells
 from opinioncast.survey import OpinionTable
 from opinioncast.survey.tables import KEY
@@ -38,6 +40,20 @@ def test_only_the_tables_cells_are_predicted(cross: bool) -> None:
     assert found.table.frame.filter(pl.col("label_mass") < 0.89).height == 0
 
 
+def test_rows_hardly_answered_are_counted() -> None:
+    table = make_table()
+    scores = {}
+    for name, mass in (("ours", 0.9), ("zero-shot", 1e-4)):
+        backend = FakeBackend(lambda r, m=mass: [m / len(r.labels)] * len(r.labels))
+        found = predict_cells(ZeroShot(backend, option_orders="given"), table)
+        scores[name] = score_cells(table, found.table)
+    assert mass_words({"ours": scores["ours"]}) == ""
+    count = f"{len(table)} of {len(table)}"
+    assert mass_words(scores) == (
+        f"hardly any probability on the option letters: zero-shot in {count} cells"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -47,6 +63,11 @@ def test_only_the_tables_cells_are_predicted(cross: bool) -> None:
 )
 def test_which_recipes_an_adapter_from_elsewhere_may_serve(name: str, expected: bool) -> None:
     assert one_adapter(load_reproduction(name, "embedded")) is expected
+
+
+def test_curves_are_of_trainings_made_here() -> None:
+    loss = load_reproduction("figure9", "embedded")
+    assert not one_adapter(loss.model_copy(update={"curves": {"KL": "fine_tuned"}}))
 
 
 def test_one_adapter_fits_one_base_model() -> None:

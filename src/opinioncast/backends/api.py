@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx
 import numpy as np
@@ -82,6 +82,16 @@ class ApiBackend:
         }
 
     @property
+    def keeps_answers(self) -> Literal[True]:
+        """In its journal, each as it comes (in none where none was given)."""
+        return True
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Tokens read and written so far, for answers of the journal too."""
+        return self._client.tokens
+
+    @property
     def limits(self) -> Limits:
         """Rate limit and spending cap, to be shared with other models of the run."""
         return self._client.limits
@@ -97,6 +107,14 @@ class ApiBackend:
     def supports_schema(self) -> bool:
         """Whether the service holds its answers to a JSON schema, where texts are asked for."""
         return self._service.keeps_schemas(CHAT if self._settings.chat else COMPLETIONS)
+
+    def check_scoring(self, text: str) -> None:
+        """Find out whether label probabilities can be read where ``text`` would go.
+
+        Raises:
+            NoScoresError: they cannot. What :meth:`score` raises.
+        """
+        self._service.ability(_address(text)[0])
 
     def score(self, requests: Sequence[LabelRequest]) -> Iterator[tuple[int, LabelScores]]:
         """Yield (index, scores) as answers come; prompts of one tree are sent one after another.
@@ -199,6 +217,7 @@ class ApiBackend:
         finally:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
+            stop.clear()  # or what the service can do could not be asked afterwards
 
 
 def _address(text: str) -> tuple[str, str]:

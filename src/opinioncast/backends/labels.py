@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from opinioncast.errors import ModelError
 
 TokenIds = tuple[int, ...]
@@ -34,6 +37,20 @@ class LabelPlan:
     @property
     def single_token(self) -> bool:
         return len(self.continuations) == 1
+
+    def log_probs(
+        self, read: Sequence[Sequence[float] | npt.NDArray[np.float64]]
+    ) -> npt.NDArray[np.float64]:
+        """Log-probability of each label: its spellings add up, a spelling's tokens multiply.
+
+        Args:
+            read: for each continuation, the log-probabilities of what is ``wanted`` after it.
+        """
+        totals = [
+            np.logaddexp.reduce([sum(read[c][place] for c, place in path) for path in paths])
+            for paths in self.paths
+        ]
+        return np.array(totals, dtype=np.float64)
 
 
 def plan_labels(tokenizer: Any, context: str, labels: Sequence[str]) -> LabelPlan:

@@ -61,6 +61,23 @@ class PromptTokenizer:
         )
 
 
+class TokenizesPrompts:
+    """What backends with a tokenizer of their own say of prompts; they set ``_prompts``."""
+
+    _prompts: PromptTokenizer
+
+    @property
+    def has_chat_template(self) -> bool:
+        return self._prompts.has_chat_template
+
+    def chat_text(self, message: str) -> str:
+        return self._prompts.chat_text(message)
+
+    def token_ids(self, text: str) -> tuple[int, ...]:
+        """``text`` as the model reads it (:meth:`PromptTokenizer.ids`)."""
+        return self._prompts.ids(text)
+
+
 def _opening_tokens(tokenizer: Any) -> tuple[int, ...]:
     """The special tokens ``tokenizer`` puts before a text (usually a beginning-of-text token)."""
     bare = tokenizer("A", add_special_tokens=False)["input_ids"]

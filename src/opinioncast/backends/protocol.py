@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -53,11 +53,10 @@ class LabelScores:
         return np.asarray(shifted / shifted.sum())
 
 
-@runtime_checkable
-class Backend(Protocol):
-    """A language model that scores labels.
+class Model(Protocol):
+    """A language model, whatever it is asked for.
 
-    ``fingerprint`` holds all that shapes its numbers (weights, adapter, tokenizer, dtype); rows
+    ``fingerprint`` holds all that shapes its answers (weights, adapter, tokenizer, dtype); they
     are cached under it.
     """
 
@@ -73,6 +72,10 @@ class Backend(Protocol):
     def chat_text(self, message: str) -> str:
         """``message`` as a user's turn, up to where the model's turn begins."""
         ...
+
+
+class Backend(Model, Protocol):
+    """A language model that scores labels."""
 
     def score(self, requests: Sequence[LabelRequest]) -> Iterator[tuple[int, LabelScores]]:
         """Yield (index into ``requests``, scores) as they come; every index exactly once."""
@@ -106,34 +109,46 @@ class GeneratedText:
     tokens_out: int
 
 
-@runtime_checkable
-class Generator(Protocol):
-    """A language model that writes text: greedily, so that asking again gives the same.
-
-    ``fingerprint`` as of :class:`Backend`; texts are cached under it.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def fingerprint(self) -> Mapping[str, Any]: ...
-
-    @property
-    def has_chat_template(self) -> bool: ...
+class Generator(Model, Protocol):
+    """A language model that writes text: greedily, so that asking again gives the same."""
 
     @property
     def supports_schema(self) -> bool:
         """Whether ``TextRequest.schema`` binds the answer (structured decoding)."""
         ...
 
-    def chat_text(self, message: str) -> str:
-        """``message`` as a user's turn, up to where the model's turn begins."""
-        ...
-
     def generate(self, requests: Sequence[TextRequest]) -> Iterator[tuple[int, GeneratedText]]:
         """Yield (index into ``requests``, text) as they come; every index exactly once."""
         ...
+
+
+class AnswerKeeper(Protocol):
+    """A model that keeps each answer itself, as it comes: nobody else needs to cache it.
+
+    ``tokens`` are those read and written so far, for answers it had kept before too.
+    """
+
+    @property
+    def keeps_answers(self) -> Literal[True]: ...
+
+    @property
+    def tokens(self) -> tuple[int, int]: ...
+
+
+def answer_keeper(model: Model) -> AnswerKeeper | None:
+    """``model``, if it keeps its answers."""
+    keeper: Any = model
+    return keeper if getattr(model, "keeps_answers", False) else None
+
+
+def can_score(model: Model) -> TypeGuard[Backend]:
+    """Whether ``model`` scores labels. Looks at no property: one may ask a service."""
+    return callable(getattr(type(model), "score", None))
+
+
+def can_write(model: Model) -> TypeGuard[Generator]:
+    """Whether ``model`` writes text. Looks at no property: one may ask a service."""
+    return callable(getattr(type(model), "generate", None))
 
 
 def continuations(

@@ -20,7 +20,7 @@ from opinioncast.backends.packed_forward import (
     last_hidden,
     token_logits,
 )
-from opinioncast.backends.prompt_tokens import PromptTokenizer
+from opinioncast.backends.prompt_tokens import PromptTokenizer, TokenizesPrompts
 from opinioncast.backends.protocol import (
     GeneratedText,
     LabelRequest,
@@ -41,7 +41,7 @@ _WINDOW_MOST = 1_024
 _PROBE_VOCABULARY = 256
 
 
-class TorchBackend:
+class TorchBackend(TokenizesPrompts):
     """Scores labels with a causal model in this process.
 
     Args:
@@ -141,17 +141,6 @@ class TorchBackend:
         }
 
     @property
-    def has_chat_template(self) -> bool:
-        return self._prompts.has_chat_template
-
-    def chat_text(self, message: str) -> str:
-        return self._prompts.chat_text(message)
-
-    def token_ids(self, text: str) -> tuple[int, ...]:
-        """``text`` as the model reads it (:meth:`PromptTokenizer.ids`)."""
-        return self._prompts.ids(text)
-
-    @property
     def supports_schema(self) -> bool:
         """Whether a JSON schema can bind the answer: the tokenizer has a token for each digit."""
         return self._digits.usable
@@ -200,10 +189,11 @@ class TorchBackend:
         for owners, rows in self._read(sequences, plans):
             for owner, row in zip(owners, rows, strict=True):
                 read[owner] = row
-                request = owner[0]
-                waiting[request] -= 1
-                if waiting[request] == 0:
-                    yield request, _label_scores(request, plans[request], read)
+                i = owner[0]
+                waiting[i] -= 1
+                if waiting[i] == 0:
+                    whole = [read[i, c] for c in range(len(plans[i].continuations))]
+                    yield i, LabelScores(plans[i].log_probs(whole))
 
     def _sequences(
         self, requests: Sequence[LabelRequest], plans: Sequence[LabelPlan]
@@ -348,16 +338,3 @@ class TorchBackend:
             float(0.5 * np.abs(np.exp(whole[list(ids)]) - np.exp(row)).sum())
             for whole, ids, row in zip(plain, likely, packed, strict=True)
         )
-
-
-def _label_scores(
-    request: int, plan: LabelPlan, read: Mapping[tuple[int, int], np.ndarray[Any, Any]]
-) -> LabelScores:
-    """Add up the spellings of each label; a spelling's tokens multiply."""
-    totals = [
-        np.logaddexp.reduce(
-            [sum(read[request, c][place] for c, place in spelling) for spelling in spellings]
-        )
-        for spellings in plan.paths
-    ]
-    return LabelScores(np.array(totals, dtype=np.float64))

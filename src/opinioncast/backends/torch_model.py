@@ -209,6 +209,8 @@ def _with_adapter(causal: Any, adapter: Path) -> Any:
         if PeftConfig.from_pretrained(str(adapter)).is_prompt_learning:
             raise ValueError("it learns virtual prompt tokens, which sit in no layer of the model")
         model = PeftModel.from_pretrained(causal, str(adapter))
+        # the base is here: PEFT would look its name up on the hub to compare vocabularies
+        model.active_peft_config.base_model_name_or_path = None
         with safe_open(adapter / _ADAPTER_WEIGHTS, "pt") as file:
             stored = set(file.keys())
         odd = stored ^ set(get_peft_model_state_dict(model))

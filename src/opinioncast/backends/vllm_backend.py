@@ -15,13 +15,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from opinioncast.backends.labels import LabelPlan
-from opinioncast.backends.prompt_tokens import PromptTokenizer
+from opinioncast.backends.prompt_tokens import PromptTokenizer, TokenizesPrompts
 from opinioncast.backends.protocol import GeneratedText, LabelRequest, LabelScores, TextRequest
 from opinioncast.errors import InputError, ModelError
 
@@ -35,7 +33,7 @@ class VllmSettings:
     """What vLLM is told.
 
     Attributes:
-        model: folder, or name on the Hugging Face hub.
+        model: folder, or name on the Hugging Face hub; filled in later where vLLM is chosen first.
         adapter: folder of a PEFT LoRA adapter.
         dtype: ``auto``, ``bfloat16``, ``float16`` or ``float32``.
         tensor_parallel: GPUs over which each layer is split.
@@ -45,7 +43,7 @@ class VllmSettings:
         name: shown in tables; the model's where left out.
     """
 
-    model: str
+    model: str = ""
     adapter: str | None = None
     dtype: str = "auto"
     tensor_parallel: int = 1
@@ -74,7 +72,7 @@ class VllmSettings:
                 )
 
 
-class VllmBackend:
+class VllmBackend(TokenizesPrompts):
     """Scores labels and writes texts with vLLM's offline engine.
 
     Raises:
@@ -134,7 +132,7 @@ class VllmBackend:
         name = s.name or s.model
         return f"{name} + {s.adapter}" if s.adapter else name
 
-    @property
+    @cached_property  # a folder's files are read whole
     def fingerprint(self) -> Mapping[str, Any]:
         """Weights by content where they are a folder, else by the hub's commit."""
         s = self._settings
@@ -152,17 +150,6 @@ class VllmBackend:
         """Tokens read and written in this run, for its manifest. What the prefix cache spared is
         counted in."""
         return {"tokens_in": self._tokens_in, "tokens_out": self._tokens_out}
-
-    @property
-    def has_chat_template(self) -> bool:
-        return self._prompts.has_chat_template
-
-    def chat_text(self, message: str) -> str:
-        return self._prompts.chat_text(message)
-
-    def token_ids(self, text: str) -> tuple[int, ...]:
-        """``text`` as the model reads it."""
-        return self._prompts.ids(text)
 
     @property
     def supports_schema(self) -> bool:
@@ -198,7 +185,8 @@ class VllmBackend:
             for (i, c), output in zip(asked, self._run(prompts, params), strict=True):
                 read[i, c] = _wanted(output, plans[i].wanted[c])
             for i in part:
-                yield i, _label_scores(i, plans[i], read)
+                rows = [read[i, c] for c in range(len(plans[i].continuations))]
+                yield i, LabelScores(plans[i].log_probs(rows))
 
     def generate(self, requests: Sequence[TextRequest]) -> Iterator[tuple[int, GeneratedText]]:
         """Yield (index, text) batch by batch; a request's schema is kept to.
@@ -261,17 +249,6 @@ def _wanted(output: Any, wanted: Sequence[int]) -> list[float]:
             hint="use vLLM 0.33 or newer, or run with --backend torch",
         )
     return [float(given[token].logprob) for token in wanted]
-
-
-def _label_scores(
-    request: int, plan: LabelPlan, read: Mapping[tuple[int, int], Sequence[float]]
-) -> LabelScores:
-    """Add up the spellings of each label; a spelling's tokens multiply."""
-    totals = [
-        np.logaddexp.reduce([sum(read[request, c][place] for c, place in path) for path in paths])
-        for paths in plan.paths
-    ]
-    return LabelScores(np.array(totals, dtype=np.float64))
 
 
 def _room_for(adapter: Path) -> int:

@@ -14,7 +14,7 @@ from opinioncast.errors import InputError
 from opinioncast.jobs.evaluation_inputs import read_opinions
 from opinioncast.jobs.input_use import input_use_to_files
 from opinioncast.jobs.methods import DEFAULT_METHOD, LANGUAGE_MODEL_METHODS
-from opinioncast.jobs.predict import PredictSettings
+from opinioncast.jobs.predict import PredictSettings, raise_for_problems
 from opinioncast.prompts import Layout
 from opinioncast.report.chart import MODEL_OUTPUT
 
@@ -66,3 +66,4 @@ def input_use(
     _console.print(grid)
     for file in run.files:
         _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
+    raise_for_problems(run.problems)

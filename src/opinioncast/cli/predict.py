@@ -12,7 +12,7 @@ from rich.table import Table
 from opinioncast.cli import backend_options as of_backend
 from opinioncast.cli.progress import progress_bar
 from opinioncast.errors import InputError
-from opinioncast.jobs.backends import BackendSettings, check_backend
+from opinioncast.jobs.backends import backend_settings, check_backend
 from opinioncast.jobs.demo import run_demo
 from opinioncast.jobs.methods import (
     DEFAULT_METHOD,
@@ -137,6 +137,13 @@ def predict(
         str | None,
         typer.Option(help="pluralism: model that picks a comment (default: the one of --model)."),
     ] = None,
+    chooser_reads: Annotated[
+        str | None,
+        typer.Option(
+            help="pluralism: pick the likeliest number (scores) or the one the chooser writes "
+            "(text), for a service without log-probabilities (default: scores where it can)."
+        ),
+    ] = None,
     comment_tokens: Annotated[
         int | None, typer.Option(help="pluralism: length of a comment at most.", min=1)
     ] = None,
@@ -145,7 +152,7 @@ def predict(
     ] = None,
     blend: Annotated[
         float | None,
-        typer.Option(help="Share of the network in a blend (default: half).", min=0.01, max=0.99),
+        typer.Option(help="Share of the network in a blend (default: 0.8).", min=0.01, max=0.99),
     ] = None,
     backend: of_backend.BackendName = None,
     base_url: of_backend.BaseUrl = None,
@@ -199,7 +206,7 @@ def predict(
     given = {name: value for name, value in language_model.items() if value is not None}
     kind = check_backend(backend or "torch", [*run_with, *given])
     if backend is not None or run_with:
-        given["backend"] = BackendSettings(kind, **run_with)
+        given["backend"] = None  # set below, when the method is known to use one
     if method is None:
         method = "zero-shot" if model or adapter or backend else DEFAULT_METHOD
     if given and method not in LANGUAGE_MODEL_METHODS:
@@ -215,12 +222,15 @@ def predict(
         "structured": structured,
         "modules": tuple(modules) if modules else None,
         "chooser": chooser,
+        "chooser_reads": chooser_reads,
         "comment_tokens": comment_tokens,
         "network": network,
         "blend": blend,
     }
     others = {name: value for name, value in asked_of_method.items() if value is not None}
     check_options(method, [*others, *given])
+    if "backend" in given:
+        given["backend"] = backend_settings(kind, run_with)
     settings = PredictSettings(method=method, methods=MethodSettings(**others), **given)
     with progress_bar("predicting") as progress:
         run = predict_questionnaire(asked, scheme, settings, out, progress=progress)

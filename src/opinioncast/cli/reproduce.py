@@ -11,6 +11,7 @@ from rich.table import Table
 
 from opinioncast.cli.finetune import describe
 from opinioncast.errors import ModelError
+from opinioncast.jobs.adapters import adapter_folder
 
 if TYPE_CHECKING:
     from opinioncast.finetune.trainer import Moment
@@ -34,8 +35,10 @@ def reproduce(
         "opinioncast-out/reproduce"
     ),
     adapter: Annotated[
-        Path | None,
-        typer.Option(help="Adapter in place of the fine-tuned one, where no other is needed."),
+        str | None,
+        typer.Option(
+            help="Folder of an adapter, or shipped: the fine-tuned one where one is needed."
+        ),
     ] = None,
     questions: Annotated[
         int | None, typer.Option(help="Draw this many questions of every table.", min=1)
@@ -54,7 +57,7 @@ def reproduce(
 ) -> None:
     """Make tables and figures of the paper; the same command goes on where it was stopped."""
     try:
-        from opinioncast.reproduce.document import write_document
+        from opinioncast.reproduce.document import check_document, write_document
         from opinioncast.reproduce.run import Reporter, Request
         from opinioncast.reproduce.run import reproduce as run_recipes
     except ImportError as error:
@@ -69,7 +72,7 @@ def reproduce(
         setting=setting,
         data=data,
         out=out,
-        adapter=adapter,
+        adapter=None if adapter is None else Path(adapter_folder(adapter) or adapter),
         questions=questions,
         seed=seed,
         epochs=epochs,
@@ -78,6 +81,8 @@ def reproduce(
     if dry_run:
         _print_plan(request.plan())
         return
+    if docs is not None:  # before hours of work, not after
+        check_document(docs, request.load()[1].name)
     console = Console(stderr=True)
 
     def say(text: str) -> None:

@@ -30,14 +30,13 @@ def adapter_folder(adapter: str | None) -> str | None:
     return str(SHIPPED_ADAPTER) if adapter == SHIPPED else adapter
 
 
-def trained_prompting(adapter: str | None) -> Prompting | None:
+def trained_prompting(folder: str | None) -> Prompting | None:
     """The prompts an adapter of ``opinioncast finetune`` was trained on; None where its folder does
     not say (another trainer's).
 
     Raises:
         DataError: the folder's ``recipe.yaml`` names no prompt.
     """
-    folder = adapter_folder(adapter)
     path = None if folder is None else Path(folder) / "recipe.yaml"
     if path is None or not path.is_file():
         return None

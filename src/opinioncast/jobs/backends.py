@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_checkable
 
-from opinioncast.backends.api_settings import Scoring
+from opinioncast.backends.api_settings import ApiSettings
 from opinioncast.backends.protocol import Backend, Generator
+from opinioncast.backends.vllm_backend import VllmBackend, VllmSettings
 from opinioncast.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     from opinioncast.backends.api import ApiBackend
     from opinioncast.backends.torch_backend import TorchBackend
-    from opinioncast.backends.vllm_backend import VllmBackend
 
 Kind = Literal["torch", "api", "vllm"]
 BACKENDS: tuple[Kind, ...] = get_args(Kind)
@@ -60,32 +60,9 @@ class HasClose(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class BackendSettings:
-    """Which backend, and what the ones other than torch need.
-
-    Attributes:
-        kind: ``torch`` (this process), ``api`` (an OpenAI-compatible service) or ``vllm``.
-        base_url ... timeout: of the API (:class:`opinioncast.backends.api_settings.ApiSettings`).
-        tensor_parallel ... context_length: of vLLM
-            (:class:`opinioncast.backends.vllm_backend.VllmSettings`).
-    """
-
-    kind: Kind = "torch"
-    base_url: str | None = None
-    api_key_env: str | None = None
-    scoring: Scoring = "auto"
-    unlisted_tolerance: float = 0.01
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    concurrency: int = 4
-    max_cost: float | None = None
-    price_in: float | None = None
-    price_out: float | None = None
-    timeout: float = 120.0
-    tensor_parallel: int = 1
-    gpu_memory: float | None = None
-    context_length: int | None = None
+BackendSettings = ApiSettings | VllmSettings | None
+"""Where the language model runs: a service, vLLM, or with None PyTorch, in this process. ``model``,
+``chat``, ``adapter``, ``dtype`` and ``name`` are filled in by :func:`open_model`."""
 
 
 def check_backend(kind: str, given: Collection[str]) -> Kind:
@@ -108,6 +85,23 @@ def check_backend(kind: str, given: Collection[str]) -> Kind:
             hint="name the backend with --backend, or leave the option out",
         )
     return kind
+
+
+def backend_settings(kind: str, given: Mapping[str, Any]) -> BackendSettings:
+    """Settings of the backend ``kind`` from what was given, by the names of
+    :data:`BACKEND_OPTIONS`; ``device``, ``dtype`` and ``adapter`` are :func:`open_model`'s.
+
+    Raises:
+        InputError: what :func:`check_backend` raises, or a value that the backend cannot use.
+    """
+    checked = check_backend(kind, given)
+    if checked == "torch":
+        return None
+    if checked == "vllm":
+        return VllmSettings(**given)
+    if given.get("base_url") is None:
+        raise _no_service("no --base-url")
+    return ApiSettings(**given)
 
 
 def open_model(
@@ -135,10 +129,20 @@ def open_model(
         StorageError: the journal of answers cannot be opened.
     """
     given = {"adapter": adapter, "device": device, "dtype": dtype}
-    check_backend(settings.kind, [name for name, value in given.items() if value is not None])
-    if settings.kind == "api":
-        return _api(model, settings, beside, chat=chat, use_cache=use_cache)
-    if settings.kind == "vllm":
+    asked = [name for name, value in given.items() if value is not None]
+    if settings is not None and settings.model not in ("", model):
+        raise InputError(
+            "The settings of the backend name another model",
+            expected=f"{model}, or none: it is filled in",
+            found=settings.model,
+        )
+    if isinstance(settings, ApiSettings):
+        check_backend("api", asked)
+        return _api(
+            model, replace(settings, chat=chat or settings.chat), beside, use_cache=use_cache
+        )
+    if isinstance(settings, VllmSettings):
+        check_backend("vllm", asked)
         return _vllm(model, settings, adapter=adapter, dtype=dtype)
     return open_torch(model, adapter=adapter, device=device, dtype=dtype)
 
@@ -193,23 +197,13 @@ def close(models: Collection[Backend]) -> None:
 
 
 def _api(
-    model: str,
-    settings: BackendSettings,
-    beside: Collection[Backend],
-    *,
-    chat: bool,
-    use_cache: bool,
+    model: str, settings: ApiSettings, beside: Collection[Backend], *, use_cache: bool
 ) -> ApiBackend:
-    if settings.base_url is None or model == EMBEDDED:
-        raise InputError(
-            "The API backend needs a service and a model",
-            expected="--base-url (usually ending in /v1) and --model as the service calls it",
-            found=f"--model {model}" if settings.base_url is None else settings.base_url,
-        )
+    if model == EMBEDDED:
+        raise _no_service(f"{settings.base_url}, --model {model}")
     try:
         from opinioncast.backends.api import ApiBackend
         from opinioncast.backends.api_journal import Journal
-        from opinioncast.backends.api_settings import ApiSettings
     except ImportError as error:
         raise ModelError(
             "The API backend needs an HTTP client",
@@ -217,44 +211,34 @@ def _api(
             found=error,
             hint="pip install 'opinioncast[api]'",
         ) from error
-    asked = ApiSettings(
-        settings.base_url,
-        model,
-        api_key_env=settings.api_key_env,
-        scoring=settings.scoring,
-        unlisted_tolerance=settings.unlisted_tolerance,
-        requests_per_minute=settings.requests_per_minute,
-        tokens_per_minute=settings.tokens_per_minute,
-        concurrency=settings.concurrency,
-        max_cost=settings.max_cost,
-        price_in=settings.price_in,
-        price_out=settings.price_out,
-        timeout=settings.timeout,
-        chat=chat,
-    )
-    asked.api_key()  # a key that is not there is named before anything is opened
+    settings.api_key()  # a key that is not there is named before anything is opened
     shared = next((b.limits for b in beside if isinstance(b, ApiBackend)), None)
-    return ApiBackend(asked, journal=Journal() if use_cache else None, limits=shared)
+    journal = Journal() if use_cache else None
+    return ApiBackend(replace(settings, model=model), journal=journal, limits=shared)
+
+
+def _no_service(found: str) -> InputError:
+    return InputError(
+        "The API backend needs a service and a model",
+        expected="--base-url (usually ending in /v1) and --model as the service calls it",
+        found=found,
+    )
 
 
 def _vllm(
-    model: str, settings: BackendSettings, *, adapter: str | None, dtype: str | None
+    model: str, settings: VllmSettings, *, adapter: str | None, dtype: str | None
 ) -> VllmBackend:
-    from opinioncast.backends.vllm_backend import VllmBackend, VllmSettings
-
     name = None
     if model == EMBEDDED:
         from opinioncast.backends import embedded
 
         model, name = str(embedded.embedded_model()), f"{embedded.NAME} (embedded)"
     return VllmBackend(
-        VllmSettings(
-            model,
-            adapter=adapter,
-            dtype=dtype or "auto",
-            tensor_parallel=settings.tensor_parallel,
-            gpu_memory=settings.gpu_memory,
-            context_length=settings.context_length,
-            name=name,
+        replace(
+            settings,
+            model=model,
+            adapter=adapter or settings.adapter,
+            dtype=dtype or settings.dtype,
+            name=name or settings.name,
         )
     )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from opinioncast.backends.protocol import Backend, Generator
+from opinioncast.backends.protocol import Backend, Generator, can_write
 from opinioncast.errors import ModelError
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -18,7 +18,7 @@ def writer(backend: Backend) -> Generator:
     Raises:
         ModelError: it only scores labels.
     """
-    if not isinstance(backend, Generator):
+    if not can_write(backend):
         raise ModelError(
             "The model cannot write text",
             where=backend.name,

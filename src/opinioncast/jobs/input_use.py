@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import polars as pl
 
 from opinioncast.evaluate.input_use import input_use
 from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.jobs.methods import LANGUAGE_MODEL_METHODS
 from opinioncast.jobs.predict import PredictSettings, run_method
-from opinioncast.methods.prediction import Progress
+from opinioncast.methods.prediction import Problem, Progress
 from opinioncast.report.dot_chart import DotPanel, DotSeries, dot_figure
 from opinioncast.report.figure_files import save_figure
 from opinioncast.report.tables import write_table
-from opinioncast.survey import GroupScheme, OpinionTable
+from opinioncast.survey import (
+    GroupScheme,
+    OpinionTable,
+    PredictionTable,
+    Question,
+    Subpopulation,
+)
 from opinioncast.survey.tables import ORIGIN
 
 AXIS = "Wasserstein distance above that as asked (0: not used)"
@@ -23,10 +31,15 @@ AXIS = "Wasserstein distance above that as asked (0: not used)"
 
 @dataclass(frozen=True)
 class InputUseRun:
-    """What :func:`input_use_to_files` made: the table of :func:`input_use`, and files."""
+    """What :func:`input_use_to_files` made: the table of :func:`input_use`, and files.
+
+    Attributes:
+        problems: rows that went wrong as asked; in the poorer ways many do (only counted).
+    """
 
     table: pl.DataFrame
     files: tuple[Path, ...]
+    problems: tuple[Problem, ...] = ()
 
 
 def input_use_to_files(
@@ -49,17 +62,21 @@ def input_use_to_files(
     started = time.monotonic()
     (out / NAME).unlink(missing_ok=True)
     scheme = GroupScheme.of_standard(opinions.subpopulations(), "the opinion table")
-    frame = input_use(
-        opinions,
-        lambda questions, groups: (
-            run_method(
-                questions, scheme.with_subpopulations(groups), settings, progress=progress
-            ).table
-        ),
-        seed=seed,
-    )
+    problems: list[tuple[Problem, ...]] = []
+
+    def predict(questions: Sequence[Question], groups: Sequence[Subpopulation]) -> PredictionTable:
+        wanted = scheme.with_subpopulations(groups)
+        found = run_method(questions, wanted, settings, progress=progress)
+        problems.append(tuple(found.problems))
+        return found.table
+
+    frame = input_use(opinions, predict, seed=seed)
+    first, *poorer_ways = problems  # as asked comes first
     caption = f"What {settings.method} loses without parts of its input. {ORIGIN.capitalize()}."
-    shown = [c for c in frame.columns if c not in ("asked", "note")]
+    if first:
+        caption += f" {len(first)} rows as asked are not to be relied on."
+    said = ("note",) if any(frame["note"].to_list()) else ()
+    shown = [*(c for c in frame.columns if c not in ("asked", "note")), *said]
     files = write_table(frame, out / "input_use", caption=caption, shown=shown)
     poorer = frame.filter(pl.col("p_value").is_not_null())
     values, low, high = (poorer[c].to_list() for c in ("worse_by", "low", "high"))
@@ -69,16 +86,19 @@ def input_use_to_files(
     note = f"{frame['cells'][0]:,} cells. Bars: 95% intervals over questions."
     figure = dot_figure([panel], title="Is the input used?", axis=AXIS, note=note)
     files += save_figure(figure, out / "input_use")
+    language = settings.method in LANGUAGE_MODEL_METHODS
     record = {
         "origin": ORIGIN,
         "method": settings.method,
-        "model": settings.model,
-        "adapter": settings.adapter,
-        "layout": str(settings.layout),
-        "orders": settings.orders,
+        "model": settings.model if language else None,
+        "adapter": settings.adapter if language else None,
+        "prompting": asdict(settings.prompting) if language else None,
+        "not_as_trained": settings.untrained if language else [],
+        "orders": settings.orders if language else None,
+        "problems": {"as asked": len(first), "in the poorer ways": sum(map(len, poorer_ways))},
         "seed": seed,
         "opinions": opinions.content_hash,
         "seconds": round(time.monotonic() - started, 2),
     }
     files.append(write_manifest(out, record, files))
-    return InputUseRun(frame, tuple(files))
+    return InputUseRun(frame, tuple(files), first)

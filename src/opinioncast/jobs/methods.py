@@ -17,6 +17,7 @@ from opinioncast.survey import OpinionTable
 if TYPE_CHECKING:
     from opinioncast.backends.protocol import Backend
     from opinioncast.methods.blend import Pool
+    from opinioncast.methods.pluralism import ChooserReads
     from opinioncast.methods.row_cache import RowCache
 
 SHIPPED_NETWORK = Path(str(resources.files("opinioncast") / "models" / "kernel"))
@@ -36,6 +37,7 @@ METHOD_OPTIONS = {
     "structured": ("few-shot",),
     "modules": ("pluralism",),
     "chooser": ("pluralism",),
+    "chooser_reads": ("pluralism",),
     "comment_tokens": ("pluralism",),
     "layout": ("zero-shot", "blend"),
     "format": ("zero-shot", "blend"),
@@ -65,12 +67,14 @@ class MethodSettings:
         neighbours: training questions used for each question; None: 20 (nearest), 5 (few-shot).
             0 for few-shot: no examples, and no ``train``.
         temperature: of the nearest questions.
-        blend: share of the network in the blend; the rest is the language model's.
+        blend: share of the network in the blend; the rest is the language model's. The default is
+            what the validation questions chose (docs/finetuning.md).
         pool: of the blend.
         structured: hold few-shot answers to the JSON form; None: where the backend can.
         modules: community models of pluralism: folders of ``opinioncast train-community``, or
             models by folder or name.
         chooser: model that picks a comment; None: the one that answers.
+        chooser_reads: ``scores`` or ``text``; None: scores, unless the chooser only writes.
         comment_tokens: length of a comment at most; None: the method's own.
     """
 
@@ -79,11 +83,12 @@ class MethodSettings:
     sentence_model: str | None = None
     neighbours: int | None = None
     temperature: float = 0.1
-    blend: float = 0.5
+    blend: float = 0.8
     pool: Pool = "linear"
     structured: bool | None = None
     modules: tuple[str, ...] = ()
     chooser: str | None = None
+    chooser_reads: ChooserReads | None = None
     comment_tokens: int | None = None
 
 
@@ -227,6 +232,7 @@ def _pluralism(settings: MethodSettings, models: LanguageModels) -> Method:
         modules=open_modules(settings.modules, models.named, models.local),
         chooser=models.own() if settings.chooser is None else models.named(settings.chooser),
         answerer=models.own(),
+        chooser_reads=settings.chooser_reads,
         option_orders=models.orders,
         chat=models.chat,
         comment_tokens=(

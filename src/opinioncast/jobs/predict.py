@@ -13,7 +13,7 @@ from opinioncast.backends.protocol import Backend
 from opinioncast.errors import IncompleteRunError
 from opinioncast.evaluate.scores import CellScores, score_cells, share_cells
 from opinioncast.files import atomic_path
-from opinioncast.jobs.adapters import Prompting, adapter_folder, trained_prompting
+from opinioncast.jobs.adapters import SHIPPED_ADAPTER, Prompting, adapter_folder, trained_prompting
 from opinioncast.jobs.backends import EMBEDDED as EMBEDDED  # is found here too
 from opinioncast.jobs.backends import (
     BackendSettings,
@@ -51,7 +51,8 @@ class PredictSettings:
             by itself, with its adapter if it has one.
         methods: what the other methods need.
         model: ``embedded``, a folder, or a name on the Hugging Face hub.
-        adapter: folder of a PEFT adapter trained on that model, or ``shipped``.
+        adapter: folder of a PEFT adapter trained on that model, or ``shipped``. None: none, except
+            that a blend with the embedded model takes the shipped one.
         layout, format: of the prompt; None: those the adapter was trained on, else question-first
             and QA.
         orders: option orders averaged: ``given``, ``reversed``, or a number.
@@ -60,7 +61,7 @@ class PredictSettings:
         chat: use the model's chat template (instruction-tuned models); None: as the adapter was
             trained, else not.
         device, dtype: chosen by the machine when left out.
-        backend: where the language model runs, and what that needs.
+        backend: where the language model runs, and what that needs; None: in this process.
         use_cache: reuse and keep finished rows.
         seed: of random option orders.
     """
@@ -76,23 +77,32 @@ class PredictSettings:
     chat: bool | None = None
     device: str | None = None
     dtype: str | None = None
-    backend: BackendSettings = field(default_factory=BackendSettings)
+    backend: BackendSettings = None
     use_cache: bool = True
     seed: int = 0
+
+    @property
+    def adapter_used(self) -> str | None:
+        """Folder of the adapter."""
+        if self.adapter is None and self.method == "blend" and self.model == EMBEDDED:
+            return str(SHIPPED_ADAPTER)
+        return adapter_folder(self.adapter)
 
     @property
     def prompting(self) -> Prompting:
         """What was asked for; what was not, as the adapter was trained."""
         asked = {name: getattr(self, name) for name in _PROMPTING}
-        trained = trained_prompting(self.adapter) or Prompting()
+        trained = trained_prompting(self.adapter_used) or Prompting()
         return replace(trained, **{n: value for n, value in asked.items() if value is not None})
 
     @property
     def untrained(self) -> list[str]:
         """Where prompts differ from those the adapter was trained on."""
-        trained, asked = trained_prompting(self.adapter), self.prompting
+        trained, asked = trained_prompting(self.adapter_used), self.prompting
         if trained is None:
             return []
+        if self.method in ("few-shot", "pluralism"):
+            return [f"prompts of {self.method}; the adapter was trained with those of zero-shot"]
         pairs = {n: (getattr(trained, n), getattr(asked, n)) for n in _PROMPTING}
         return [
             f"{n}: {b}; the adapter was trained with {a}" for n, (a, b) in pairs.items() if a != b
@@ -105,7 +115,7 @@ def open_backend(settings: PredictSettings, beside: Sequence[Backend] = ()) -> L
     return open_model(
         settings.model,
         settings.backend,
-        adapter=adapter_folder(settings.adapter),
+        adapter=settings.adapter_used,
         device=settings.device,
         dtype=settings.dtype,
         chat=settings.prompting.chat,
@@ -122,9 +132,7 @@ def run_method(
     progress: Progress | None = None,
 ) -> Prediction:
     """Predict every question x subpopulation; problems are returned, not raised."""
-    # the API backend keeps answers itself, each as it comes
-    by_rows = settings.use_cache and settings.backend.kind != "api"
-    cache = RowCache() if by_rows else None
+    cache = RowCache() if settings.use_cache else None
     backends: list[Backend] = []
 
     @functools.cache  # modules and chooser may be one model
@@ -136,9 +144,7 @@ def run_method(
     models = LanguageModels(
         own=lambda: opened(settings),
         named=lambda model: opened(replace(settings, model=model, adapter=None)),
-        local=lambda model: opened(
-            replace(settings, model=model, adapter=None, backend=BackendSettings())
-        ),
+        local=lambda model: opened(replace(settings, model=model, adapter=None, backend=None)),
         style=PromptStyle(
             prompting.layout, prompting.format, REFUSED if prompting.refusal else None
         ),

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def train_community(
         ).hexdigest(),
         "base model": loaded.weights_hash,
     }
-    done = _finished(out, fingerprint)
+    done = _finished(out, {"fingerprint": fingerprint, "terms": terms})
     if done is not None:
         return done
     train = _blocks(loaded, train_documents, settings, texts, "train on")
@@ -117,7 +117,8 @@ def train_community(
         "corpus_sha256": texts.content_hash,
         "terms": terms,
     }
-    files = _write(out, model, loaded, corpus.name, data, settings, training)
+    card = _card(model, loaded, corpus.name, data, settings, training)
+    files = _write(out, model, training, card)
     record = {
         "origin": "model trained on the texts of a community",
         "base_model": model,
@@ -161,7 +162,7 @@ def _blocks(
     return blocks
 
 
-def _finished(out: Path, fingerprint: dict[str, str]) -> CommunityRun | None:
+def _finished(out: Path, asked: Mapping[str, Any]) -> CommunityRun | None:
     """The run that ``out`` holds whole already, if it is this one.
 
     Raises:
@@ -172,12 +173,13 @@ def _finished(out: Path, fingerprint: dict[str, str]) -> CommunityRun | None:
         manifest = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    if manifest.get("fingerprint") != fingerprint:
+    if any(manifest.get(key) != value for key, value in asked.items()):
         raise InputError(
             "The folder holds another run",
             where=str(path),
-            expected="an empty folder, or the run of this corpus, settings and base model",
-            found=f"a module of {manifest.get('corpus', 'something else')}",
+            expected="an empty folder, or the run of this corpus, settings, base model and terms",
+            found=f"a module of {manifest.get('corpus', 'something else')}, "
+            f"terms {manifest.get('terms')}",
             hint="give another folder with --out",
         )
     files = tuple(out / name for name in manifest["files"])
@@ -192,15 +194,7 @@ def _finished(out: Path, fingerprint: dict[str, str]) -> CommunityRun | None:
     )
 
 
-def _write(
-    out: Path,
-    model: str,
-    loaded: LoadedModel,
-    corpus: str,
-    data: dict[str, Any],
-    settings: CommunitySettings,
-    training: CommunityTraining,
-) -> list[Path]:
+def _write(out: Path, model: str, training: CommunityTraining, card: str) -> list[Path]:
     """Adapter, curve and card, made apart and moved to ``out`` one whole file after the other."""
     work = out / "checkpoints" / "adapter"
     shutil.rmtree(work, ignore_errors=True)
@@ -216,7 +210,6 @@ def _write(
         pl.DataFrame(list(training.curve), infer_schema_length=None).write_csv(temporary)
     files.append(out / CARD)
     with atomic_path(files[-1]) as temporary:
-        card = _card(model, loaded, corpus, data, settings, training)
         temporary.write_text(card, "utf-8")
     return files
 

@@ -1,6 +1,8 @@
 """Asking a model many things at once: what is in the cache is not asked, what comes is kept.
 
-Scores and texts go the same way. What was finished before an interruption is on disk.
+Scores and texts go the same way. What was finished before an interruption is on disk. Of a model
+that keeps its answers itself (:class:`AnswerKeeper`) nothing is cached, and its own count of tokens
+is taken.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from opinioncast.backends.protocol import (
     Generator,
     LabelRequest,
     LabelScores,
+    Model,
     TextRequest,
+    answer_keeper,
 )
 from opinioncast.methods.prediction import Progress
 from opinioncast.methods.row_cache import RowCache
@@ -45,6 +49,15 @@ class Answers(Generic[Answer]):
     tokens_out: int | None
 
 
+@dataclass(frozen=True)
+class _Shelf(Generic[Answer]):
+    """Where the answers to some requests are in the cache."""
+
+    keys: Sequence[bytes]
+    get: Callable[[Sequence[bytes]], Mapping[bytes, Answer]]
+    put: Callable[[Iterable[tuple[bytes, Answer]]], None]
+
+
 def ask_scores(
     backend: Backend,
     requests: Sequence[LabelRequest],
@@ -56,20 +69,19 @@ def ask_scores(
     Raises:
         ModelError: what :meth:`Backend.score` raises. StorageError: the cache cannot be written.
     """
+    ids = getattr(backend, "token_ids", None)
     keys = cache.keys(requests, backend.fingerprint) if cache else []
-    found, reused = _ask(
+    shelf = _Shelf(keys, cache.get, cache.put) if cache else None
+    return _ask(
+        backend,
         requests,
         backend.score,
-        keys,
-        cache.get(keys) if cache else {},
-        cache.put if cache else None,
+        shelf,
         usable=lambda scores: not np.isnan(scores.log_probs).any(),
+        count=lambda _: (None if ids is None else sum(len(ids(r.text)) for r in requests), 0),
         keep_every=_KEEP_EVERY,
         progress=progress,
     )
-    count = getattr(backend, "token_ids", None)
-    tokens = None if count is None else sum(len(count(r.text)) for r in requests)
-    return Answers(found, reused, tokens, 0)
 
 
 def ask_texts(
@@ -85,37 +97,44 @@ def ask_texts(
             written.
     """
     keys = cache.text_keys(requests, generator.fingerprint) if cache else []
-    found, reused = _ask(
+    shelf = _Shelf(keys, cache.get_texts, cache.put_texts) if cache else None
+    return _ask(
+        generator,
         requests,
         generator.generate,
-        keys,
-        cache.get_texts(keys) if cache else {},
-        cache.put_texts if cache else None,
+        shelf,
         usable=lambda said: True,
+        count=lambda said: (sum(t.tokens_in for t in said), sum(t.tokens_out for t in said)),
         keep_every=_KEEP_TEXTS_EVERY,
         progress=progress,
     )
-    said = [t for t in found if t is not None]
-    return Answers(found, reused, sum(t.tokens_in for t in said), sum(t.tokens_out for t in said))
 
 
 def _ask(
+    model: Model,
     requests: Sequence[Any],
     ask: Callable[[Sequence[Any]], Iterator[tuple[int, Answer]]],
-    keys: Sequence[bytes],
-    known: Mapping[bytes, Answer],
-    keep: Callable[[Iterable[tuple[bytes, Answer]]], None] | None,
+    shelf: _Shelf[Answer] | None,
     *,
     usable: Callable[[Answer], bool],
+    count: Callable[[Sequence[Answer]], tuple[int | None, int]],
     keep_every: int,
     progress: Progress | None,
-) -> tuple[list[Answer | None], int]:
-    """Answers in the order of ``requests``, and how many of them were known.
+) -> Answers[Answer]:
+    """Answers in the order of ``requests``.
 
     Args:
-        keys: of the requests in the cache; empty without one.
-        keep: writes answers to the cache.
+        ask: of ``model``.
+        shelf: None where nothing is cached.
+        usable: whether an answer may be cached.
+        count: tokens read and written for the answers found.
     """
+    keeper = answer_keeper(model)
+    before = keeper.tokens if keeper else (0, 0)
+    if keeper:
+        shelf = None
+    keys = shelf.keys if shelf else []
+    known = shelf.get(keys) if shelf else {}
     found: list[Answer | None] = [known.get(key) for key in keys] or [None] * len(requests)
     todo = [i for i, answer in enumerate(found) if answer is None]
     reused = done = len(requests) - len(todo)
@@ -125,18 +144,21 @@ def _ask(
     try:
         for place, answer in ask([requests[i] for i in todo]) if todo else ():
             found[todo[place]] = answer
-            if keep and usable(answer):
+            if shelf and usable(answer):
                 waiting.append((keys[todo[place]], answer))
             done += 1
             if progress:
                 progress(done, len(requests))
-            if keep and len(waiting) >= keep_every:
-                keep(waiting)
+            if shelf and len(waiting) >= keep_every:
+                shelf.put(waiting)
                 waiting = []
     finally:
-        if keep and waiting:
-            keep(waiting)
-    return found, reused
+        if shelf and waiting:
+            shelf.put(waiting)
+    if keeper:
+        tokens = (keeper.tokens[0] - before[0], keeper.tokens[1] - before[1])
+        return Answers(found, reused, *tokens)
+    return Answers(found, reused, *count([answer for answer in found if answer is not None]))
 
 
 def add_up(counts: Iterable[int | None]) -> int | None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,24 @@ def read_model(
     return {
         name: v.astype(np.float32) if v.dtype == np.float16 else v for name, v in tensors.items()
     }, config
+
+
+@contextmanager
+def fitting_weights(folder: str | Path) -> Iterator[None]:
+    """Building a model of what :func:`read_model` gave.
+
+    Raises:
+        ModelError: the weights are those of another model.
+    """
+    try:
+        yield
+    except (RuntimeError, LookupError, TypeError) as error:
+        raise ModelError(
+            "The weights do not fit the settings beside them",
+            where=str(folder),
+            expected="the weights of this model",
+            found=error,
+        ) from error
 
 
 def _sha256(file: Path) -> str:

@@ -26,7 +26,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from opinioncast.errors import ModelError
 from opinioncast.methods.embedding_features import (
     SCALE_FEATURES,
     QuestionFeatures,
@@ -34,9 +33,10 @@ from opinioncast.methods.embedding_features import (
     group_texts,
     question_features,
 )
-from opinioncast.methods.embedding_files import read_model, write_model
+from opinioncast.methods.embedding_files import fitting_weights, read_model, write_model
+from opinioncast.methods.embedding_rows import Shares, rows_in_batches
 from opinioncast.methods.prediction import Prediction, Progress
-from opinioncast.survey import GroupScheme, Question, opinion_row
+from opinioncast.survey import GroupScheme, Question
 
 KIND = "embedding network"
 _BATCH = 256  # questions at a time in prediction
@@ -155,24 +155,21 @@ class EmbeddingNetwork:
         """Predict every question x subpopulation; refusals are not predicted."""
         members = list(groups)
         people = people_features(group_texts(members, groups.attributes), self.seen, self.encoder)
-        rows: list[dict[str, Any]] = []
-        for start in range(0, len(questions), _BATCH):
-            part = questions[start : start + _BATCH]
-            shares = self.shares(question_features(part, self.encoder), people)
-            for question, by_group in zip(part, shares, strict=True):
-                for group, values in zip(members, by_group, strict=True):
-                    kept = values[: len(question.options)]
-                    rows.append(
-                        opinion_row(
-                            question,
-                            group,
-                            (kept / kept.sum()).tolist(),
-                            model=self.encoder.name,
-                            method=self.name,
-                        )
-                    )
-            if progress:
-                progress(len(rows), len(questions) * len(members))
+
+        def shares(part: Sequence[Question]) -> Iterator[Shares]:
+            padded = self.shares(question_features(part, self.encoder), people)
+            for question, by_group in zip(part, padded, strict=True):
+                yield [kept / kept.sum() for kept in by_group[:, : len(question.options)]]
+
+        rows = rows_in_batches(
+            questions,
+            members,
+            shares,
+            batch=_BATCH,
+            model=self.encoder.name,
+            method=self.name,
+            progress=progress,
+        )
         record = {
             "method": self.name,
             "model": f"embedding network on {self.encoder.name}",
@@ -219,19 +216,12 @@ class EmbeddingNetwork:
         """
         tensors, config = read_model(folder, KIND, encoder)
         members = []
-        try:
+        with fitting_weights(folder):
             for i in range(config["members"]):
                 member = OptionNetwork(NetworkShape(**config["shape"]), len(config["seen"]))
                 state = {name: tensors[f"{i}.{name}"] for name in member.state_dict()}
                 member.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()})
                 members.append(member.eval())
-        except (RuntimeError, TypeError, KeyError) as error:
-            raise ModelError(
-                "The weights do not fit the settings beside them",
-                where=str(folder),
-                expected="the weights of these networks",
-                found=error,
-            ) from error
         return cls(members, encoder, config["seen"], config["temperature"], config["record"])
 
 

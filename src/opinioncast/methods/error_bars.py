@@ -114,6 +114,7 @@ _SHAPING = (
     "structured",
     "modules",
     "chooser",
+    "chooser_reads",
     "comment_tokens",
 )
 """What shapes a method's numbers, among all that its record says."""
@@ -124,6 +125,8 @@ def settings_hash(record: Mapping[str, Any]) -> str:
     shaping = {key: record[key] for key in _SHAPING if key in record}
     backend = record.get("backend", {})
     shaping["model_weights"] = backend.get("weights") or dict(backend) or None
+    if backend.get("adapter"):  # beside the weights where a backend does not hash the two together
+        shaping["adapter"] = backend["adapter"]
     shaping["parts"] = [settings_hash(part) for part in record.get("parts", [])]
     text = json.dumps(shaping, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

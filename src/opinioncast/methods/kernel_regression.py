@@ -18,7 +18,7 @@ questions' embeddings, hence weighs more than the network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from opinioncast.errors import DataError, ModelError
+from opinioncast.errors import DataError
 from opinioncast.evaluate.scores import score_cells
 from opinioncast.methods.embedding_features import (
     QuestionFeatures,
@@ -36,13 +36,13 @@ from opinioncast.methods.embedding_features import (
     group_texts,
     question_features,
 )
-from opinioncast.methods.embedding_files import read_model, write_model
+from opinioncast.methods.embedding_files import fitting_weights, read_model, write_model
+from opinioncast.methods.embedding_rows import Shares, rows_in_batches
 from opinioncast.methods.prediction import Prediction, Progress
 from opinioncast.survey import (
     GroupScheme,
     OpinionTable,
     Question,
-    opinion_row,
     standard_attributes,
 )
 from opinioncast.survey.groups import TOTAL_ATTRIBUTE
@@ -109,27 +109,24 @@ class KernelRegression:
         """Predict every question x subpopulation; refusals are not predicted."""
         members = list(groups)
         mix = self._mix(group_texts(members, groups.attributes))
-        rows: list[dict[str, Any]] = []
-        for start in range(0, len(questions), _BATCH):
-            part = questions[start : start + _BATCH]
+
+        def shares(part: Sequence[Question]) -> Iterator[Shares]:
             points = _points(question_features(part, self.encoder))
             values = _kernel(points, self.points, self.settings) @ self.weights @ mix.T
             ends = np.cumsum([len(q.options) for q in part])
-            for question, logits in zip(part, np.split(values, ends[:-1]), strict=True):
-                shares = np.exp(self.temperature * (logits - logits.max(axis=0)))
-                shares /= shares.sum(axis=0)
-                rows += [
-                    opinion_row(
-                        question,
-                        group,
-                        shares[:, g].astype(float).tolist(),
-                        model=self.encoder.name,
-                        method=self.name,
-                    )
-                    for g, group in enumerate(members)
-                ]
-            if progress:
-                progress(len(rows), len(questions) * len(members))
+            for logits in np.split(values, ends[:-1]):
+                found = np.exp(self.temperature * (logits - logits.max(axis=0)))
+                yield list((found / found.sum(axis=0)).T)
+
+        rows = rows_in_batches(
+            questions,
+            members,
+            shares,
+            batch=_BATCH,
+            model=self.encoder.name,
+            method=self.name,
+            progress=progress,
+        )
         record = {
             "method": self.name,
             "model": f"kernel regression on {self.encoder.name}",
@@ -192,7 +189,7 @@ class KernelRegression:
             ModelError: see :func:`opinioncast.methods.embedding_files.read_model`.
         """
         tensors, config = read_model(folder, KIND, encoder)
-        try:
+        with fitting_weights(folder):
             return cls(
                 encoder,
                 KernelSettings(**config["settings"]),
@@ -203,13 +200,6 @@ class KernelRegression:
                 config["temperature"],
                 config["record"],
             )
-        except (KeyError, IndexError, TypeError) as error:
-            raise ModelError(
-                "The weights do not fit the settings beside them",
-                where=str(folder),
-                expected="the weights of this regression",
-                found=error,
-            ) from error
 
 
 _PARTS = ("question", "context", "option", "scale")

@@ -5,7 +5,8 @@ final model are any backends.
 
 The chooser's pick is the comment number with the highest probability where the chooser can score
 labels: one reading of the prompt, nothing to parse, and every comment has a number in the record.
-A model that only writes text is asked to write the number; one that cannot be read is a problem.
+A model that only writes text is asked to write the number, and so is one behind a service without
+probabilities where that was said; an answer without a number is a problem.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -23,9 +24,12 @@ from opinioncast.backends.protocol import (
     Generator,
     LabelRequest,
     LabelScores,
+    Model,
     TextRequest,
+    can_score,
+    can_write,
 )
-from opinioncast.errors import InputError, ModelError
+from opinioncast.errors import InputError, ModelError, NoScoresError
 from opinioncast.methods.asking import add_up, ask_scores, ask_texts
 from opinioncast.methods.letter_answers import letter_row
 from opinioncast.methods.prediction import Prediction, Problem, Progress
@@ -44,6 +48,7 @@ COMMENT_TOKENS = 96
 _NUMBER_TOKENS = 16
 _MOST_MODULES = 9  # comment numbers are read as single digits
 Cell = tuple[Question, Subpopulation]
+ChooserReads = Literal["scores", "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class ModularPluralism:
         modules: models trained on text of communities (``opinioncast train-community``).
         chooser: picks one of their comments.
         answerer: answers with it; its letter probabilities are the distribution.
+        chooser_reads: the pick is the likeliest number (``scores``) or the one that the chooser
+            writes (``text``). None: scores, unless the chooser only writes.
         option_orders: of the last prompt: ``given``, ``reversed`` or a number.
         chat: use the chat template of every model that has one.
         comment_tokens: length of a comment at most.
@@ -79,13 +86,14 @@ class ModularPluralism:
         seed: of random option orders.
 
     Raises:
-        InputError: fewer than 2 modules or more than 9.
-        ModelError: ``chat``, and no model has a chat template.
+        InputError: fewer than 2 modules or more than 9; an unknown way to read the chooser.
+        ModelError: ``chat``, and no model has a chat template; a chooser that cannot be read so.
     """
 
     modules: Sequence[Generator]
     chooser: Backend | Generator
     answerer: Backend
+    chooser_reads: ChooserReads | None = None
     option_orders: str = "reversed"
     chat: bool = False
     comment_tokens: int = COMMENT_TOKENS
@@ -99,6 +107,21 @@ class ModularPluralism:
                 expected=f"2 to {_MOST_MODULES} modules, comments of 1 token or more",
                 found=f"{len(self.modules)} modules, {self.comment_tokens} tokens",
                 hint="name each module with --modules",
+            )
+        if self.reads not in get_args(ChooserReads):
+            raise InputError(
+                "Unknown way to read the chooser",
+                where="--chooser-reads",
+                expected=" or ".join(get_args(ChooserReads)),
+                found=self.reads,
+            )
+        if not (can_score if self.reads == "scores" else can_write)(self.chooser):
+            raise ModelError(
+                "The chooser cannot be read like this",
+                where=self.chooser.name,
+                expected="a model that scores labels (scores) or one that writes (text)",
+                found=f"--chooser-reads {self.reads}",
+                hint="read it the other way, or name another one with --chooser",
             )
         everyone = (*self.modules, self.chooser, self.answerer)
         if self.chat and not any(model.has_chat_template for model in everyone):
@@ -114,6 +137,11 @@ class ModularPluralism:
         kind = f"modular pluralism, {len(self.modules)} modules"
         return f"{kind}, chat" if self.chat else kind
 
+    @property
+    def reads(self) -> ChooserReads:
+        """How the chooser is read."""
+        return self.chooser_reads or ("scores" if can_score(self.chooser) else "text")
+
     def predict(
         self,
         questions: Sequence[Question],
@@ -125,8 +153,11 @@ class ModularPluralism:
         could be picked, is a problem.
 
         Raises:
-            ModelError: a prompt too long for a model. StorageError: the cache cannot be written.
+            ModelError: a prompt too long for a model; a service without the label probabilities
+                that are needed (found out before anything is written).
+            StorageError: the cache cannot be written.
         """
+        self._check_scoring()
         cells = [(q, g) for q in questions for g in groups]
         by_order = [orders(len(q.options), self.option_orders, seed=self.seed) for q, _ in cells]
         steps = _Steps(progress, len(cells) * (len(self.modules) + 1) + sum(map(len, by_order)))
@@ -184,7 +215,30 @@ class ModularPluralism:
         details = [self._detail(c, choice) for c, choice in zip(cells, choices, strict=True)]
         return Prediction.of_rows(rows, record, problems, details)
 
-    def _template(self, model: Backend | Generator) -> ChatTemplate | None:
+    def _check_scoring(self) -> None:
+        """Ask services whose label probabilities are needed whether they give any: comments are
+        paid for before the first one is read."""
+        for model, role, hint in (
+            (self.answerer, "answers", "with --model, or run --method few-shot -k 0"),
+            (self.chooser, "chooses", "with --chooser, or have it write: --chooser-reads text"),
+        ):
+            check = getattr(model, "check_scoring", None)
+            if check is None or (role == "chooses" and self.reads == "text"):
+                continue
+            template = self._template(model)
+            try:
+                check(template("") if template else "")
+            except NoScoresError as error:
+                raise ModelError(
+                    f"The model that {role} gives no label probabilities",
+                    where=error.where,
+                    expected=error.expected,
+                    found=error.found,
+                    hint=("" if self.chat else "add --chat if the service only chats; or ")
+                    + f"name one that gives them {hint}",
+                ) from error
+
+    def _template(self, model: Model) -> ChatTemplate | None:
         return model.chat_text if self.chat and model.has_chat_template else None
 
     def _comments(
@@ -239,18 +293,19 @@ class ModularPluralism:
             )
             for i, there in shown.items()
         ]
-        if isinstance(self.chooser, Backend):
+        chooser: Model = self.chooser
+        if self.reads == "scores" and can_score(chooser):
             labels = [
                 LabelRequest(p, _numbers(len(n)))
                 for p, n in zip(prompts, shown.values(), strict=True)
             ]
-            scored = ask_scores(self.chooser, labels, self.cache, report)
+            scored = ask_scores(chooser, labels, self.cache, report)
             tokens.append((scored.tokens_in, scored.tokens_out))
             for (i, there), scores in zip(shown.items(), scored.found, strict=True):
                 choices[i] = _scored_choice(comments[i], there, scores)
-        else:
+        elif can_write(chooser):
             texts_wanted = [TextRequest(p, _NUMBER_TOKENS) for p in prompts]
-            said = ask_texts(self.chooser, texts_wanted, self.cache, report)
+            said = ask_texts(chooser, texts_wanted, self.cache, report)
             tokens.append((said.tokens_in, said.tokens_out))
             for (i, there), text in zip(shown.items(), said.found, strict=True):
                 choices[i] = _written_choice(comments[i], there, text)
@@ -259,6 +314,7 @@ class ModularPluralism:
     def _record(self, choices: Sequence[_Choice]) -> dict[str, Any]:
         picked = [c.picked for c in choices if c.picked is not None]
         masses = [c.mass for c in choices if c.mass is not None]
+        unread = [c for c in choices if c.picked is None and any(c.comments)]
         written = sum(1 for c in choices for text in c.comments if text)
         return {
             "method": self.name,
@@ -266,7 +322,7 @@ class ModularPluralism:
             "backend": dict(self.answerer.fingerprint),
             "modules": [{"name": m.name} | dict(m.fingerprint) for m in self.modules],
             "chooser": {"name": self.chooser.name} | dict(self.chooser.fingerprint),
-            "chooser_reads": "scores" if isinstance(self.chooser, Backend) else "text",
+            "chooser_reads": self.reads,
             "option_orders": self.option_orders,
             "seed": self.seed,
             "chat": self.chat,
@@ -274,7 +330,7 @@ class ModularPluralism:
             "prompt_template": pluralism_template_hash(self._template(self.answerer)),
             "picked": [picked.count(m) for m in range(len(self.modules))],
             "comments_empty": len(choices) * len(self.modules) - written,
-            "parse_failures": sum(c.picked is None and any(c.comments) for c in choices),
+            "parse_failures": len(unread) if self.reads == "text" else 0,
             "chooser_label_mass_mean": float(np.mean(masses)) if masses else None,
         }
 
@@ -329,7 +385,8 @@ def _scored_choice(
     comments: tuple[str, ...], there: Sequence[int], scores: LabelScores | None
 ) -> _Choice:
     if scores is None or not np.isfinite(scores.log_probs.max()):
-        return _Choice(comments, None, "the chooser gave no usable probabilities")
+        why = f": {scores.why_not}" if scores is not None and scores.why_not else ""
+        return _Choice(comments, None, f"the chooser gave no usable probabilities{why}")
     shares = tuple(float(s) for s in scores.shares)
     return _Choice(comments, there[int(np.argmax(shares))], "", shares, scores.mass)
 

@@ -32,19 +32,8 @@ def write_document(run: ReproductionRun, path: Path) -> list[Path]:
         DataError: the results that are there are of another setting, or unreadable.
     """
     folder = path.with_suffix("")
-    kept: dict[str, Any] = {}
     stored = folder / RESULTS
-    if stored.is_file():
-        before = read_results(stored)
-        if before["setting"] != run.setting.name:
-            raise DataError(
-                "The document holds results of another setting",
-                where=str(stored),
-                expected=run.setting.name,
-                found=before["setting"],
-                hint="give another file with --docs",
-            )
-        kept = {r["name"]: r for r in before["results"]}
+    kept = check_document(path, run.setting.name)
     kept |= {c["name"]: c for c in run.contents}
     order = {name: i for i, name in enumerate(builtin_reproductions())}
     results = {
@@ -68,6 +57,27 @@ def write_document(run: ReproductionRun, path: Path) -> list[Path]:
     with atomic_path(path) as temporary:
         temporary.write_text(render(read_results(stored), folder.name), "utf-8")
     return [path, stored, *written]
+
+
+def check_document(path: Path, setting: str) -> dict[str, Any]:
+    """Results that are there, by name; none where the document is not.
+
+    Raises:
+        DataError: they are of another setting, or unreadable.
+    """
+    stored = path.with_suffix("") / RESULTS
+    if not stored.is_file():
+        return {}
+    before = read_results(stored)
+    if before["setting"] != setting:
+        raise DataError(
+            "The document holds results of another setting",
+            where=str(stored),
+            expected=setting,
+            found=before["setting"],
+            hint="give another file with --docs",
+        )
+    return {r["name"]: r for r in before["results"]}
 
 
 def read_results(path: Path) -> dict[str, Any]:

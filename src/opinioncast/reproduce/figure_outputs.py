@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,17 @@ from opinioncast.report.overlap_figures import question_map_figure, similarity_f
 from opinioncast.report.scaling_chart import scaling_figure
 from opinioncast.reproduce.recipe import MethodRow, Value, subset_training
 from opinioncast.reproduce.result import Result
-from opinioncast.reproduce.score_outputs import FEW_CELLS, Context, base_words, interval
+from opinioncast.reproduce.score_outputs import (
+    FEW_CELLS,
+    Context,
+    absent_words,
+    base_words,
+    compared_words,
+    interval,
+    joined,
+    note,
+    with_note,
+)
 from opinioncast.survey import load_groups, standard_attributes
 
 UNIT = "training questions"
@@ -66,14 +76,16 @@ def heatmaps(context: Context) -> Result:
             hint="draw more --questions",
         )
     matrices = {"People": first.human} | {name: s.model for name, s in found.items()}
-    base = base_words({context.title(table): next(iter(scores.values()))})
+    present = [(attribute, g) for g in first.groups]
+    base = joined(compared_words(context, table), absent_words(recipe, present))
+    title = context.heading(context.title(table))
     rows = [_agreement(name, s) for name, s in found.items()]
     return Result(
         recipe,
         pl.DataFrame(rows, infer_schema_length=None),
         list(rows[0]),
         base,
-        lambda: steerability_figure(found, title=recipe.title),
+        lambda: steerability_figure(found, title=title),
         lambda: interactive.heatmaps(matrices, first.groups),
         more={"matrices": _long(matrices, first)},
     )
@@ -117,7 +129,7 @@ def scaling(context: Context) -> Result:
     assert recipe.zero_shot is not None
     assert recipe.target is not None
     rows, fits = [], {}
-    measures: dict[str, Value] = {}
+    measures: dict[str, dict[str, Value]] = {}
     base = ""
     for model in recipe.models:
         scored = {}
@@ -142,23 +154,39 @@ def scaling(context: Context) -> Result:
             )
         fit = fits[context.label(model)] = bootstrap_power_law(scored)
         base = base or base_words({context.title(table): next(iter(scored.values()))})
-        if not measures:
-            untrained = context.scores(table, recipe.zero_shot, model).mean()["wd"]
-            measures = _scaling_measures(fit, untrained, recipe.target)
+        untrained = context.scores(table, recipe.zero_shot, model).mean()["wd"]
+        found = _scaling_measures(fit, untrained, recipe.target, recipe.fractions)
+        for name, value in found.items():
+            measures.setdefault(name, {})[context.label(model)] = value
     frame = pl.DataFrame(rows, infer_schema_length=None)
+    title = context.heading(context.title(table))
     return Result(
         recipe,
         frame,
         frame.columns,
         base,
-        lambda: scaling_figure(fits, title=recipe.title, unit=UNIT, target=recipe.target),
+        lambda: scaling_figure(fits, title=title, unit=UNIT, target=recipe.target),
         lambda: interactive.scaling(fits, unit=UNIT),
-        measures,
+        {name: per_model(values) for name, values in measures.items()},
     )
 
 
-def _scaling_measures(fit: PowerLaw, untrained: float, target: float) -> dict[str, Value]:
-    """Of the first model: gain at the smallest size, times the data for the target, slope."""
+def per_model(values: Mapping[str, Value]) -> Value:
+    """A measure of one model as it is, of several in words."""
+    if len(values) == 1:
+        return next(iter(values.values()))
+    texts = {
+        k: "not known" if v is None else f"{v:.3f}" if isinstance(v, float) else v
+        for k, v in values.items()
+    }
+    return "; ".join(f"{model} {text}" for model, text in texts.items())
+
+
+def _scaling_measures(
+    fit: PowerLaw, untrained: float, target: float, fractions: Sequence[float]
+) -> dict[str, Value]:
+    """Gain at a quarter of the questions, times the data for the target, slope."""
+    quarter = fit.distances[fractions.index(0.25)] if 0.25 in fractions else None
     whole = untrained - fit.distances[-1]
     estimate, low, high = fit.size_for(target)
     times = "not reached by more data"
@@ -168,7 +196,7 @@ def _scaling_measures(fit: PowerLaw, untrained: float, target: float) -> dict[st
         )
         times = f"{estimate / fit.sizes[-1]:.3g} ({ends}) to {target:g}"
     return {
-        "gain_at_quarter": (untrained - fit.distances[0]) / whole if whole > 0 else None,
+        "gain_at_quarter": (untrained - quarter) / whole if quarter and whole > 0 else None,
         "times_for_target": times,
         "slope": f"{fit.slope:.3f} ({fit.slope_low:.3f} to {fit.slope_high:.3f})",
     }
@@ -194,7 +222,7 @@ def curves(context: Context) -> Result:
         pl.DataFrame(rows, infer_schema_length=None),
         list(rows[0]),
         base,
-        lambda: curve_figure(frames, title=recipe.title),
+        lambda: curve_figure(frames, title=context.heading(f"{context.setting.name} setting")),
         lambda: interactive.curves(frames),
         more={"curves": pl.concat([f.with_columns(loss=pl.lit(k)) for k, f in frames.items()])},
     )
@@ -314,13 +342,13 @@ def input_use(context: Context) -> Result:
     cells = int(frame["cells"][0])
     axis = "Wasserstein distance above that as asked (0: not used)"
     base = f"{context.title(table)}: {cells:,} cells"
-    shown = [c for c in frame.columns if c not in ("asked", "note")]
+    shown = with_note([c for c in frame.columns if c != "asked"], frame)
     return Result(
         recipe,
         frame,
         shown,
         base,
-        lambda: dot_figure(panels, title=recipe.title, axis=axis, note=base),
+        lambda: dot_figure(panels, title=recipe.title, axis=axis, note=note(context, base)),
         lambda: interactive.dots(panels, axis=axis),
     )
 

@@ -151,8 +151,8 @@ class _Planner:
             return
         self._model(model)
         wanted = {**self.setting.trainings, **recipe.trainings}[training]
-        for table in filter(None, (wanted.table, wanted.validation)):
-            self._table(table, recipe.name)
+        for key in filter(None, (wanted.table, wanted.validation)):
+            self._table(key, recipe.name)
         settings = self.setting.finetune(model, wanted, {"name": training, "table": "table"})
         table = self.setting.tables[wanted.table]
         rows = table.questions * _groups(table, settings) * self._share(wanted.table)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from opinioncast.errors import InputError
 from opinioncast.files import atomic_path
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.report.figure_files import write_figure
@@ -61,7 +62,8 @@ def beside_paper(
 
     Args:
         label: column with the model's name: where the paper has a column for every model that is
-            there, each row gets its own model's figure, in one column.
+            there ("Mistral-7B", or "Mistral-7B base" and others), each row gets its own model's
+            figures.
     """
     if not paper.rows:
         return frame, []
@@ -77,10 +79,54 @@ def beside_paper(
         long = rows.unpivot(index=key, on=values, variable_name=label, value_name=PAPER + "WD")
         joined = frame.join(long, on=[*key, label], how="left", maintain_order="left")
         return joined, [PAPER + "WD"]
+    own = {m: {v.removeprefix(f"{m} "): v for v in values if v.startswith(f"{m} ")} for m in models}
+    if label is not None and own and all(own.values()):
+        return _of_own_model(frame, rows, key, label, own)
     named = rows.rename({v: PAPER + v for v in values})
     joined = frame.join(named, on=key, how="left", maintain_order="left")
     shown = values if paper.shown is None else [v for v in paper.shown if v in values]
     return joined, [PAPER + v for v in shown]
+
+
+def _of_own_model(
+    frame: pl.DataFrame,
+    rows: pl.DataFrame,
+    key: Sequence[str],
+    label: str,
+    own: Mapping[str, Mapping[str, str]],
+) -> tuple[pl.DataFrame, list[str]]:
+    """Figures of no model, then those of each row's: by model, what they are called -> column."""
+    kinds = list(dict.fromkeys(k for columns in own.values() for k in columns))
+    ends = tuple(f" {k}" for k in kinds)
+    common = [c for c in rows.columns if c not in key and not c.endswith(ends)]
+    parts = [
+        rows.select(
+            *key,
+            pl.lit(model).alias(label),
+            *(pl.col(c).alias(PAPER + c) for c in common),
+            *((pl.col(named[k]) if k in named else pl.lit(None)).alias(PAPER + k) for k in kinds),
+        )
+        for model, named in own.items()
+    ]
+    long = pl.concat(parts, how="vertical_relaxed")
+    joined = frame.join(long, on=[*key, label], how="left", maintain_order="left")
+    return joined, [PAPER + c for c in (*common, *kinds)]
+
+
+def measure(measures: Mapping[str, Value], name: str, recipe: str) -> Value:
+    """The measure that stands beside a statement of the paper.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    if name not in measures:
+        raise InputError(
+            "A statement names a measure that is not made",
+            where=recipe,
+            expected=f"among {', '.join(measures) or 'none'}",
+            found=name,
+        )
+    return measures[name]
 
 
 def write_result(result: Result, folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,7 +175,12 @@ def write_result(result: Result, folder: Path, record: Mapping[str, Any]) -> dic
         "columns": shown.columns,
         "rows": [list(row) for row in shown.iter_rows()],
         "statements": [
-            {"what": s.what, "paper": s.value, "where": s.where, "ours": result.measures[s.measure]}
+            {
+                "what": s.what,
+                "paper": s.value,
+                "where": s.where,
+                "ours": measure(result.measures, s.measure, recipe.name),
+            }
             for s in recipe.paper.statements
         ],
         "measures": dict(result.measures),

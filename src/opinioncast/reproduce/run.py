@@ -11,8 +11,10 @@ from opinioncast.errors import IncompleteRunError, InputError, OpinioncastError
 from opinioncast.finetune.trainer import Moment
 from opinioncast.report.interactive import graph_objects
 from opinioncast.reproduce import figure_outputs, score_outputs
+from opinioncast.reproduce.lock import only_run
 from opinioncast.reproduce.models import adapter_identity
 from opinioncast.reproduce.plan import Plan, plan
+from opinioncast.reproduce.prompting import prompting_words
 from opinioncast.reproduce.recipe import (
     ReproductionRecipe,
     builtin_reproductions,
@@ -103,7 +105,27 @@ class Request:
             epochs=self.epochs,
         )
 
-    def limits(self, recipe: ReproductionRecipe) -> str:
+    def check_adapter(self, recipes: Sequence[ReproductionRecipe]) -> list[str]:
+        """Names of the recipes that train, but where the adapter cannot stand in.
+
+        Raises:
+            ModelError: the folder holds no PEFT adapter.
+            InputError: no recipe uses it.
+        """
+        if self.adapter is None:
+            return []
+        adapter_identity(self.adapter)
+        if not any(one_adapter(r) for r in recipes):
+            raise InputError(
+                "The adapter is used by none of the recipes",
+                where=", ".join(r.name for r in recipes),
+                expected="a recipe that needs one fine-tuned adapter, of one model (table1, say)",
+                found=f"--adapter {self.adapter}",
+            )
+        trained = [r for r in recipes if r.curves or any(row.training for row in r.rows())]
+        return [r.name for r in trained if not one_adapter(r)]
+
+    def limits(self, recipe: ReproductionRecipe, setting: Setting) -> str:
         """How the run is smaller or other than the recipe, in words; empty where it is not."""
         parts = []
         if self.questions is not None:
@@ -112,6 +134,11 @@ class Request:
             parts.append(f"{self.epochs} epoch(s) of every training")
         if self.adapter is not None and one_adapter(recipe):
             parts.append(f"fine-tuned adapter given: {adapter_identity(self.adapter)[:12]}")
+            row = next(r for r in recipe.rows() if r.training)
+            if words := prompting_words(setting, row, recipe.models[0], self.adapter):
+                parts.append(words)
+            if recipe.kind in ("groups", "heatmaps"):
+                parts.append("which groups it was trained on is the setting's word, not checked")
         return "Not as the recipe says: " + "; ".join(parts) if parts else ""
 
 
@@ -152,11 +179,27 @@ def reproduce(request: Request, reporter: Reporter | None = None) -> Reproductio
     Raises:
         InputError: recipes or the setting do not fit; a single recipe that fails raises its own.
         DataError, ModelError: files or models are missing: all of them are named, nothing is run.
+        StorageError: another run is at work in the folder.
     """
     reporter = reporter or Reporter()
     recipes, setting = request.load()
     graph_objects()  # before hours of work, not after
+    not_given = request.check_adapter(recipes)
     request.plan().check(request.data)
+    with only_run(request.out / WORK):
+        for name in not_given:
+            reporter.say(
+                f"{name}: --adapter is not used: it needs more trainings than the fine-tuned one"
+            )
+        return _run(request, recipes, setting, reporter)
+
+
+def _run(
+    request: Request,
+    recipes: Sequence[ReproductionRecipe],
+    setting: Setting,
+    reporter: Reporter,
+) -> ReproductionRun:
     store = Store(request.out / WORK, reporter.say)
     tables = Tables(setting, store, request.data, request.questions, request.seed)
     workshop = Workshop(
@@ -174,16 +217,17 @@ def reproduce(request: Request, reporter: Reporter | None = None) -> Reproductio
     failed: dict[str, OpinioncastError] = {}
     for recipe in recipes:
         setting.check(recipe)
-        before = len(store.done)
+        store.asked.clear()
         try:
-            result = _KINDS[recipe.kind](Context(recipe, setting, workshop))
+            limits = request.limits(recipe, setting)
+            result = _KINDS[recipe.kind](Context(recipe, setting, workshop, limits))
             record = {
                 "origin": "model output compared with survey data",
                 "setting": setting.name,
-                "limits": request.limits(recipe),
+                "limits": limits,
                 "seed": request.seed,
-                "steps": [f"{d.kind}/{d.folder.name}" for d in store.done],
-                "new_steps": [f"{d.kind}/{d.folder.name}" for d in store.done[before:]],
+                "steps": _names(store.asked),
+                "new_steps": _names([d for d in store.asked if not d.reused]),
             }
             folder = request.out / recipe.name
             contents.append(write_result(result, folder, record))
@@ -196,3 +240,7 @@ def reproduce(request: Request, reporter: Reporter | None = None) -> Reproductio
     return ReproductionRun(
         setting, tuple(contents), failed, tuple(store.done), request.out, tuple(made)
     )
+
+
+def _names(steps: Sequence[Done]) -> list[str]:
+    return list(dict.fromkeys(f"{d.kind}/{d.folder.name}" for d in steps))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,27 +12,40 @@ import polars as pl
 from opinioncast.evaluate.compare import improvement_by
 from opinioncast.evaluate.scores import QUESTION, CellScores
 from opinioncast.jobs.evaluation_inputs import GROUP, why_withheld
+from opinioncast.jobs.methods import LANGUAGE_MODEL_METHODS
+from opinioncast.methods.letter_answers import MIN_LABEL_MASS
 from opinioncast.report.dot_chart import DotPanel, DotSeries, dot_figure
 from opinioncast.report.group_labels import attributes_once
 from opinioncast.report.interactive import dots
-from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe
+from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe, Value
 from opinioncast.reproduce.result import PAPER, Result, beside_paper
 from opinioncast.reproduce.setting import Setting
-from opinioncast.reproduce.workshop import Workshop
+from opinioncast.reproduce.workshop import FINE_TUNED, Workshop
 from opinioncast.survey import OpinionTable, Subpopulation, load_groups, standard_attributes
 
 AXIS = "Mean Wasserstein distance to people's answers (0 = equal)"
+SAMPLING = "sampling noise"
 FEW_CELLS = 5
 """Averages over fewer cells say almost what the cells say: withheld where the survey's are."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What every kind of output works with."""
+    """What every kind of output works with.
+
+    Attributes:
+        limits: how the run is other than the recipe, in words; empty where it is not.
+    """
 
     recipe: ReproductionRecipe
     setting: Setting
     workshop: Workshop
+    limits: str = ""
+
+    def heading(self, what: str) -> str:
+        """Over a figure that has no note: the recipe's title, what it shows, the limits."""
+        lines = [f"{self.recipe.title} ({what})", *textwrap.wrap(self.limits, 70)]
+        return "\n".join(lines)
 
     def label(self, model: str, row: MethodRow | None = None) -> str:
         """What tables call a model."""
@@ -61,11 +75,37 @@ def base_words(scores: Mapping[str, CellScores]) -> str:
     return "; ".join(parts)
 
 
+def mass_words(scores: Mapping[str, CellScores]) -> str:
+    """Which methods hardly answered with an option letter, in how many cells; empty for none."""
+    counts = {
+        name: each.frame.filter(pl.col("label_mass") < MIN_LABEL_MASS).height
+        for name, each in scores.items()
+    }
+    parts = [
+        f"{name} in {count:,} of {scores[name].frame.height:,} cells"
+        for name, count in counts.items()
+        if count
+    ]
+    return "hardly any probability on the option letters: " + ", ".join(parts) if parts else ""
+
+
+def compared_words(context: Context, table: str) -> str:
+    """Base of the kinds that compare zero-shot with ours: of the first model."""
+    recipe = context.recipe
+    assert recipe.zero_shot is not None
+    rows = (_ours(recipe), recipe.zero_shot)
+    scores = {row.name: context.scores(table, row, recipe.models[0]) for row in rows}
+    base = base_words({context.title(table): next(iter(scores.values()))})
+    return joined(base, mass_words(scores))
+
+
 def methods(context: Context) -> Result:
     """One row per table, method and model: mean distance with its interval over questions."""
     rows = []
     scored: dict[str, CellScores] = {}
+    measures: dict[str, Value] = {}
     for table in context.recipe.tables:
+        reductions: list[float | None] = []
         for model in context.recipe.models:
             found: dict[str, CellScores] = {}
             for row in context.recipe.methods:
@@ -73,23 +113,27 @@ def methods(context: Context) -> Result:
                     found[row.name] = context.scores(table, row, model)
             some = next(iter(found.values()))
             scored.setdefault(context.title(table), some)
+            reductions.append(_reduction(context.recipe, found))
             for row in context.recipe.methods:
                 if row.bound is not None:
-                    values = _bound(row, some, context.bounds(table))
+                    values = _bound(context, row, some, table)
                     name = None if len(context.recipe.models) == 1 else context.label(model)
                 elif row.name not in found:
                     continue
                 else:
                     values = _mean(found[row.name])
-                    name = context.label(model, row)
+                    mass = mass_words({"": found[row.name]}).replace(":  in", " in")
+                    values["note"] = joined(str(values["note"]), mass)
+                    name = _answered(context, row, model)
                 rows.append(
                     {
                         "table": table,
                         "method": row.name,
-                        "model": "network" if row.method == "network" else name,
+                        "model": name,
                         **values,
                     }
                 )
+        measures[f"reduction_{table}"] = _range(reductions)
     # a row with a model of its own is the same beside each of the recipe's models
     frame = pl.DataFrame(rows, infer_schema_length=None).unique(maintain_order=True)
     frame, paper = beside_paper(frame, context.recipe.paper, label="model")
@@ -100,19 +144,62 @@ def methods(context: Context) -> Result:
     base = base_words(scored)
     title = f"{context.recipe.title} ({context.setting.name} setting)"
     shown = ["table", "method", "model", "wd", "low", "high", "one_hot_error", "cells", *paper]
+    shown = with_note(shown, frame)
     return Result(
         context.recipe,
         frame,
         [c for c in shown if c in frame.columns],
         base,
-        lambda: dot_figure(panels, title=title, axis=AXIS, note=_note(base, paper)),
+        lambda: dot_figure(
+            panels, title=title, axis=AXIS, note=note(context, base, paper, bounds=True)
+        ),
         lambda: dots(panels, axis=AXIS),
+        measures,
     )
 
 
-def _note(base: str, paper: Sequence[str]) -> str:
+def _answered(context: Context, row: MethodRow, model: str) -> str | None:
+    """The model that answered: none in the baselines that ask none."""
+    if row.method in LANGUAGE_MODEL_METHODS:
+        return context.label(model, row)
+    return "MiniLM" if row.method == "network" else None
+
+
+def _reduction(recipe: ReproductionRecipe, found: Mapping[str, CellScores]) -> float | None:
+    """How much nearer the fine-tuned model is than the best language model without training."""
+    asked = [m for m in recipe.methods if m.name in found and m.method in LANGUAGE_MODEL_METHODS]
+    others = [found[m.name].mean()["wd"] for m in asked if m.training is None]
+    ours = [found[m.name].mean()["wd"] for m in asked if m.training == FINE_TUNED and not m.model]
+    values = [*others, *ours]
+    if not others or not ours or any(v is None for v in values) or not min(others) > 0:
+        return None
+    return float(1 - ours[0] / min(others))
+
+
+def _range(values: Sequence[float | None]) -> Value:
+    """One value, or the ends of several."""
+    known = [v for v in values if v is not None]
+    if len(values) < 2 or not known:
+        return known[0] if known else None
+    return f"{min(known):.3f} to {max(known):.3f}"
+
+
+def with_note(shown: Sequence[str], frame: pl.DataFrame) -> list[str]:
+    """``shown`` with the column ``note`` where it says anything."""
+    said = "note" in frame.columns and any(frame["note"].to_list())
+    return [*(c for c in shown if c != "note"), *(["note"] if said else [])]
+
+
+def note(context: Context, base: str, paper: Sequence[str] = (), *, bounds: bool = False) -> str:
+    """At the foot of a figure.
+
+    Args:
+        bounds: a lower bound has a bar too.
+    """
     hollow = " Hollow: the paper." if paper else ""
-    return f"{base}. Bars: 95% intervals over questions.{hollow}"
+    drawn = "; of a lower bound, over resampled respondents" if bounds else ""
+    limits = f" {context.limits}." if context.limits else ""
+    return f"{base}.{limits} Bars: 95% intervals over questions{drawn}.{hollow}"
 
 
 def interval(scores: CellScores, column: str = "wd") -> tuple[float | None, float | None]:
@@ -131,20 +218,27 @@ def _mean(scores: CellScores) -> dict[str, object]:
         "one_hot_error": means["one_hot_error"],
         "cells": means["cells"],
         "asked": means["asked"],
+        "note": means["note"],
     }
 
 
-def _bound(row: MethodRow, scores: CellScores, bounds: pl.DataFrame | None) -> dict[str, object]:
-    means = scores.mean()
-    low: float | None
-    high: float | None
+def _bound(context: Context, row: MethodRow, scores: CellScores, table: str) -> dict[str, object]:
+    means, note = scores.mean(), ""
+    low: float | None = None
+    high: float | None = None
+    bounds, recipe = context.bounds(table), context.recipe
     if row.bound == "upper":
         wd = means["wd_uniform"]
         low, high = interval(scores, "wd_uniform")
+    elif bounds is not None and (recipe.groups or recipe.attributes):
+        keys = [s.key for s in context.observed(table).subpopulations()]
+        wd, note = narrowed_bound(bounds, keys), "averaged over these groups, without an interval"
     elif bounds is not None:
         wd, low, high = bounds.select("human", "human_low", "human_high").row(-1)
-    else:  # sampling noise; None unless every cell's base is known
-        wd, low, high = means["wd_noise"], None, None
+    else:
+        wd, note = means["wd_noise"], "sampling noise to expect, in place of a bootstrap"
+        if wd is None:
+            note = "no respondents to draw from, and not every cell's base is known"
     return {
         "wd": wd,
         "low": low,
@@ -152,7 +246,17 @@ def _bound(row: MethodRow, scores: CellScores, bounds: pl.DataFrame | None) -> d
         "one_hot_error": None,
         "cells": means["cells"],
         "asked": means["asked"],
+        "note": note,
     }
+
+
+def narrowed_bound(bounds: pl.DataFrame, keys: Sequence[tuple[str, str]]) -> float | None:
+    """The lower bound over some of the groups: each weighs as many cells as it has."""
+    wanted = pl.DataFrame(keys, schema=dict.fromkeys(GROUP, pl.String), orient="row")
+    rows = bounds.filter(pl.col("human").is_not_null()).join(wanted, on=list(GROUP), how="semi")
+    if rows.height == 0:
+        return None
+    return float(np.average(rows["human"].to_numpy(), weights=rows["n_questions"].to_numpy()))
 
 
 def _method_panel(
@@ -193,16 +297,47 @@ def groups(context: Context) -> Result:
         )
     )
     frame, withheld = _withhold(frame, context.observed(table))
-    frame, paper = beside_paper(frame, recipe.paper)
-    measures = _spread(frame.filter(pl.col("model") == context.label(recipe.models[0])))
-    asked = {g.key for g in load_groups(*recipe.groups)} if recipe.groups else set()
-    absent = sorted(asked - set(frame.select(GROUP).iter_rows()))
-    base = base_words(
-        {context.title(table): context.scores(table, _ours(recipe), recipe.models[0])}
+    frame, paper = beside_paper(frame, recipe.paper, label="model")
+    first = frame.filter(pl.col("model") == context.label(recipe.models[0]))
+    measures = _spread(first)
+    for attribute in dict.fromkeys(a for a, _ in _group_order(recipe)):
+        part = _spread(first.filter(pl.col("attribute") == attribute))
+        measures[f"relative_mean_{attribute}"] = part["relative_mean"]
+    base = joined(
+        compared_words(context, table),
+        absent_words(recipe, first.select(GROUP).rows()),
+        _lower_words(frame, lower is not None),
+        spread_words(first, "groups"),
     )
-    if absent:
-        base += "; not in the table: " + ", ".join(str(Subpopulation.from_key(*k)) for k in absent)
-    return _improvement_result(context, frame, GROUP, paper, base, measures, withheld)
+    name = "lower bound" if lower is not None else SAMPLING
+    return _improvement_result(context, frame, GROUP, paper, base, measures, withheld, name)
+
+
+def joined(*parts: str) -> str:
+    """What is there of the parts."""
+    return "; ".join(filter(None, parts))
+
+
+def absent_words(recipe: ReproductionRecipe, present: Sequence[tuple[str, ...]]) -> str:
+    """Groups that the recipe asks for and the table lacks, named; empty for none."""
+    absent = [k for k in dict.fromkeys(_group_order(recipe)) if k not in present]
+    names = ", ".join(str(Subpopulation.from_key(*k)) for k in absent)
+    return f"not in the table: {names}" if names else ""
+
+
+def _lower_words(frame: pl.DataFrame, drawn: bool) -> str:
+    """What stands in the column ``lower``; empty where nothing does."""
+    if frame["lower"].null_count() == frame.height:
+        return ""
+    return "lower: " + ("bootstrap of respondents" if drawn else f"{SAMPLING} to expect")
+
+
+def spread_words(frame: pl.DataFrame, what: str) -> str:
+    """Over how many of the rows a mean relative improvement is, where not over all."""
+    known = frame.height - frame["relative"].null_count()
+    if known in (0, frame.height):
+        return ""
+    return f"relative improvement known for {known} of {frame.height} {what}"
 
 
 def _group_order(recipe: ReproductionRecipe) -> list[tuple[str, str]]:
@@ -222,11 +357,15 @@ def waves(context: Context) -> Result:
     )
     frame = frame.sort(pl.col("wave").cast(pl.Int64, strict=False), maintain_order=True)
     frame, withheld = _withhold(frame, context.observed(table))
-    frame, paper = beside_paper(frame, recipe.paper)
-    base = base_words(
-        {context.title(table): context.scores(table, _ours(recipe), recipe.models[0])}
+    frame, paper = beside_paper(frame, recipe.paper, label="model")
+    first = frame.filter(pl.col("model") == context.label(recipe.models[0]))
+    base = joined(
+        compared_words(context, table),
+        _lower_words(frame, False),
+        spread_words(first, "waves"),
     )
-    return _improvement_result(context, frame, ("wave",), paper, base, _spread(frame), withheld)
+    measures = _spread(first)
+    return _improvement_result(context, frame, ("wave",), paper, base, measures, withheld, SAMPLING)
 
 
 def _ours(recipe: ReproductionRecipe) -> MethodRow:
@@ -297,6 +436,7 @@ def _improvement_result(
     base: str,
     measures: Mapping[str, float | None],
     withheld: str,
+    lower: str,
 ) -> Result:
     recipe = context.recipe
     panels = []
@@ -308,7 +448,7 @@ def _improvement_result(
                 "ours", part["ours"].to_list(), part["low"].to_list(), part["high"].to_list()
             ),
             DotSeries("zero-shot", part["zero_shot"].to_list()),
-            DotSeries("lower bound", part["lower"].to_list()),
+            DotSeries(lower, part["lower"].to_list()),
         ]
         series += [
             DotSeries(c.replace(PAPER, "paper, "), part[c].to_list(), hollow=True)
@@ -318,16 +458,16 @@ def _improvement_result(
         series = [s for s in series if any(v is not None for v in s.values)]
         panels.append(DotPanel(label, _row_labels(part, columns), series))
     title = f"{recipe.title} ({context.setting.name} setting)"
-    hide = {"absolute", "asked", "note"} | ({"model"} if len(recipe.models) == 1 else set())
+    hide = {"absolute", "asked"} | ({"model"} if len(recipe.models) == 1 else set())
     if frame["lower"].null_count() == frame.height:
         hide |= {"lower", "relative"}
     own = [c for c in frame.columns if not c.startswith(PAPER) and c not in hide]
     return Result(
         recipe,
         frame,
-        [*own, *paper],
+        with_note([*own, *paper], frame),
         base,
-        lambda: dot_figure(panels, title=title, axis=AXIS, note=_note(base, paper)),
+        lambda: dot_figure(panels, title=title, axis=AXIS, note=note(context, base, paper)),
         lambda: dots(panels, axis=AXIS),
         measures,
         withheld=withheld,
@@ -336,7 +476,8 @@ def _improvement_result(
 
 def _row_labels(frame: pl.DataFrame, columns: tuple[str, ...]) -> list[str]:
     if columns != GROUP:
-        return [" ".join(map(str, row)) for row in frame.select(columns).iter_rows()]
+        rows = frame.select(columns).iter_rows()
+        return [" ".join(f"{c} {v}" for c, v in zip(columns, row, strict=True)) for row in rows]
     labels = []
     attributes = attributes_once(frame["attribute"])
     for attribute, group in zip(attributes, frame["group"], strict=True):

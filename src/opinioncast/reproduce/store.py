@@ -37,12 +37,15 @@ class Store:
 
     Attributes:
         say: told what is done and what is reused.
-        done: every step asked for, in order.
+        done: every step asked for, once, in order.
+        asked: the same each time it is asked for; whoever wants to know what a piece of work
+            stands on clears it before.
     """
 
     folder: Path
     say: Callable[[str], None] = lambda _: None
     done: list[Done] = field(default_factory=list)
+    asked: list[Done] = field(default_factory=list)
 
     def step(
         self, kind: str, name: str, shape: Mapping[str, Any], make: Callable[[Path], None]
@@ -73,6 +76,7 @@ class Store:
                 temporary.write_text(json.dumps(record, indent=2, default=str) + "\n", "utf-8")
         seconds = time.monotonic() - started
         done = Done(kind, name, folder, reused, round(seconds, 1))
+        self.asked.append(done)
         if all((d.kind, d.folder) != (kind, folder) for d in self.done):
             self.say(f"{kind} {name}: " + ("there already" if reused else f"{seconds:.0f} s"))
             self.done.append(done)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from opinioncast.jobs.curate import TABLE, bounds_of, curate_to_files
 from opinioncast.jobs.evaluation_inputs import GROUP
 from opinioncast.readers.subpop import read_rows, to_table
 from opinioncast.reproduce.setting import Setting, TableSetting
-from opinioncast.reproduce.store import Store, file_hash, shape_key
+from opinioncast.reproduce.store import Done, Store, file_hash, shape_key
 from opinioncast.survey import OpinionTable
 
 FAMILY = "ATP"
@@ -44,6 +45,7 @@ class Tables:
     seed: int = 0
     _tables: dict[str, OpinionTable] = field(default_factory=dict)
     _bounds: dict[str, pl.DataFrame | None] = field(default_factory=dict)
+    _steps: dict[str, list[Done]] = field(default_factory=dict)
 
     def table(self, key: str) -> OpinionTable:
         """The table, cut down to the questions drawn.
@@ -51,8 +53,9 @@ class Tables:
         Raises:
             InputError, DataError: files are absent or cannot be curated; nothing is left.
         """
-        if key not in self._tables:
-            self._tables[key] = self._drawn(key, self._whole(self.setting.tables[key]))
+        with self._noted(f"table {key}"):
+            if key not in self._tables:
+                self._tables[key] = self._drawn(key, self._whole(self.setting.tables[key]))
         return self._tables[key]
 
     def bounds(self, key: str) -> pl.DataFrame | None:
@@ -65,11 +68,23 @@ class Tables:
         wanted = self.setting.tables[key]
         if not wanted.bounds:
             return None
-        if key not in self._bounds:
-            table = self.table(key)
-            frames = [self._bounds_of(c, table) for c in wanted.curated]
-            self._bounds[key] = pooled([f for f in frames if f is not None])
+        with self._noted(f"bounds {key}"):
+            if key not in self._bounds:
+                table = self.table(key)
+                frames = [self._bounds_of(c, table) for c in wanted.curated]
+                self._bounds[key] = pooled([f for f in frames if f is not None])
         return self._bounds[key]
+
+    @contextmanager
+    def _noted(self, what: str) -> Iterator[None]:
+        """Steps of ``what`` are asked for once, and noted each time it is wanted."""
+        if what in self._steps:
+            self.store.asked += self._steps[what]
+            yield
+            return
+        before = len(self.store.asked)
+        yield
+        self._steps[what] = [replace(d, reused=True) for d in self.store.asked[before:]]
 
     def curated(self, key: str) -> Path:
         """Folder of a curation."""

@@ -29,6 +29,7 @@ from opinioncast.methods.row_cache import RowCache
 from opinioncast.methods.zero_shot import ZeroShot
 from opinioncast.prompts import PromptStyle
 from opinioncast.reproduce.models import adapter_identity, folder_of, identity, name_of
+from opinioncast.reproduce.prompting import prompted_otherwise, used_prompting
 from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe, TrainingRecipe
 from opinioncast.reproduce.setting import Setting
 from opinioncast.reproduce.store import Store, file_hash
@@ -110,6 +111,9 @@ class Workshop:
         }
 
         def make(folder: Path) -> None:
+            if recipe.groups is not None and groups != recipe.groups:
+                absent = len(load_groups(*recipe.groups)) - len(groups or ())
+                self.store.say(f"  the table has no rows of {absent} of the groups to train on")
             table.write(folder / _TRAIN)
             if held is not None:
                 held.write(folder / _VALIDATION)
@@ -147,6 +151,8 @@ class Workshop:
             "train": None if train is None else train.content_hash,
             "modules": {path.name: file_hash(path) for path in self._modules(row)},
         }
+        if otherwise := prompted_otherwise(self.setting, row, chosen, adapter):
+            shape["prompted"] = otherwise
 
         def make(folder: Path) -> None:
             examples = None if train is None else train.write(folder / _TRAIN)
@@ -211,6 +217,8 @@ class Workshop:
             "model": identity(self.setting.models[chosen].model),
             "adapter": None if adapter is None else adapter_identity(adapter),
         }
+        if otherwise := prompted_otherwise(self.setting, row, chosen, adapter):
+            shape["prompted"] = otherwise
         scheme = GroupScheme.of_standard(observed.subpopulations(), "the table scored")
 
         def make(folder: Path) -> None:
@@ -238,15 +246,17 @@ class Workshop:
         train: Path | None,
         cache: RowCache | None,
     ) -> Method:
-        named, prompt = self.setting.models[model], self.setting.prompt
-        style = PromptStyle(prompt.layout, row.format, REFUSED)
+        named, orders = self.setting.models[model], self.setting.prompt.orders
+        prompting = used_prompting(self.setting, row, model, adapter)
+        refusal = REFUSED if prompting.refusal else None
+        style = PromptStyle(prompting.layout, prompting.format, refusal)
         assert row.method is not None  # bounds are not predicted
         if row.method == "zero-shot":
             return ZeroShot(
                 backend=self._open(named.model, adapter),
                 style=style,
-                option_orders=prompt.orders,
-                chat=named.chat,
+                option_orders=orders,
+                chat=prompting.chat,
                 cache=cache,
             )
         models = LanguageModels(
@@ -254,8 +264,8 @@ class Workshop:
             named=lambda other: self._open(other, None),
             local=lambda other: self._open(other, None),
             style=style,
-            orders=prompt.orders,
-            chat=named.chat,
+            orders=orders,
+            chat=prompting.chat,
             cache=cache,
         )
         modules = tuple(str(p) for p in self._modules(row))
@@ -283,9 +293,9 @@ def one_adapter(recipe: ReproductionRecipe) -> bool:
     from them in more than the recipe compares, and it fits one base model.
     """
     trained = [r for r in recipe.rows() if r.training]
-    named = {r.training for r in trained} | set(recipe.curves.values())
+    named = {r.training for r in trained}
     own = not any(r.model for r in trained)
-    return named == {FINE_TUNED} and own and len(recipe.models) == 1
+    return named == {FINE_TUNED} and own and len(recipe.models) == 1 and not recipe.curves
 
 
 def predict_cells(

@@ -1,0 +1,59 @@
+"""The shipped adapter: whole, small, and prompted as it was trained."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from opinioncast.errors import DataError
+from opinioncast.finetune.recipe import FinetuneRecipe, load_finetune
+from opinioncast.jobs.adapters import SHIPPED, SHIPPED_ADAPTER, Prompting, trained_prompting
+from opinioncast.jobs.methods import SHIPPED_NETWORK
+from opinioncast.jobs.predict import PredictSettings
+from opinioncast.prompts import Format, Layout
+
+
+def test_the_shipped_adapter_is_whole_and_says_what_it_is() -> None:
+    manifest = json.loads((SHIPPED_ADAPTER / "manifest.json").read_text("utf-8"))
+    for name, digest in manifest["files"].items():
+        assert hashlib.sha256((SHIPPED_ADAPTER / name).read_bytes()).hexdigest() == digest, name
+    card = (SHIPPED_ADAPTER / "README.md").read_text("utf-8")
+    for part in ("Gemma Terms of Use", "model output", "NORC", "must not be identified"):
+        assert part in card
+
+
+def test_it_was_trained_by_the_shipped_recipe() -> None:
+    made = FinetuneRecipe.model_validate(
+        yaml.safe_load((SHIPPED_ADAPTER / "recipe.yaml").read_text("utf-8"))
+    )
+    recipe, _ = load_finetune("embedded")
+    for name in ("layout", "format", "option_order", "groups_per_question", "loss", "lora"):
+        assert getattr(made, name) == getattr(recipe, name), name
+    assert made.optimizer == recipe.optimizer
+
+
+def test_what_ships_stays_small() -> None:
+    models = [*SHIPPED_NETWORK.rglob("*"), *SHIPPED_ADAPTER.rglob("*")]
+    assert sum(f.stat().st_size for f in models if f.is_file()) < 15e6
+
+
+def test_prompts_come_with_the_adapter() -> None:
+    assert PredictSettings().adapter_used is None
+    assert PredictSettings(adapter=SHIPPED).adapter_used == str(SHIPPED_ADAPTER)
+    blend = PredictSettings(method="blend")
+    assert blend.adapter_used == str(SHIPPED_ADAPTER)
+    assert blend.prompting == Prompting(Layout.QUESTION_FIRST, Format.QA, True, False)
+    assert PredictSettings(method="blend", model="another").adapter_used is None
+    asked = PredictSettings(adapter=SHIPPED, format=Format.BIO, method="zero-shot")
+    assert asked.untrained == ["format: bio; the adapter was trained with qa"]
+
+
+def test_an_adapter_that_does_not_say(tmp_path: Path) -> None:
+    assert trained_prompting(str(tmp_path)) is None  # another trainer's
+    (tmp_path / "recipe.yaml").write_text("layout: sideways\n")
+    with pytest.raises(DataError, match="does not say how it was prompted"):
+        trained_prompting(str(tmp_path))

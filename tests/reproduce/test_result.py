@@ -1,0 +1,107 @@
+"""The paper's figures beside ours: each row its own model's; what averages leave out is said."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("peft")
+
+from opinioncast.errors import InputError
+from opinioncast.reproduce.figure_outputs import per_model
+from opinioncast.reproduce.recipe import PaperFigures, load_reproduction
+from opinioncast.reproduce.result import beside_paper, measure
+from opinioncast.reproduce.score_outputs import (
+    absent_words,
+    narrowed_bound,
+    spread_words,
+    with_note,
+)
+
+
+def test_every_row_has_its_own_models_figures() -> None:
+    paper = load_reproduction("table8", "paper").paper
+    frame = pl.DataFrame(
+        {"wave": ["42", "42", "99"], "model": ["Llama-2-7B", "Mistral-7B", "Mistral-7B"]}
+    )
+    found, shown = beside_paper(frame, paper, label="model")
+    assert shown == ["paper: zero-shot", "paper: ours"]
+    assert found.select(shown).rows() == [(0.159, 0.053), (0.127, 0.059), (None, None)]
+
+
+def test_figures_of_no_model_stay_beside_those_of_the_rows_own() -> None:
+    paper = load_reproduction("table9", "paper").paper
+    frame = pl.DataFrame({"attribute": ["RACE"], "group": ["Black"], "model": ["Llama-3-70B"]})
+    found, shown = beside_paper(frame, paper, label="model")
+    assert shown == ["paper: human", "paper: base", "paper: fine-tuned"]
+    assert found.select(shown).row(0) == (0.031, 0.116, 0.085)
+
+
+def test_a_model_the_paper_has_not_stands_beside_the_figures_to_show() -> None:
+    paper = load_reproduction("table9", "paper").paper
+    frame = pl.DataFrame({"attribute": ["RACE"], "group": ["Black"], "model": ["Gemma 3 270M"]})
+    found, shown = beside_paper(frame, paper, label="model")
+    assert shown == ["paper: human", "paper: Llama-2-7B base", "paper: Llama-2-7B fine-tuned"]
+    assert found.select(shown).row(0) == (0.031, 0.151, 0.102)
+
+
+def test_a_mean_over_fewer_groups_says_so() -> None:
+    assert spread_words(pl.DataFrame({"relative": [0.4, None, 0.5]}), "groups") == (
+        "relative improvement known for 2 of 3 groups"
+    )
+    assert spread_words(pl.DataFrame({"relative": [0.4, 0.5]}), "groups") == ""
+    assert spread_words(pl.DataFrame({"relative": [None, None]}), "groups") == ""
+
+
+def test_notes_are_shown_where_there_are_any() -> None:
+    frame = pl.DataFrame({"a": [1, 2], "note": ["", "1 of 2 cells"]})
+    assert with_note(["a"], frame) == ["a", "note"]
+    assert with_note(["a"], frame[:1]) == ["a"]
+
+
+def test_groups_of_the_recipe_that_the_table_lacks_are_named() -> None:
+    recipe = load_reproduction("figure11", "paper")
+    present = [("POLPARTY", g) for g in ("Democrat", "Republican", "Independent")]
+    assert absent_words(recipe, present) == "not in the table: POLPARTY=Something else"
+    assert absent_words(recipe, [*present, ("POLPARTY", "Something else")]) == ""
+
+
+def test_the_lower_bound_of_some_groups_by_hand() -> None:
+    bounds = pl.DataFrame(
+        {
+            "attribute": ["SEX", "SEX", "RACE", "OVERALL"],
+            "group": ["Male", "Female", "Black", "all groups"],
+            "n_questions": [10, 30, 5, 45],
+            "human": [0.02, 0.04, 0.1, 0.05],
+        }
+    )
+    assert narrowed_bound(bounds, [("SEX", "Male"), ("SEX", "Female")]) == pytest.approx(0.035)
+    assert narrowed_bound(bounds, [("RELIG", "Hindu")]) is None
+
+
+def test_a_measure_of_several_models_names_each() -> None:
+    assert per_model({"A": 0.5}) == 0.5
+    assert per_model({"A": 0.5, "B": None, "C": "25"}) == "A 0.500; B not known; C 25"
+
+
+def test_a_statement_without_its_measure_is_an_error() -> None:
+    assert measure({"a": 1}, "a", "mine") == 1
+    with pytest.raises(InputError, match="measure") as caught:
+        measure({"a": 1}, "b", "mine")
+    assert "a" in str(caught.value)
+
+
+def test_table_1_says_what_the_abstract_claims() -> None:
+    """32 to 46% and 39 to 42% (section 4.2); its own Table 1 gives other ends."""
+    paper: PaperFigures = load_reproduction("table1", "embedded").paper
+    assert [(s.measure, s.value) for s in paper.statements] == [
+        ("reduction_opinionqa", "0.32 to 0.46"),
+        ("reduction_subpop_eval", "0.39 to 0.42"),
+    ]
+    rows = {row[:2]: row[2:] for row in paper.rows}
+    for table, ends in (("opinionqa", (0.32, 0.40)), ("subpop_eval", (0.34, 0.42))):
+        names = [m for t, m in rows if t == table and "bound" not in m and "Ours" not in m]
+        best = [min(rows[table, m][i] for m in names) for i in range(4)]
+        gains = [1 - o / b for o, b in zip(rows[table, "Ours (SubPOP-FT)"], best, strict=True)]
+        assert (round(min(gains), 2), round(max(gains), 2)) == ends
