@@ -1,7 +1,8 @@
 """What each choice of the shipped adapter's recipe is worth: the search, one change at a time.
 
     python benchmarks/ablation.py TRAIN VALIDATION -o DIR [--only NAME ...] [--markdown FILE]
-                                  [--kernel DIR] [--quick]
+                                  [--kernel DIR] [--blend VARIATION]
+                                  [--quick]
 
 TRAIN and VALIDATION are the tables of ``opinioncast curate training``. Every variation is trained
 for the same number of passes over the same questions as ``base``, unless it says otherwise, and
@@ -9,6 +10,10 @@ scored on every validation question for a few groups. The validation questions a
 surveys; OpinionQA and SubPOP-Eval are not looked at. Differences to ``base`` are paired by
 question (bootstrap, 95%). A variation that is finished in DIR is not trained again; a killed one
 goes on.
+
+``--blend`` asks what share the kernel regression should have of a blend with a variation's adapter:
+on the validation questions, and on a survey that neither has seen (both trained on the General
+Social Survey, the adapter in two passes, and asked ANES questions).
 
 ``--quick`` trains two variations on a few questions. The last line is one JSON object.
 """
@@ -31,7 +36,10 @@ from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.files import atomic_path
 from opinioncast.finetune.recipe import FinetuneRecipe, parse_finetune
 from opinioncast.jobs.finetune import finetune_to_folder
+from opinioncast.methods.blend import Blend
 from opinioncast.methods.embedding_model import load_embedding_model
+from opinioncast.methods.kernel_regression import fit_kernel
+from opinioncast.methods.prediction import Prediction
 from opinioncast.survey import GroupScheme, OpinionTable, PredictionTable, load_groups
 
 CHECKED = (
@@ -55,6 +63,10 @@ BASE: dict[str, Any] = {
     "compile": True,
     "pack_tokens": 512,
 }
+
+ACROSS = "2 passes"
+ACROSS_QUESTIONS = 150
+SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.2, 0.0)
 
 PAPER_LORA = {"rank": 8, "alpha": 32, "dropout": 0.05, "targets": ["q_proj", "v_proj"]}
 
@@ -182,6 +194,57 @@ def _interval(row: dict[str, Any], name: str, form: str) -> str:
     return f"{row[name]:{form}} ({row[name + '_low']:{form}} to {row[name + '_high']:{form}})"
 
 
+def blend_shares(train: Path, validation: Path, out: Path, recipe: str) -> pl.DataFrame:
+    """Distances of blends of kernel regression and adapter, within and across survey families."""
+    tables = [OpinionTable.read(path) for path in (train, validation)]
+    whole = OpinionTable(pl.concat([t.frame for t in tables]), tables[0].meta)
+    gss = whole.filter(pl.col("family") == "GSS")
+    keys = ["family", "wave", "question_id"]
+    anes = checked(whole.filter(pl.col("family") == "ANES"), None)
+    drawn = anes.frame.select(keys).unique(maintain_order=True).sample(ACROSS_QUESTIONS, seed=1)
+    anes = OpinionTable(
+        anes.frame.join(drawn, on=keys, how="semi", maintain_order="left"), anes.meta
+    )
+    for name, table in (("gss", gss), ("anes", anes)):
+        table.write(out / f"{name}.parquet")
+    rows = []
+    few, seen = checked(tables[1], None), out / "validation.parquet"
+    for name, variation, folder, learned, observed, paths in (
+        ("same surveys", recipe, slug(recipe), tables[0], few, (train, seen)),
+        (
+            "another survey",
+            ACROSS,
+            "across",
+            gss,
+            anes,
+            (out / "gss.parquet", out / "anes.parquet"),
+        ),
+    ):
+        trained(recipe_of(variation, *paths, quick=False), out / folder, observed)
+        said = PredictionTable.read(out / folder / "adapter" / "validation.parquet")
+        kernel = fit_kernel(learned, tables[1], SentenceModel.load())
+        groups = GroupScheme.of_standard(observed.subpopulations(), "observed table")
+        drawn_by_kernel = kernel.predict(observed.questions(), groups)
+        parts = (Known("kernel", drawn_by_kernel), Known("adapter", Prediction(said, (), {})))
+        for share in SHARES:
+            weights = [(part, w) for part, w in zip(parts, (share, 1 - share), strict=True) if w]
+            method = weights[0][0] if len(weights) == 1 else Blend(weights)
+            mean = score_cells(observed, method.predict(observed.questions(), groups).table).mean()
+            rows.append({"asked": name, "kernel": share, "wd": mean["wd"], "kl": mean["kl"]})
+    return pl.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Predictions already made, as a method."""
+
+    name: str
+    made: Prediction
+
+    def predict(self, *_: Any, **__: Any) -> Prediction:
+        return self.made
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("train", type=Path)
@@ -190,6 +253,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=VARIATIONS)
     parser.add_argument("--kernel", type=Path, help="folder of opinioncast train-network")
     parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--blend", metavar="VARIATION", choices=VARIATIONS)
     parser.add_argument("--quick", action="store_true")
     args = parser.parse_args()
     observed = checked(OpinionTable.read(args.validation), 6 if args.quick else None)
@@ -215,7 +279,13 @@ def main() -> None:
     if args.markdown:
         with atomic_path(args.markdown) as temporary:
             temporary.write_text(text, "utf-8")
-    print(json.dumps({"variations": table.to_dicts()}))
+    figures: dict[str, Any] = {"variations": table.to_dicts()}
+    if args.blend:
+        blends = blend_shares(args.train, args.validation, args.out, args.blend)
+        with pl.Config(tbl_rows=-1):
+            print(blends)
+        figures["blends"] = blends.to_dicts()
+    print(json.dumps(figures))
 
 
 def checked(table: OpinionTable, questions: int | None) -> OpinionTable:

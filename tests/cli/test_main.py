@@ -207,14 +207,16 @@ def test_a_named_model_is_the_one_that_is_asked(backend: FakeBackend, tmp_path: 
     assert manifest["model"] == "fake"
 
 
-def test_the_default_is_the_shipped_network(backend: FakeBackend, tmp_path: Path) -> None:
+def test_the_default_is_the_shipped_blend(backend: FakeBackend, tmp_path: Path) -> None:
     pytest.importorskip("sentence_transformers")
     with pytest.raises(SystemExit) as stop:
         main(["predict", "q.yaml", "-g", "SEX=Female"])
     assert not stop.value.code
-    assert backend.asked == []
+    assert backend.asked
     manifest = json.loads((tmp_path / "opinioncast-out" / "manifest.json").read_text("utf-8"))
-    assert manifest["method"] == "embedding kernel regression"
+    assert manifest["weights"] == [0.8, pytest.approx(0.2)]
+    assert manifest["parts"][0]["method"] == "embedding kernel regression"
+    assert manifest["parts"][1]["layout"] == "question-first"
     assert manifest["rows"] == 2
 
 

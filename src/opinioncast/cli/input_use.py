@@ -48,7 +48,7 @@ def input_use(
         raise InputError(
             f"The method {method} uses no language model",
             expected=f"no {', '.join('--' + n for n in given)}",
-            found=f"--method {method}" if method != DEFAULT_METHOD else "the default method",
+            found=f"--method {method}",
             hint="add --method zero-shot, or leave the option out",
         )
     settings = PredictSettings(method=method, **given)

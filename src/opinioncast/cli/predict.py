@@ -53,7 +53,7 @@ def predict(
         str | None,
         typer.Option(
             "--method",
-            help=f"One of {', '.join(METHODS)}. Left out: the shipped network, or zero-shot where "
+            help=f"One of {', '.join(METHODS)}. Left out: the shipped blend, or zero-shot where "
             "--model or --adapter names a language model.",
         ),
     ] = None,
@@ -213,7 +213,7 @@ def predict(
         raise InputError(
             f"The method {method} uses no language model",
             expected=f"no {', '.join('--' + n for n in given)}",
-            found=f"--method {method}" if method != DEFAULT_METHOD else "the default method",
+            found=f"--method {method}",
             hint="add --method zero-shot (or blend), or leave the option out",
         )
     asked_of_method: dict[str, Any] = {
