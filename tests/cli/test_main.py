@@ -207,17 +207,23 @@ def test_a_named_model_is_the_one_that_is_asked(backend: FakeBackend, tmp_path: 
     assert manifest["model"] == "fake"
 
 
-def test_the_default_is_the_shipped_blend(backend: FakeBackend, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", [None, "blend"])
+def test_the_default_is_the_shipped_network_and_a_blend_has_both_parts(
+    backend: FakeBackend, tmp_path: Path, method: str | None
+) -> None:
     pytest.importorskip("sentence_transformers")
     with pytest.raises(SystemExit) as stop:
-        main(["predict", "q.yaml", "-g", "SEX=Female"])
+        main(["predict", "q.yaml", "-g", "SEX=Female", *(["--method", method] if method else [])])
     assert not stop.value.code
-    assert backend.asked
     manifest = json.loads((tmp_path / "opinioncast-out" / "manifest.json").read_text("utf-8"))
-    assert manifest["weights"] == [0.8, pytest.approx(0.2)]
-    assert manifest["parts"][0]["method"] == "embedding kernel regression"
-    assert manifest["parts"][1]["layout"] == "question-first"
     assert manifest["rows"] == 2
+    if method is None:
+        assert backend.asked == []
+        assert manifest["method"] == "embedding kernel regression"
+    else:
+        assert manifest["weights"] == [0.8, pytest.approx(0.2)]
+        assert manifest["parts"][0]["method"] == "embedding kernel regression"
+        assert manifest["parts"][1]["layout"] == "question-first"
 
 
 def test_groups_lists_what_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

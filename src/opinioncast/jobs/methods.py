@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 SHIPPED_NETWORK = Path(str(resources.files("opinioncast") / "models" / "kernel"))
 """Kernel regression on the embedded sentence model, trained on the recipe ``training``."""
 
-DEFAULT_METHOD = "blend"
-"""Of the shipped network and the fine-tuned embedded model: docs/finetuning.md says why."""
+DEFAULT_METHOD = "network"
+"""The best of what ships: see the search in docs/finetuning.md."""
 
 LANGUAGE_MODEL_METHODS = ("zero-shot", "few-shot", "pluralism", "blend")
 """Methods that put prompts to a language model (with its adapter, if it has one)."""
