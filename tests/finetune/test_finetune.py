@@ -127,6 +127,7 @@ def test_predict_and_plain_peft_read_the_adapter_alike(
         use_cache=False,
     )
     table = run_method([question], scheme, settings).table
+    assert table.frame["model"].str.ends_with(" + out/adapter").all()  # not the whole path
     base = transformers.AutoModelForCausalLM.from_pretrained(recipe.model, dtype=torch.float32)
     plain = PeftModel.from_pretrained(base, str(run.folder)).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(recipe.model)

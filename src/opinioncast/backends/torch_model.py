@@ -33,7 +33,7 @@ class LoadedModel:
         weights_hash: SHA-256 over all parameters and buffers in memory, adapter included, and the
             configurations of both (rotary scaling, windows and the like are not in the weights).
         tokenizer_hash: SHA-256 over the tokenizer's whole definition.
-        adapter: name of the adapter, if any.
+        adapter: where the adapter is, if any: the end of its path, which says enough in a table.
     """
 
     causal: Any
@@ -146,7 +146,7 @@ def load_model(
         name=name or where,
         weights_hash=hash_weights(causal, adapter=None if adapter is None else Path(adapter)),
         tokenizer_hash=hash_tokenizer(tokenizer),
-        adapter=None if adapter is None else str(adapter),
+        adapter=None if adapter is None else _shown(adapter),
     )
 
 
@@ -170,7 +170,7 @@ def with_adapter(base: LoadedModel, adapter: str | Path) -> LoadedModel:
         base,
         causal=causal,
         weights_hash=hash_weights(causal, adapter=Path(adapter)),
-        adapter=str(adapter),
+        adapter=_shown(adapter),
     )
 
 
@@ -192,6 +192,11 @@ def _check_folder(folder: Path) -> None:
             hint="download the weights too; pickled weights (*.bin) are not loaded because they "
             "can run code: convert them to safetensors",
         )
+
+
+def _shown(folder: str | Path) -> str:
+    """The last two parts of a path: a table that is passed on need not name this machine's."""
+    return "/".join(Path(folder).parts[-2:])
 
 
 def _with_adapter(causal: Any, adapter: Path) -> Any:

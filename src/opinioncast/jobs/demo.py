@@ -53,10 +53,7 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
     tuned = PredictSettings(method="zero-shot", adapter=SHIPPED)
     fine_tuned = run_method(questions, groups, tuned, progress=progress)
     scores = score_cells(observed, prediction.table)
-    baseline = (
-        f"{fine_tuned.record['model']}, fine-tuned",
-        score_cells(observed, fine_tuned.table),
-    )
+    baseline = ("Gemma 3 270M, fine-tuned", score_cells(observed, fine_tuned.table))
     record = run_record(prediction, groups, time.monotonic() - started)
     model = str(prediction.record["model"])
     title = "Predicted and observed answers: General Social Survey, 2016 and 2018"
