@@ -65,3 +65,8 @@ def cache_folder() -> Path:
         return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "opinioncast"
+
+
+def end_of_path(path: str | Path) -> str:
+    """The last two parts of a path: a table that is passed on need not name this machine's."""
+    return "/".join(Path(path).parts[-2:])

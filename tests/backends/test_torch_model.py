@@ -127,7 +127,7 @@ def test_scores_with_an_adapter_are_the_peft_models(
     plain = TorchBackend.load(folder, dtype="float32", device="cpu")
     backend = TorchBackend.load(folder, adapter=adapter, dtype="float32", device="cpu", name="m")
     assert backend.shared_prefix
-    assert backend.name == f"m + {adapter}"
+    assert backend.name == f"m + {tmp_path.name}/adapter"
     assert backend.fingerprint["weights"] != plain.fingerprint["weights"]
     model, tokenizer = load_plain(folder)
     for layout in Layout:
@@ -229,4 +229,6 @@ def test_an_adapters_base_is_not_looked_up(
     monkeypatch.setattr("peft.utils.save_and_load.check_file_exists_on_hf_hub", look_up)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        assert load_model(folder, adapter=adapter, device="cpu").adapter == str(adapter)
+        assert (
+            load_model(folder, adapter=adapter, device="cpu").adapter == f"{tmp_path.name}/adapter"
+        )

@@ -203,7 +203,7 @@ def test_what_the_engine_is_told(engine: Engine, make_folder: Callable[..., Path
     list(backend.score([LabelRequest("Answer:", ("A", "B"))]))
     fields = engine.calls[0].lora.fields
     assert fields == {"lora_name": "adapter", "lora_int_id": 1, "lora_path": str(adapter)}
-    assert backend.name.endswith(f" + {adapter}")
+    assert backend.name.endswith(f" + {adapter.parent.name}/{adapter.name}")
 
 
 def test_prompts_of_a_tree_follow_one_another(

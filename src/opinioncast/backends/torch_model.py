@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from opinioncast.backends.low_rank import lighten
 from opinioncast.backends.quiet import quiet_loading
 from opinioncast.errors import ModelError
+from opinioncast.files import end_of_path
 
 _ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -146,7 +147,7 @@ def load_model(
         name=name or where,
         weights_hash=hash_weights(causal, adapter=None if adapter is None else Path(adapter)),
         tokenizer_hash=hash_tokenizer(tokenizer),
-        adapter=None if adapter is None else _shown(adapter),
+        adapter=None if adapter is None else end_of_path(adapter),
     )
 
 
@@ -170,7 +171,7 @@ def with_adapter(base: LoadedModel, adapter: str | Path) -> LoadedModel:
         base,
         causal=causal,
         weights_hash=hash_weights(causal, adapter=Path(adapter)),
-        adapter=_shown(adapter),
+        adapter=end_of_path(adapter),
     )
 
 
@@ -192,11 +193,6 @@ def _check_folder(folder: Path) -> None:
             hint="download the weights too; pickled weights (*.bin) are not loaded because they "
             "can run code: convert them to safetensors",
         )
-
-
-def _shown(folder: str | Path) -> str:
-    """The last two parts of a path: a table that is passed on need not name this machine's."""
-    return "/".join(Path(folder).parts[-2:])
 
 
 def _with_adapter(causal: Any, adapter: Path) -> Any:

@@ -22,6 +22,7 @@ from typing import Any
 from opinioncast.backends.prompt_tokens import PromptTokenizer, TokenizesPrompts
 from opinioncast.backends.protocol import GeneratedText, LabelRequest, LabelScores, TextRequest
 from opinioncast.errors import InputError, ModelError
+from opinioncast.files import end_of_path
 
 _BATCH = 2048  # prompts handed over at once: what a killed run loses at most
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # LoRA ranks vLLM has room for
@@ -130,7 +131,7 @@ class VllmBackend(TokenizesPrompts):
     def name(self) -> str:
         s = self._settings
         name = s.name or s.model
-        return f"{name} + {s.adapter}" if s.adapter else name
+        return f"{name} + {end_of_path(s.adapter)}" if s.adapter else name
 
     @cached_property  # a folder's files are read whole
     def fingerprint(self) -> Mapping[str, Any]:
