@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from opinioncast.report.figure_files import save_figure
 # Okabe and Ito's palette: told apart with any colour vision; markers tell sets apart in print.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
 MARKERS = ("o", "^", "s", "D", "v", "P", "X")
+_TITLE = 75  # characters that fit a line above the histogram
 
 
 def draw_similarities(overlap: Overlap, stem: str | Path) -> list[Path]:
@@ -41,7 +43,7 @@ def similarity_figure(overlap: Overlap) -> Figure:
     axes.set_ylabel("Pairs of questions")
     left, right = overlap.names
     what = f"within {left}" if left == right else f"{left} and {right}"
-    axes.set_title(f"{what}: {pairs:,} pairs", loc="left", fontsize=11)
+    axes.set_title(textwrap.fill(f"{what}: {pairs:,} pairs", _TITLE), loc="left", fontsize=11)
     zoom = min(0.8, float(np.floor((overlap.threshold - 0.05) * 10) / 10))
     top = histogram.filter(pl.col("high") > zoom + 1e-9)
     inset = axes.inset_axes((0.56, 0.36, 0.42, 0.5))
