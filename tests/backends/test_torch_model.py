@@ -59,6 +59,14 @@ def test_a_folder_without_a_configuration(folder: Path) -> None:
     refused("no configuration", folder)
 
 
+def test_an_adapter_in_place_of_a_model(folder: Path) -> None:
+    (folder / "config.json").rename(folder / "adapter_config.json")
+    error = refused("adapter, not a whole model", folder)
+    assert error.where == str(folder)
+    assert "--adapter" in str(error.hint)
+    assert "--chooser" in str(error.hint)
+
+
 def test_an_empty_folder(tmp_path: Path) -> None:
     assert refused("no configuration", tmp_path).found == "an empty folder"
 

@@ -14,6 +14,7 @@ from opinioncast.backends.protocol import (
     TextRequest,
 )
 from opinioncast.errors import StorageError
+from opinioncast.methods import row_cache
 from opinioncast.methods.row_cache import RowCache
 
 REQUESTS = [LabelRequest(f"prompt {i}", ("A", "B")) for i in range(1200)]
@@ -48,6 +49,23 @@ def test_keys_tell_labels_and_text_apart(tmp_path: Path) -> None:
             LabelRequest("a", ("AB",)),
         ]
         assert len(set(cache.keys(pairs, {}))) == 4
+
+
+def test_what_other_code_answered_is_asked_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [TextRequest("a", 5)]
+    with RowCache(tmp_path / "c.sqlite") as cache:
+
+        def keys() -> list[bytes]:
+            return [*cache.keys(REQUESTS[:1], {}), *cache.text_keys(texts, {})]
+
+        found = [keys()]
+        monkeypatch.setattr(row_cache, "_ANSWERS", 0)
+        found.append(keys())
+        monkeypatch.setattr(row_cache, "version", lambda package: "0.0.9")
+        found.append(keys())
+    assert len({key for three in found for key in three}) == 6
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

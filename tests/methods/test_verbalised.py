@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opinioncast.methods.verbalised import (
+    NEXT_QUESTION,
     Unreadable,
     Verbalised,
     parse_shares,
     repair_counts,
     share_schema,
 )
+from opinioncast.prompts.multiple_choice import question_block
 
 LABELS = ("A", "B", "C")
 OPTIONS = ("Yes", "No", "Don't know")
@@ -36,6 +38,14 @@ def read(answer: str) -> Verbalised | Unreadable:
             '{"A": 0.2, "B": 0.3, "C": 0.5}\n\nQuestion: {"A": 1}',
             ("text after the object",),
         ),
+        (  # a model that goes on with the prompt answers the next question too
+            ' {"A": 0.2, "B": 0.3, "C": 0.5}\n\nQuestion: Why?\n{"A": 1, "B": 0, "C": 0}',
+            ("text after the object",),
+        ),
+        (  # said twice, and an object that is no answer
+            '{"A": 0.2, "B": 0.3, "C": 0.5} = {"A": 20%, "B": 30%, "C": 50%} {"A": 1}',
+            ("text after the object",),
+        ),
         ("{'A': 0.2, 'B': 0.3, 'C': 0.5}", ("single quotes",)),
         ('{"A": 0.2, "B": 0.3, "C": 0.5,}', ("trailing comma",)),
         ('{"A": 20, "B": 30, "C": 50}', ("percent",)),
@@ -48,6 +58,24 @@ def test_what_is_read(answer: str, repairs: tuple[str, ...]) -> None:
     assert isinstance(found, Verbalised), found
     assert found.shares == pytest.approx((0.2, 0.3, 0.5))
     assert found.repairs == repairs
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        'For example {"A": 1, "B": 0, "C": 0}. My answer: {"A": 0.2, "B": 0.3, "C": 0.5}',
+        '{"A": 1, "B": 0, "C": 0}\nNo, rather:\n```json\n{"A": 20, "B": 30, "C": 50}\n```',
+        'As {"A": 1, "B": 0, "C": 0}.\nQuestion: Why?\n{"A": 0.2, "B": 0.3, "C": 0.5}',
+        '{"A": 1, "B": 0, "C": 0} {"A": 1} {"A": 0.2, "B": 0.3, "C": 0.5}',
+    ],
+)
+def test_of_two_different_answers_none_is_chosen(answer: str) -> None:
+    assert read(answer) == Unreadable("two objects with different shares")
+
+
+def test_the_next_question_is_told_as_the_prompt_writes_it() -> None:
+    written = question_block("Why?", OPTIONS, force_choice=False)
+    assert f"\n\n{written}".startswith(f"\n{NEXT_QUESTION}")
 
 
 def test_a_sum_off_by_rounding_is_put_right() -> None:

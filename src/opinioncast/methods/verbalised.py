@@ -3,7 +3,9 @@
 An answer is a JSON object: the letter or the text of every option, and its share or percentage.
 What is put right, and listed: code fences, text around the object, single quotes, trailing commas,
 percent signs, sums that are off by rounding. Anything else is refused with a reason; nothing is
-filled in.
+filled in. So is an answer with a second object whose shares are others (an example and the answer,
+a first thought and a second one): which is meant is not for us to say. Where a model only continues
+the prompt, the next question that it goes on to, with its shares, is no part of the answer.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from typing import Any
 SUM_TOLERANCE = 0.05
 """How far from 1 rounding may lead: the examples the paper itself prints (Figure 15) are off by up
 to 0.019, because "Refused" was added to shares that summed to one already."""
+
+NEXT_QUESTION = "\nQuestion:"
+"""How the questions of a few-shot prompt begin."""
 
 _EXACT = 1e-6
 _NUMBER = r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?"
@@ -62,17 +67,40 @@ def share_schema(labels: Sequence[str]) -> dict[str, Any]:
 def parse_shares(
     answer: str, labels: Sequence[str], options: Sequence[str]
 ) -> Verbalised | Unreadable:
-    """Read the first JSON object in ``answer``.
+    """Read the first JSON object in ``answer``; no later one of the same answer may say otherwise.
 
     Args:
         labels: the letter of each option shown; the shares come in this order.
         options: the text of each, in the order of ``labels``.
     """
-    repairs: list[str] = []
-    found = _object(answer, repairs)
+    found = _object(answer)
     if isinstance(found, Unreadable):
         return found
-    pairs = _pairs(found, repairs)
+    start, end = found
+    before, rest = answer[:start], answer[end:]
+    read = _shares(answer[start:end], labels, options, _around(before, rest))
+    if isinstance(read, Unreadable):
+        return read
+    if not before.strip():  # a chat model that repeats the question says something first
+        rest, _, _ = rest.partition(NEXT_QUESTION)
+    while not isinstance(later := _object(rest), Unreadable):
+        start, end = later
+        other = _shares(rest[start:end], labels, options, [])
+        if isinstance(other, Verbalised) and _differ(read.shares, other.shares):
+            return Unreadable("two objects with different shares")
+        rest = rest[end:]
+    return read
+
+
+def _differ(one: Sequence[float], other: Sequence[float]) -> bool:
+    return any(abs(a - b) > _EXACT for a, b in zip(one, other, strict=True))
+
+
+def _shares(
+    text: str, labels: Sequence[str], options: Sequence[str], repairs: list[str]
+) -> Verbalised | Unreadable:
+    """Read one object; ``repairs`` made before are kept, and those made here added."""
+    pairs = _pairs(text, repairs)
     if isinstance(pairs, Unreadable):
         return pairs
     places = _places([name for name, _ in pairs], labels, options)
@@ -87,8 +115,8 @@ def parse_shares(
     return _summing_to_one(shares, repairs)
 
 
-def _object(answer: str, repairs: list[str]) -> str | Unreadable:
-    """The text from the first brace to the one that closes it."""
+def _object(answer: str) -> tuple[int, int] | Unreadable:
+    """Where the text from the first brace to the one that closes it begins and ends."""
     start = answer.find("{")
     if start < 0:
         return Unreadable("there is no JSON object")
@@ -107,18 +135,23 @@ def _object(answer: str, repairs: list[str]) -> str | Unreadable:
         elif character in "{}":
             depth += 1 if character == "{" else -1
             if depth == 0:
-                before, after = answer[:start].strip(), answer[at + 1 :].strip()
-                fenced = before.endswith(("```", "```json")) and after.startswith("```")
-                if fenced:
-                    repairs.append("code fence")
-                    before = before.removesuffix("json").removesuffix("```").strip()
-                    after = after.removeprefix("```").strip()
-                if before:
-                    repairs.append("text before the object")
-                if after:
-                    repairs.append("text after the object")
-                return answer[start : at + 1]
+                return start, at + 1
     return Unreadable("the object is not closed")
+
+
+def _around(before: str, after: str) -> list[str]:
+    """The repairs that what stands around the object asks for."""
+    before, after = before.strip(), after.strip()
+    repairs = []
+    if before.endswith(("```", "```json")) and after.startswith("```"):
+        repairs.append("code fence")
+        before = before.removesuffix("json").removesuffix("```").strip()
+        after = after.removeprefix("```").strip()
+    if before:
+        repairs.append("text before the object")
+    if after:
+        repairs.append("text after the object")
+    return repairs
 
 
 def _pairs(text: str, repairs: list[str]) -> list[tuple[str, Any]] | Unreadable:

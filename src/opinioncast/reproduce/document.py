@@ -17,6 +17,7 @@ import polars as pl
 from opinioncast.errors import DataError
 from opinioncast.files import atomic_path
 from opinioncast.report.tables import to_markdown
+from opinioncast.reproduce.lock import only_writer
 from opinioncast.reproduce.recipe import builtin_reproductions
 from opinioncast.reproduce.run import ReproductionRun
 
@@ -30,8 +31,14 @@ def write_document(run: ReproductionRun, path: Path) -> list[Path]:
 
     Raises:
         DataError: the results that are there are of another setting, or unreadable.
+        StorageError: another run does not let go of the document, or it cannot be written.
     """
     folder = path.with_suffix("")
+    with only_writer(folder):  # or two runs that end together would lose one's results
+        return _write(run, path, folder)
+
+
+def _write(run: ReproductionRun, path: Path, folder: Path) -> list[Path]:
     stored = folder / RESULTS
     kept = check_document(path, run.setting.name)
     kept |= {c["name"]: c for c in run.contents}

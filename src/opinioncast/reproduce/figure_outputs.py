@@ -29,9 +29,7 @@ from opinioncast.report.dot_chart import DotPanel, DotSeries, dot_figure
 from opinioncast.report.heatmap import steerability_figure
 from opinioncast.report.overlap_figures import question_map_figure, similarity_figure
 from opinioncast.report.scaling_chart import scaling_figure
-from opinioncast.reproduce.recipe import MethodRow, Value, subset_training
-from opinioncast.reproduce.result import Result
-from opinioncast.reproduce.score_outputs import (
+from opinioncast.reproduce.context import (
     FEW_CELLS,
     Context,
     absent_words,
@@ -42,6 +40,8 @@ from opinioncast.reproduce.score_outputs import (
     note,
     with_note,
 )
+from opinioncast.reproduce.recipe import MethodRow, Value, subset_training
+from opinioncast.reproduce.result import Result
 from opinioncast.survey import load_groups, standard_attributes
 
 UNIT = "training questions"

@@ -10,7 +10,8 @@ from typing import Any
 from opinioncast.errors import IncompleteRunError, InputError, OpinioncastError
 from opinioncast.finetune.trainer import Moment
 from opinioncast.report.interactive import graph_objects
-from opinioncast.reproduce import figure_outputs, score_outputs
+from opinioncast.reproduce import figure_outputs, improvement_outputs, method_outputs
+from opinioncast.reproduce.context import Context
 from opinioncast.reproduce.lock import only_run
 from opinioncast.reproduce.models import adapter_identity
 from opinioncast.reproduce.plan import Plan, plan
@@ -21,7 +22,6 @@ from opinioncast.reproduce.recipe import (
     load_reproduction,
 )
 from opinioncast.reproduce.result import Result, write_result
-from opinioncast.reproduce.score_outputs import Context
 from opinioncast.reproduce.setting import Setting, load_setting
 from opinioncast.reproduce.store import Done, Store
 from opinioncast.reproduce.tables import Tables
@@ -31,9 +31,9 @@ ALL = "all"
 WORK = "work"
 
 _KINDS: Mapping[str, Callable[[Context], Result]] = {
-    "methods": score_outputs.methods,
-    "groups": score_outputs.groups,
-    "waves": score_outputs.waves,
+    "methods": method_outputs.methods,
+    "groups": improvement_outputs.groups,
+    "waves": improvement_outputs.waves,
     "heatmaps": figure_outputs.heatmaps,
     "scaling": figure_outputs.scaling,
     "curves": figure_outputs.curves,

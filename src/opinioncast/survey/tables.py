@@ -8,6 +8,7 @@ these classes has the columns, sums and lengths its schema promises.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,11 +64,22 @@ class _Table:
         """Make a table of dictionaries; columns left out are null (family and wave are empty).
 
         Raises:
-            DataError: a value of another type than its column, or a row that breaks the schema.
+            DataError: a column that the table does not have, a value of another type than its
+                column, or a row that breaks the schema.
         """
         listed = list(rows)
         if not listed:
             return cls(pl.DataFrame(schema=cls.schema), meta or {})
+        # a misspelt optional column would otherwise be dropped, and the column itself be null
+        named = dict.fromkeys(itertools.chain.from_iterable(listed))
+        unknown = [c for c in named if c not in cls.schema]
+        if unknown:
+            raise DataError(
+                f"{cls.kind} has no such columns",
+                expected=", ".join(cls.schema),
+                found=", ".join(map(str, unknown)),
+                hint="correct the names, or leave these columns out of the rows",
+            )
         try:
             frame = pl.DataFrame(
                 listed, schema_overrides=cls.schema, strict=False, infer_schema_length=None

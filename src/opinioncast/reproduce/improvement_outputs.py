@@ -1,0 +1,213 @@
+"""Ours against zero-shot: tables by group (Tables 2, 7, 9, 10, Figure 3) and by wave (Table 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+
+from opinioncast.evaluate.compare import improvement_by
+from opinioncast.jobs.evaluation_inputs import GROUP, why_withheld
+from opinioncast.report.dot_chart import DotPanel, DotSeries, dot_figure
+from opinioncast.report.group_labels import attributes_once
+from opinioncast.report.interactive import dots
+from opinioncast.reproduce.context import (
+    AXIS,
+    FEW_CELLS,
+    Context,
+    absent_words,
+    compared_words,
+    group_order,
+    joined,
+    note,
+    with_note,
+)
+from opinioncast.reproduce.result import PAPER, Result, beside_paper
+from opinioncast.survey import OpinionTable, load_groups
+
+SAMPLING = "sampling noise"
+
+
+def groups(context: Context) -> Result:
+    """One row per group: lower bound, zero-shot, ours and the share of the gap that is closed."""
+    recipe = context.recipe
+    (table,) = recipe.tables
+    bounds = context.bounds(table)
+    lower = None if bounds is None else bounds.select(*GROUP, lower="human")
+    frames = [_compared(context, table, model, GROUP, lower) for model in recipe.models]
+    frame = pl.concat(frames)
+    place = {key: i for i, key in enumerate(group_order(recipe))}
+    keys = [place.get((a, g), len(place)) for a, g in frame.select(GROUP).iter_rows()]
+    frame = frame.with_columns(_place=pl.Series(keys, dtype=pl.Int64))
+    frame = frame.sort("_place", maintain_order=True).drop("_place")
+    seen = {g.key for g in load_groups(*context.setting.seen)}
+    frame = frame.with_columns(
+        trained_on=pl.Series(
+            ["yes" if key in seen else "no" for key in frame.select(GROUP).iter_rows()]
+        )
+    )
+    frame, withheld = _withhold(frame, context.observed(table))
+    frame, paper = beside_paper(frame, recipe.paper, label="model")
+    first = frame.filter(pl.col("model") == context.label(recipe.models[0]))
+    measures = _spread(first)
+    for attribute in dict.fromkeys(a for a, _ in group_order(recipe)):
+        part = _spread(first.filter(pl.col("attribute") == attribute))
+        measures[f"relative_mean_{attribute}"] = part["relative_mean"]
+    base = joined(
+        compared_words(context, table),
+        absent_words(recipe, first.select(GROUP).rows()),
+        _lower_words(frame, lower is not None),
+        spread_words(first, "groups"),
+    )
+    name = "lower bound" if lower is not None else SAMPLING
+    return _improvement_result(context, frame, GROUP, paper, base, measures, withheld, name)
+
+
+def waves(context: Context) -> Result:
+    """One row per wave: zero-shot and ours."""
+    recipe = context.recipe
+    (table,) = recipe.tables
+    frame = pl.concat(
+        [_compared(context, table, model, ("wave",), None) for model in recipe.models]
+    )
+    frame = frame.sort(pl.col("wave").cast(pl.Int64, strict=False), maintain_order=True)
+    frame, withheld = _withhold(frame, context.observed(table))
+    frame, paper = beside_paper(frame, recipe.paper, label="model")
+    first = frame.filter(pl.col("model") == context.label(recipe.models[0]))
+    base = joined(
+        compared_words(context, table),
+        _lower_words(frame, False),
+        spread_words(first, "waves"),
+    )
+    measures = _spread(first)
+    return _improvement_result(context, frame, ("wave",), paper, base, measures, withheld, SAMPLING)
+
+
+def _compared(
+    context: Context,
+    table: str,
+    model: str,
+    columns: tuple[str, ...],
+    lower: pl.DataFrame | None,
+) -> pl.DataFrame:
+    recipe = context.recipe
+    assert recipe.ours is not None  # the recipe's own check
+    assert recipe.zero_shot is not None
+    zero_shot = context.scores(table, recipe.zero_shot, model)
+    ours = context.scores(table, recipe.ours, model)
+    frame = improvement_by(ours, zero_shot, *columns, lower=lower)
+    ends = ours.intervals(*columns)
+    return frame.join(ends, on=list(columns), how="left", maintain_order="left").select(
+        *columns,
+        pl.lit(context.label(model)).alias("model"),
+        "lower",
+        "zero_shot",
+        "ours",
+        "low",
+        "high",
+        "absolute",
+        "relative",
+        "cells",
+        "asked",
+        "note",
+    )
+
+
+def _withhold(frame: pl.DataFrame, observed: OpinionTable) -> tuple[pl.DataFrame, str]:
+    """Blank what people's answers alone decide where it stands on a few cells of a closed table."""
+    if why_withheld(observed.meta) is None:
+        return frame, ""
+    few = (pl.col("cells") < FEW_CELLS) & pl.col("lower").is_not_null()
+    count = frame.filter(few).height
+    if not count:
+        return frame, ""
+    hidden = frame.with_columns(
+        pl.when(~few).then(pl.col(c)).alias(c) for c in ("lower", "relative")
+    )
+    return hidden, f"{count} lower bounds on fewer than {FEW_CELLS} cells"
+
+
+def _spread(frame: pl.DataFrame) -> dict[str, float | None]:
+    """Mean, deviation and range of the relative improvements."""
+    values = frame["relative"].drop_nulls().to_list()
+    if not values:
+        return dict.fromkeys(("relative_mean", "relative_sd", "relative_min", "relative_max"))
+    return {
+        "relative_mean": float(np.mean(values)),
+        "relative_sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        "relative_min": min(values),
+        "relative_max": max(values),
+    }
+
+
+def spread_words(frame: pl.DataFrame, what: str) -> str:
+    """Over how many of the rows a mean relative improvement is, where not over all."""
+    known = frame.height - frame["relative"].null_count()
+    if known in (0, frame.height):
+        return ""
+    return f"relative improvement known for {known} of {frame.height} {what}"
+
+
+def _lower_words(frame: pl.DataFrame, drawn: bool) -> str:
+    """What stands in the column ``lower``; empty where nothing does."""
+    if frame["lower"].null_count() == frame.height:
+        return ""
+    return "lower: " + ("bootstrap of respondents" if drawn else f"{SAMPLING} to expect")
+
+
+def _improvement_result(
+    context: Context,
+    frame: pl.DataFrame,
+    columns: tuple[str, ...],
+    paper: Sequence[str],
+    base: str,
+    measures: Mapping[str, float | None],
+    withheld: str,
+    lower: str,
+) -> Result:
+    recipe = context.recipe
+    panels = []
+    for model in recipe.models:
+        label = context.label(model)
+        part = frame.filter(pl.col("model") == label)
+        series = [
+            DotSeries(
+                "ours", part["ours"].to_list(), part["low"].to_list(), part["high"].to_list()
+            ),
+            DotSeries("zero-shot", part["zero_shot"].to_list()),
+            DotSeries(lower, part["lower"].to_list()),
+        ]
+        series += [
+            DotSeries(c.replace(PAPER, "paper, "), part[c].to_list(), hollow=True)
+            for c in paper
+            if "relative" not in c
+        ]
+        series = [s for s in series if any(v is not None for v in s.values)]
+        panels.append(DotPanel(label, _row_labels(part, columns), series))
+    title = f"{recipe.title} ({context.setting.name} setting)"
+    hide = {"absolute", "asked"} | ({"model"} if len(recipe.models) == 1 else set())
+    if frame["lower"].null_count() == frame.height:
+        hide |= {"lower", "relative"}
+    own = [c for c in frame.columns if not c.startswith(PAPER) and c not in hide]
+    return Result(
+        recipe,
+        frame,
+        with_note([*own, *paper], frame),
+        base,
+        lambda: dot_figure(panels, title=title, axis=AXIS, note=note(context, base, paper)),
+        lambda: dots(panels, axis=AXIS),
+        measures,
+        withheld=withheld,
+    )
+
+
+def _row_labels(frame: pl.DataFrame, columns: tuple[str, ...]) -> list[str]:
+    if columns != GROUP:
+        rows = frame.select(columns).iter_rows()
+        return [" ".join(f"{c} {v}" for c, v in zip(columns, row, strict=True)) for row in rows]
+    labels = []
+    attributes = attributes_once(frame["attribute"])
+    for attribute, group in zip(attributes, frame["group"], strict=True):
+        labels.append(f"{attribute} · {group}" if attribute else str(group))
+    return labels

@@ -1,0 +1,182 @@
+"""Tables of scores by method (Tables 1, 5, 6), between the upper and the lower bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+
+from opinioncast.evaluate.scores import CellScores
+from opinioncast.jobs.evaluation_inputs import GROUP
+from opinioncast.jobs.methods import LANGUAGE_MODEL_METHODS
+from opinioncast.report.dot_chart import DotPanel, DotSeries, dot_figure
+from opinioncast.report.interactive import dots
+from opinioncast.reproduce.context import (
+    AXIS,
+    Context,
+    base_words,
+    interval,
+    joined,
+    mass_words,
+    note,
+    with_note,
+)
+from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe, Value
+from opinioncast.reproduce.result import PAPER, Result, beside_paper
+from opinioncast.reproduce.workshop import FINE_TUNED
+
+
+def methods(context: Context) -> Result:
+    """One row per table, method and model: mean distance with its interval over questions."""
+    rows = []
+    scored: dict[str, CellScores] = {}
+    measures: dict[str, Value] = {}
+    for table in context.recipe.tables:
+        reductions: list[float | None] = []
+        for model in context.recipe.models:
+            found: dict[str, CellScores] = {}
+            for row in context.recipe.methods:
+                if row.bound is None and table in (row.tables or (table,)):
+                    found[row.name] = context.scores(table, row, model)
+            some = next(iter(found.values()))
+            scored.setdefault(context.title(table), some)
+            reductions.append(_reduction(context.recipe, found))
+            for row in context.recipe.methods:
+                if row.bound is not None:
+                    values = _bound(context, row, some, table)
+                    name = None if len(context.recipe.models) == 1 else context.label(model)
+                elif row.name not in found:
+                    continue
+                else:
+                    values = _mean(found[row.name])
+                    mass = mass_words({"": found[row.name]}).replace(":  in", " in")
+                    values["note"] = joined(str(values["note"]), mass)
+                    name = _answered(context, row, model)
+                rows.append(
+                    {
+                        "table": table,
+                        "method": row.name,
+                        "model": name,
+                        **values,
+                    }
+                )
+        measures[f"reduction_{table}"] = _range(reductions)
+    # a row with a model of its own is the same beside each of the recipe's models
+    frame = pl.DataFrame(rows, infer_schema_length=None).unique(maintain_order=True)
+    frame, paper = beside_paper(frame, context.recipe.paper, label="model")
+    panels = [
+        _method_panel(context, table, frame.filter(pl.col("table") == table), paper)
+        for table in context.recipe.tables
+    ]
+    base = base_words(scored)
+    title = f"{context.recipe.title} ({context.setting.name} setting)"
+    shown = ["table", "method", "model", "wd", "low", "high", "one_hot_error", "cells", *paper]
+    shown = with_note(shown, frame)
+    return Result(
+        context.recipe,
+        frame,
+        [c for c in shown if c in frame.columns],
+        base,
+        lambda: dot_figure(
+            panels, title=title, axis=AXIS, note=note(context, base, paper, bounds=True)
+        ),
+        lambda: dots(panels, axis=AXIS),
+        measures,
+    )
+
+
+def _answered(context: Context, row: MethodRow, model: str) -> str | None:
+    """The model that answered: none in the baselines that ask none."""
+    if row.method in LANGUAGE_MODEL_METHODS:
+        return context.label(model, row)
+    return "MiniLM" if row.method == "network" else None
+
+
+def _reduction(recipe: ReproductionRecipe, found: Mapping[str, CellScores]) -> float | None:
+    """How much nearer the fine-tuned model is than the best language model without training."""
+    asked = [m for m in recipe.methods if m.name in found and m.method in LANGUAGE_MODEL_METHODS]
+    others = [found[m.name].mean()["wd"] for m in asked if m.training is None]
+    ours = [found[m.name].mean()["wd"] for m in asked if m.training == FINE_TUNED and not m.model]
+    values = [*others, *ours]
+    if not others or not ours or any(v is None for v in values) or not min(others) > 0:
+        return None
+    return float(1 - ours[0] / min(others))
+
+
+def _range(values: Sequence[float | None]) -> Value:
+    """One value, or the ends of several."""
+    known = [v for v in values if v is not None]
+    if len(values) < 2 or not known:
+        return known[0] if known else None
+    return f"{min(known):.3f} to {max(known):.3f}"
+
+
+def _mean(scores: CellScores) -> dict[str, object]:
+    means = scores.mean()
+    low, high = interval(scores)
+    return {
+        "wd": means["wd"],
+        "low": low,
+        "high": high,
+        "one_hot_error": means["one_hot_error"],
+        "cells": means["cells"],
+        "asked": means["asked"],
+        "note": means["note"],
+    }
+
+
+def _bound(context: Context, row: MethodRow, scores: CellScores, table: str) -> dict[str, object]:
+    means, note = scores.mean(), ""
+    low: float | None = None
+    high: float | None = None
+    bounds, recipe = context.bounds(table), context.recipe
+    if row.bound == "upper":
+        wd = means["wd_uniform"]
+        low, high = interval(scores, "wd_uniform")
+    elif bounds is not None and (recipe.groups or recipe.attributes):
+        keys = [s.key for s in context.observed(table).subpopulations()]
+        wd, note = narrowed_bound(bounds, keys), "averaged over these groups, without an interval"
+    elif bounds is not None:
+        wd, low, high = bounds.select("human", "human_low", "human_high").row(-1)
+    else:
+        wd, note = means["wd_noise"], "sampling noise to expect, in place of a bootstrap"
+        if wd is None:
+            note = "no respondents to draw from, and not every cell's base is known"
+    return {
+        "wd": wd,
+        "low": low,
+        "high": high,
+        "one_hot_error": None,
+        "cells": means["cells"],
+        "asked": means["asked"],
+        "note": note,
+    }
+
+
+def narrowed_bound(bounds: pl.DataFrame, keys: Sequence[tuple[str, str]]) -> float | None:
+    """The lower bound over some of the groups: each weighs as many cells as it has."""
+    wanted = pl.DataFrame(keys, schema=dict.fromkeys(GROUP, pl.String), orient="row")
+    rows = bounds.filter(pl.col("human").is_not_null()).join(wanted, on=list(GROUP), how="semi")
+    if rows.height == 0:
+        return None
+    return float(np.average(rows["human"].to_numpy(), weights=rows["n_questions"].to_numpy()))
+
+
+def _method_panel(
+    context: Context, table: str, frame: pl.DataFrame, paper: Sequence[str]
+) -> DotPanel:
+    several = len(context.recipe.models) > 1
+    names = [
+        f"{method}, {model}" if several and model else method
+        for method, model in frame.select("method", "model").iter_rows()
+    ]
+    series = [
+        DotSeries(
+            "this package", frame["wd"].to_list(), frame["low"].to_list(), frame["high"].to_list()
+        )
+    ]
+    series += [
+        DotSeries(c.replace(PAPER, "paper, "), frame[c].to_list(), hollow=True) for c in paper
+    ]
+    return DotPanel(context.title(table), names, series)

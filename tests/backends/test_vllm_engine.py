@@ -1,0 +1,74 @@
+"""The vLLM backend on vLLM itself with the embedded model, where vLLM is installed.
+
+Not in CI: vLLM needs a GPU, or its build for CPUs, which compiles for minutes and pins other
+versions than ours (docs/backends.md says how to install it).
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from opinioncast.backends import LabelRequest, TextRequest
+from opinioncast.backends.torch_backend import TorchBackend
+from opinioncast.backends.vllm_backend import VllmBackend, VllmSettings
+from opinioncast.jobs.adapters import SHIPPED_ADAPTER
+from opinioncast.prompts import PromptStyle, build_prompt
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed"),
+]
+
+Backends = tuple[TorchBackend, VllmBackend]
+
+
+@pytest.fixture(scope="module", params=[None, str(SHIPPED_ADAPTER)], ids=["plain", "adapter"])
+def backends(request: pytest.FixtureRequest, embedded_folder: Path) -> Iterator[Backends]:
+    """PyTorch's and vLLM's in float32, where differences are those of arithmetic alone."""
+    settings = VllmSettings(
+        str(embedded_folder),
+        adapter=request.param,
+        dtype="float32",
+        gpu_memory=0.2,
+        context_length=1024,
+    )
+    here = TorchBackend.load(embedded_folder, adapter=request.param, device="cpu", dtype="float32")
+    yield here, VllmBackend(settings)
+    gc.collect()  # ends the engine's processes before those of the next
+
+
+def test_the_same_numbers_as_the_torch_backend(backends: Backends) -> None:
+    """Label probabilities within 1e-4 (4e-5 measured); a label of two tokens too."""
+    from tests.backends.conftest import GROUPS, QUESTIONS
+
+    prompts = [build_prompt(q, g, GROUPS, PromptStyle()) for q in QUESTIONS for g in GROUPS]
+    requests = [LabelRequest(p.text, p.labels, p.tree) for p in prompts]
+    requests.append(LabelRequest("A number from 1 to 12:", tuple(str(n) for n in range(1, 13))))
+    torch, vllm = (dict(b.score(requests)) for b in backends)
+    assert sorted(vllm) == list(range(len(requests)))
+    for i, scores in vllm.items():
+        assert np.exp(scores.log_probs) == pytest.approx(np.exp(torch[i].log_probs), abs=1e-4)
+
+
+def test_texts_and_schemas(backends: Backends) -> None:
+    """The likeliest text is PyTorch's own; a text with a schema keeps to it."""
+    free = TextRequest("The capital of France is", 12)
+    shares = {
+        "type": "object",
+        "properties": {"A": {"type": "boolean"}},
+        "required": ["A"],
+        "additionalProperties": False,
+    }
+    torch, vllm = backends
+    assert dict(vllm.generate([free])) == dict(torch.generate([free]))
+    ((_, said),) = vllm.generate([TextRequest("As JSON:", 30, shares)])
+    assert set(json.loads(said.text)) == {"A"}
