@@ -54,6 +54,7 @@ CHECKED = (
 BASE: dict[str, Any] = {
     "model": "embedded",
     "layout": "question-first",
+    "answers": "words",
     "option_order": "reversed",
     "groups_per_question": 6,
     "loss": {"kl": 1.0},
@@ -72,6 +73,8 @@ PAPER_LORA = {"rank": 8, "alpha": 32, "dropout": 0.05, "targets": ["q_proj", "v_
 
 VARIATIONS: dict[str, dict[str, Any]] = {
     "base": {},
+    "answers by letter": {"answers": "letters"},
+    "answers by letter, 3 passes": {"answers": "letters", "optimizer": {"epochs": 3}},
     "learning rate 1e-3": {"optimizer": {"learning_rate": 1e-3}},
     "learning rate 1e-4": {"optimizer": {"learning_rate": 1e-4}},
     "loss KL + WD/2": {"loss": {"kl": 1.0, "wasserstein": 0.5}},
@@ -93,6 +96,7 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     "half the questions, 2 passes": {"fraction": 0.5, "optimizer": {"epochs": 2}},
     "2 passes": {"optimizer": {"epochs": 2}},
     "3 passes": {"optimizer": {"epochs": 3}},
+    "learning rate 1e-3, 3 passes": {"optimizer": {"learning_rate": 1e-3, "epochs": 3}},
     "paper layout, a quarter of the questions": {
         "layout": "paper",
         "groups_per_question": None,

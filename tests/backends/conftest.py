@@ -18,7 +18,7 @@ transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 
 from opinioncast.backends import LabelRequest  # noqa: E402
-from opinioncast.prompts import Format, Layout, PromptStyle, build_prompt  # noqa: E402
+from opinioncast.prompts import Answers, Format, Layout, PromptStyle, build_prompt  # noqa: E402
 from opinioncast.survey.groups import load_groups  # noqa: E402
 from opinioncast.survey.question import Question  # noqa: E402
 
@@ -162,15 +162,18 @@ def make_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def survey_requests() -> Callable[..., list[LabelRequest]]:
-    """Prompts of two questions and four groups, of unequal lengths, in one layout and format."""
+    """Prompts of two questions and four groups, of unequal lengths, in one style."""
 
-    def make(layout: Layout, format: Format = Format.QA) -> list[LabelRequest]:
+    def make(
+        layout: Layout, format: Format = Format.QA, answers: Answers = Answers.LETTERS
+    ) -> list[LabelRequest]:
+        style = PromptStyle(layout, format, answers=answers)
         prompts = [
-            build_prompt(question, group, GROUPS, PromptStyle(layout, format))
+            build_prompt(question, group, GROUPS, style)
             for question in QUESTIONS
             for group in GROUPS
         ]
-        return [LabelRequest(p.text, p.labels, p.tree) for p in prompts]
+        return [LabelRequest(p.text, p.labels, p.tree, p.words) for p in prompts]
 
     return make
 
@@ -210,6 +213,48 @@ def reference() -> Callable[..., list[np.ndarray[Any, Any]]]:
         return found
 
     return label_probabilities
+
+
+@pytest.fixture(scope="session")
+def word_reference() -> Callable[..., list[np.ndarray[Any, Any]]]:
+    """Option probabilities of requests in words, one whole prompt with one option at a time.
+
+    Where options part for the first time, the probability counts as the model gives it; where they
+    part again, among the tokens that an option can go on with.
+    """
+
+    def option_probabilities(
+        model: Any, tokenizer: Any, requests: Sequence[LabelRequest]
+    ) -> list[np.ndarray[Any, Any]]:
+        found = []
+        for request in requests:
+            bare = tokenizer(request.text, add_special_tokens=False)["input_ids"]
+            said = []
+            for label in request.labels:
+                whole = tokenizer(f"{request.text} {label}\n", add_special_tokens=False)[
+                    "input_ids"
+                ]
+                assert whole[: len(bare)] == bare, "the tests' texts are not merged across"
+                said.append(whole[len(bare) :])
+            row = []
+            for tokens in said:
+                with torch.no_grad():
+                    logits = model(torch.tensor([bare + tokens])).logits[0].double()
+                share, parted = 1.0, False
+                for i, token in enumerate(tokens):
+                    can = {o[i] for o in said if o[:i] == tokens[:i] and len(o) > i}
+                    if len(can) == 1:
+                        continue
+                    here = logits[len(bare) - 1 + i].softmax(-1)
+                    share *= here[token].item()
+                    if parted:
+                        share /= sum(here[c].item() for c in can)
+                    parted = True
+                row.append(share)
+            found.append(np.array(row))
+        return found
+
+    return option_probabilities
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from opinioncast.backends.api_answers import scores_from_list  # noqa: E402
 from opinioncast.backends.api_journal import Journal  # noqa: E402
 from opinioncast.backends.api_settings import ApiSettings  # noqa: E402
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
-from opinioncast.errors import ServiceError  # noqa: E402
+from opinioncast.errors import ModelError, ServiceError  # noqa: E402
 from opinioncast.prompts import Layout  # noqa: E402
 
 LABELS = ("A", "B", "C")
@@ -61,6 +61,14 @@ def test_the_same_numbers_as_in_this_process(
     for i in range(len(requests)):
         assert there[i].unlisted < 1e-6
         assert np.exp(there[i].log_probs) == pytest.approx(np.exp(here[i].log_probs), abs=1e-4)
+
+
+def test_answers_in_words_are_not_asked_of_a_service() -> None:
+    """It says the probability of tokens that follow a text, not of the walk through the options."""
+    with Service(made_up) as service:
+        backend = ApiBackend(ApiSettings(service.base_url, "m"))
+        with pytest.raises(ModelError, match="letters only"):
+            list(backend.score([LabelRequest("Answer:", ("Yes", "No"), words=True)]))
 
 
 def test_a_short_list_is_refused_where_it_leaves_too_much_open(

@@ -18,7 +18,7 @@ from opinioncast.backends.protocol import can_score  # noqa: E402
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
 from opinioncast.backends.trees import Pack  # noqa: E402
 from opinioncast.errors import ModelError  # noqa: E402
-from opinioncast.prompts import Format, Layout  # noqa: E402
+from opinioncast.prompts import Answers, Format, Layout  # noqa: E402
 
 TOLERANCE = 1e-4
 
@@ -214,6 +214,28 @@ def test_a_request_alone_equals_itself_among_others(
     for request, among in zip(requests, together, strict=True):
         (alone,) = score(backend, [replace(request, tree="")])
         assert alone.log_probs == pytest.approx(among.log_probs, abs=1e-5)
+
+
+@pytest.mark.parametrize("tokenizer", ["merged bytes", "single bytes"])
+@pytest.mark.parametrize("model", ["llama", "gemma3, mixed"])
+@pytest.mark.parametrize("layout", list(Layout))
+def test_answers_in_words(
+    model: str,
+    tokenizer: str,
+    layout: Layout,
+    make_folder: Make,
+    survey_requests: Requests,
+    word_reference: Reference,
+    load_plain: LoadPlain,
+) -> None:
+    folder = make_folder(model, tokenizer)
+    requests = survey_requests(layout, answers=Answers.WORDS)
+    requests.append(LabelRequest("Is it so? Answer:", ("Agree", "Agree a lot", "No"), words=True))
+    wanted = word_reference(*load_plain(folder), requests)
+    assert max(w.max() - w.min() for w in wanted) > 0.001
+    for shared in (True, False):
+        scores = score(load(folder, shared_prefix=shared), requests)
+        assert furthest(scores, wanted) < TOLERANCE
 
 
 @pytest.mark.parametrize("shared", [True, False])

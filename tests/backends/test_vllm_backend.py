@@ -1,6 +1,6 @@
 """The vLLM backend against vLLM's recorded (or installed) signatures and a stand-in engine.
 
-vLLM itself needs a GPU and is not run. The stand-in takes only what vLLM 0.33 takes, reads token
+vLLM itself is not run here but in ``test_vllm_engine.py``, where it is installed. The stand-in takes only what vLLM 0.33 takes, reads token
 ids and sampling parameters as vLLM's documentation says, and answers with a real small model, so
 what is tested is everything but vLLM's own arithmetic.
 """
@@ -194,6 +194,7 @@ def test_what_the_engine_is_told(engine: Engine, make_folder: Callable[..., Path
         "dtype": "bfloat16",
         "tensor_parallel_size": 2,
         "enable_prefix_caching": True,
+        "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
         "seed": 0,
         "enable_lora": True,
         "max_lora_rank": 16,  # the least vLLM has room for that holds 12

@@ -21,6 +21,7 @@ from opinioncast.backends import LabelRequest, TextRequest
 from opinioncast.backends.torch_backend import TorchBackend
 from opinioncast.backends.vllm_backend import VllmBackend, VllmSettings
 from opinioncast.jobs.adapters import SHIPPED_ADAPTER
+from opinioncast.methods.verbalised import share_schema
 from opinioncast.prompts import PromptStyle, build_prompt
 
 pytestmark = [
@@ -62,13 +63,10 @@ def test_the_same_numbers_as_the_torch_backend(backends: Backends) -> None:
 def test_texts_and_schemas(backends: Backends) -> None:
     """The likeliest text is PyTorch's own; a text with a schema keeps to it."""
     free = TextRequest("The capital of France is", 12)
-    shares = {
-        "type": "object",
-        "properties": {"A": {"type": "boolean"}},
-        "required": ["A"],
-        "additionalProperties": False,
-    }
+    held = TextRequest("Percentages as JSON:", 60, share_schema(("A", "B", "C")))
     torch, vllm = backends
     assert dict(vllm.generate([free])) == dict(torch.generate([free]))
-    ((_, said),) = vllm.generate([TextRequest("As JSON:", 30, shares)])
-    assert set(json.loads(said.text)) == {"A"}
+    ((_, said),) = vllm.generate([held])
+    shares = json.loads(said.text)
+    assert list(shares) == ["A", "B", "C"]
+    assert all(0 <= share <= 1 for share in shares.values())

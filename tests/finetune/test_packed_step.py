@@ -20,7 +20,7 @@ from opinioncast.finetune.packing import Ask, Packer, epoch_plan
 from opinioncast.finetune.recipe import LoraRecipe
 from opinioncast.finetune.targets import training_rows
 from opinioncast.finetune.trainer import batch_losses
-from opinioncast.prompts import Format, Layout, PromptStyle, build_prompt
+from opinioncast.prompts import Answers, Format, Layout, PromptStyle, build_prompt
 from opinioncast.survey import OpinionTable, load_groups
 
 Make = Callable[..., Path]
@@ -63,8 +63,11 @@ def plain_losses(
         if chat:
             text = f"<user>{text.removesuffix('Answer:').rstrip()}</user><model>"
         bare = tokenizer(text, add_special_tokens=False)["input_ids"]
+        labels = prompt.labels[: len(ask.target)]
         probabilities = []
-        for label in prompt.labels[: len(ask.target)]:
+        if prompt.words:
+            probabilities = word_shares(model, tokenizer, opening, text, labels)
+        for label in () if prompt.words else labels:
             said = torch.zeros((), dtype=torch.float64)
             spellings = {
                 tuple(tokenizer(text + v, add_special_tokens=False)["input_ids"][len(bare) :])
@@ -84,27 +87,55 @@ def plain_losses(
     return total
 
 
+def word_shares(
+    model: Any, tokenizer: Any, opening: list[int], text: str, options: tuple[str, ...]
+) -> list[torch.Tensor]:
+    """The options' shares, walking through them token by token, each prompt in full."""
+    space = "" if text.endswith("\n") else " "
+    bare = tokenizer(text, add_special_tokens=False)["input_ids"]
+    said = [
+        tokenizer(f"{text}{space}{option}\n", add_special_tokens=False)["input_ids"][len(bare) :]
+        for option in options
+    ]
+    shares = []
+    for tokens in said:
+        logits = model(torch.tensor([opening + bare + tokens])).logits[0].double()
+        share = torch.ones((), dtype=torch.float64)
+        for i, token in enumerate(tokens):
+            can = sorted({o[i] for o in said if o[:i] == tokens[:i] and len(o) > i})
+            here = logits[len(opening) + len(bare) - 1 + i, can].softmax(-1)
+            share = share * here[can.index(token)]
+        shares.append(share)
+    return shares
+
+
 def gradients(model: Any) -> dict[str, torch.Tensor]:
     return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
 
 FIRST, PAPER = Layout.QUESTION_FIRST, Layout.PAPER
+LETTERS, WORDS = Answers.LETTERS, Answers.WORDS
 CASES = [
-    ("llama", "merged bytes", FIRST, Format.QA, False, "eager"),
-    ("llama", "single bytes", FIRST, Format.QA, False, "sdpa"),
-    ("llama", "spaced", PAPER, Format.QA, False, "sdpa"),
-    ("llama", "merged bytes", PAPER, Format.BIO, False, "eager"),
-    ("llama", "opened and closed", PAPER, Format.PORTRAY, False, "eager"),
-    ("llama", "merged bytes", FIRST, Format.QA, True, "eager"),
-    ("gemma3, mixed", "merged bytes", FIRST, Format.QA, False, "sdpa"),
-    ("gemma3, mixed", "merged bytes", PAPER, Format.QA, False, "eager"),
-    ("mistral, window 12", "merged bytes", FIRST, Format.BIO, False, "sdpa"),
-    ("mistral, window 12", "single bytes", PAPER, Format.QA, False, "eager"),
-    ("gemma2, eager", "merged bytes", FIRST, Format.PORTRAY, False, "eager"),
+    ("llama", "merged bytes", FIRST, Format.QA, False, "eager", LETTERS),
+    ("llama", "single bytes", FIRST, Format.QA, False, "sdpa", LETTERS),
+    ("llama", "spaced", PAPER, Format.QA, False, "sdpa", LETTERS),
+    ("llama", "merged bytes", PAPER, Format.BIO, False, "eager", LETTERS),
+    ("llama", "opened and closed", PAPER, Format.PORTRAY, False, "eager", LETTERS),
+    ("llama", "merged bytes", FIRST, Format.QA, True, "eager", LETTERS),
+    ("gemma3, mixed", "merged bytes", FIRST, Format.QA, False, "sdpa", LETTERS),
+    ("gemma3, mixed", "merged bytes", PAPER, Format.QA, False, "eager", LETTERS),
+    ("mistral, window 12", "merged bytes", FIRST, Format.BIO, False, "sdpa", LETTERS),
+    ("mistral, window 12", "single bytes", PAPER, Format.QA, False, "eager", LETTERS),
+    ("gemma2, eager", "merged bytes", FIRST, Format.PORTRAY, False, "eager", LETTERS),
+    ("llama", "merged bytes", FIRST, Format.QA, False, "eager", WORDS),
+    ("llama", "single bytes", FIRST, Format.QA, True, "sdpa", WORDS),
+    ("gemma3, mixed", "merged bytes", PAPER, Format.BIO, False, "eager", WORDS),
 ]
 
 
-@pytest.mark.parametrize(("family", "tokens", "layout", "format", "chat", "attention"), CASES)
+@pytest.mark.parametrize(
+    ("family", "tokens", "layout", "format", "chat", "attention", "answers"), CASES
+)
 def test_packed_equals_plain_in_loss_and_gradients(
     make_folder: Make,
     table: OpinionTable,
@@ -114,8 +145,9 @@ def test_packed_equals_plain_in_loss_and_gradients(
     format: Format,
     chat: bool,
     attention: str,
+    answers: Answers,
 ) -> None:
-    style = PromptStyle(layout, format)
+    style = PromptStyle(layout, format, answers=answers)
     scheme = load_groups(*GROUPS)
     rows = training_rows(table, scheme, refusal=True)[:9]
     asks = epoch_plan(

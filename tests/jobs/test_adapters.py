@@ -14,7 +14,7 @@ from opinioncast.finetune.recipe import FinetuneRecipe, load_finetune
 from opinioncast.jobs.adapters import SHIPPED, SHIPPED_ADAPTER, Prompting, trained_prompting
 from opinioncast.jobs.methods import SHIPPED_NETWORK
 from opinioncast.jobs.predict import PredictSettings
-from opinioncast.prompts import Format, Layout
+from opinioncast.prompts import Answers, Format, Layout
 
 
 def test_the_shipped_adapter_is_whole_and_says_what_it_is() -> None:
@@ -31,7 +31,15 @@ def test_it_was_trained_by_the_shipped_recipe() -> None:
         yaml.safe_load((SHIPPED_ADAPTER / "recipe.yaml").read_text("utf-8"))
     )
     recipe, _ = load_finetune("embedded")
-    for name in ("layout", "format", "option_order", "groups_per_question", "loss", "lora"):
+    for name in (
+        "layout",
+        "format",
+        "answers",
+        "option_order",
+        "groups_per_question",
+        "loss",
+        "lora",
+    ):
         assert getattr(made, name) == getattr(recipe, name), name
     assert made.optimizer == recipe.optimizer
 
@@ -57,3 +65,16 @@ def test_an_adapter_that_does_not_say(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("layout: sideways\n")
     with pytest.raises(DataError, match="does not say how it was prompted"):
         trained_prompting(str(tmp_path))
+
+
+def test_adapters_of_before_answer_by_letter(tmp_path: Path) -> None:
+    recipe = {"layout": "paper", "format": "bio", "refusal": True, "chat": False}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    found = trained_prompting(str(tmp_path))
+    assert found is not None
+    assert found.answers is Answers.LETTERS
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe | {"answers": "words"}))
+    settings = PredictSettings(method="zero-shot", adapter=str(tmp_path))
+    assert settings.prompting.answers is Answers.WORDS
+    asked = PredictSettings(method="zero-shot", adapter=str(tmp_path), answers=Answers.LETTERS)
+    assert asked.untrained == ["answers: letters; the adapter was trained with words"]

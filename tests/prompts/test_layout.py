@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opinioncast.errors import InputError
-from opinioncast.prompts import Format, Layout, PromptStyle, build_prompt, orders
+from opinioncast.prompts import Answers, Format, Layout, PromptStyle, build_prompt, orders
 from opinioncast.survey.groups import load_groups
 from opinioncast.survey.question import Question, label
 
@@ -140,3 +140,17 @@ def test_as_many_orders_as_options_share_the_places_out(n: int) -> None:
     for place in range(n):
         often = [sum(order[place] == item for order in found) for item in range(n)]
         assert max(often) <= 2
+
+
+def test_answers_in_words() -> None:
+    style = PromptStyle(answers=Answers.WORDS)
+    asked = Question("q", "Can people be trusted?", ("Always", "Mostly", "Never"))
+    prompt = build_prompt(asked, SCHEME.subpopulations[-1], SCHEME, style, order=(2, 0, 1))
+    assert prompt.text.startswith(
+        "Question: Can people be trusted?\n- Never\n- Always\n- Mostly\n- Refused\n\n"
+    )
+    assert prompt.text.endswith("\nAnswer:")
+    assert "A." not in prompt.text
+    assert prompt.labels == ("Always", "Mostly", "Never", "Refused")  # as given, not as shown
+    assert prompt.words
+    assert style.template_hash() != PromptStyle().template_hash()

@@ -18,7 +18,7 @@ from opinioncast.backends.api_limits import Limits
 from opinioncast.backends.api_service import CHAT, COMPLETIONS, Service
 from opinioncast.backends.api_settings import ApiSettings
 from opinioncast.backends.protocol import GeneratedText, LabelRequest, LabelScores, TextRequest
-from opinioncast.errors import ServiceError
+from opinioncast.errors import ModelError, ServiceError
 
 T = TypeVar("T")
 _TURN, _END = "\x02user\x03", "\x02model\x03"
@@ -122,8 +122,15 @@ class ApiBackend:
         Raises:
             ServiceError: refused, out of reach, or no label probabilities to be had.
             BudgetError: the spending cap. StorageError: the journal cannot be written.
-            ModelError: labels the service's tokenizer cannot write.
+            ModelError: labels the service's tokenizer cannot write, or answers in words.
         """
+        if any(r.words for r in requests):
+            raise ModelError(
+                "A service's label probabilities are read for letters only",
+                where="--answers words",
+                expected="answers by letter, or a model in this process or in vLLM",
+                hint="run with --answers letters, or with --backend torch",
+            )
         same: dict[tuple[str, tuple[str, ...]], list[int]] = {}
         for i in sorted(range(len(requests)), key=lambda i: requests[i].tree):
             same.setdefault((requests[i].text, requests[i].labels), []).append(i)

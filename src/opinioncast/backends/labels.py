@@ -2,6 +2,9 @@
 
 A label can be said with or without a space before it, and tokenizers write either as one token or
 as several. A plan lists, for one context, which token must follow which to say each label.
+
+Options can also be said in their own words. Their tokens make a tree, and only where it forks has
+the model a choice: its answer is read as a decoder that is held to the options would give it.
 """
 
 from __future__ import annotations
@@ -23,16 +26,20 @@ class LabelPlan:
     """How to read label probabilities off a model.
 
     Attributes:
-        continuations: token sequences to put after the prompt; the first is always empty, and for
-            tokenizers with one token per label it is the only one.
+        continuations: token sequences to put after the prompt. Of letters the first is empty, and
+            for tokenizers with one token per label it is the only one; of words they end where the
+            options fork.
         wanted: for each continuation, the ids whose probability is read after it.
         paths: for each label, its spellings; a spelling is a list of (continuation, place in
             ``wanted`` of that continuation) whose probabilities multiply.
+        forks: the labels are all that can be said, so that after every continuation but the first
+            probabilities are taken among the ids that are wanted there.
     """
 
     continuations: tuple[TokenIds, ...]
     wanted: tuple[TokenIds, ...]
     paths: tuple[tuple[tuple[tuple[int, int], ...], ...], ...]
+    forks: bool = False
 
     @property
     def single_token(self) -> bool:
@@ -43,9 +50,14 @@ class LabelPlan:
     ) -> npt.NDArray[np.float64]:
         """Log-probability of each label: its spellings add up, a spelling's tokens multiply.
 
+        Of words they sum to the probability that the model begins one of the options at all (goes
+        on with one of them, where all begin alike).
+
         Args:
             read: for each continuation, the log-probabilities of what is ``wanted`` after it.
         """
+        if self.forks:
+            read = [read[0], *(np.array(r) - np.logaddexp.reduce(r) for r in read[1:])]
         totals = [
             np.logaddexp.reduce([sum(read[c][place] for c, place in path) for path in paths])
             for paths in self.paths
@@ -72,26 +84,8 @@ def plan_labels(tokenizer: Any, context: str, labels: Sequence[str]) -> LabelPla
     for label in labels:
         found: list[TokenIds] = []
         for variant in (label, f" {label}"):
-            after = _ids(tokenizer, context + variant)
-            follows = after[: len(before)] == before and len(after) > len(before)
-            ids = after[len(before) :] if follows else _ids(tokenizer, variant)
-            unknown = tokenizer.unk_token_id
-            if not ids or (unknown is not None and unknown in ids):
-                raise ModelError(
-                    "The tokenizer cannot write an option label",
-                    where=f'label "{variant}" after "{context}"',
-                    expected="token ids without the unknown token",
-                    found=ids,
-                    hint="use a model whose tokenizer covers Latin letters",
-                )
-            owner = owners.setdefault(ids, label)
-            if owner != label:
-                raise ModelError(
-                    "Two option labels are the same tokens to this tokenizer",
-                    where=f'labels "{owner}" and "{label}"',
-                    expected="different token ids",
-                    found=ids,
-                )
+            ids = _after(tokenizer, context, before, variant)
+            _claim(owners, ids, label)
             if ids not in found:
                 found.append(ids)
         spellings.append(found)
@@ -114,6 +108,77 @@ def plan_labels(tokenizer: Any, context: str, labels: Sequence[str]) -> LabelPla
             label_paths.append(tuple(steps))
         paths.append(tuple(label_paths))
     return LabelPlan(tuple(continuations), tuple(tuple(w) for w in wanted), tuple(paths))
+
+
+def plan_words(tokenizer: Any, context: str, options: Sequence[str]) -> LabelPlan:
+    """Find where ``options``, each said in full after ``context``, part from one another.
+
+    A line break closes an option, so that one may begin another ("Agree", "Agree strongly").
+
+    Args:
+        tokenizer: a Hugging Face tokenizer.
+        context: the end of a prompt; a space follows it unless it ends in white space.
+
+    Raises:
+        ModelError: two options are written with the same tokens, or one cannot be written.
+    """
+    before = _ids(tokenizer, context)
+    space = "" if context[-1:].isspace() else " "
+    owners: dict[TokenIds, str] = {}
+    for option in options:
+        said = " ".join(option.split()) + "\n"
+        ids = _after(tokenizer, context, before, space + said)
+        _claim(owners, ids, option)
+    follows: dict[TokenIds, list[int]] = {}
+    for ids in owners:
+        for i, token in enumerate(ids):
+            known = follows.setdefault(ids[:i], [])
+            if token not in known:
+                known.append(token)
+    forks = [begun for begun, tokens in follows.items() if len(tokens) > 1]
+    place = {begun: i for i, begun in enumerate(forks)}
+    paths = [
+        tuple(
+            (place[ids[:i]], follows[ids[:i]].index(token))
+            for i, token in enumerate(ids)
+            if ids[:i] in place
+        )
+        for ids in owners
+    ]
+    return LabelPlan(
+        tuple(forks),
+        tuple(tuple(follows[begun]) for begun in forks),
+        tuple((path,) for path in paths),
+        forks=True,
+    )
+
+
+def _after(tokenizer: Any, context: str, before: TokenIds, text: str) -> TokenIds:
+    """How ``text`` is written after ``context``."""
+    after = _ids(tokenizer, context + text)
+    follows = after[: len(before)] == before and len(after) > len(before)
+    ids = after[len(before) :] if follows else _ids(tokenizer, text)
+    unknown = tokenizer.unk_token_id
+    if not ids or (unknown is not None and unknown in ids):
+        raise ModelError(
+            "The tokenizer cannot write an option label",
+            where=f'label "{text.rstrip()}" after "{context}"',
+            expected="token ids without the unknown token",
+            found=ids,
+            hint="use a model whose tokenizer covers the label's script",
+        )
+    return ids
+
+
+def _claim(owners: dict[TokenIds, str], ids: TokenIds, label: str) -> None:
+    owner = owners.setdefault(ids, label)
+    if owner is not label:
+        raise ModelError(
+            "Two option labels are the same tokens to this tokenizer",
+            where=f'labels "{owner}" and "{label}"',
+            expected="different token ids",
+            found=ids,
+        )
 
 
 def _check_no_prefix(owners: dict[TokenIds, str]) -> None:

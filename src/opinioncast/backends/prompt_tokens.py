@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from opinioncast.backends.labels import LabelPlan, plan_labels
+from opinioncast.backends.labels import LabelPlan, plan_labels, plan_words
 from opinioncast.errors import ModelError
 
 _CONTEXT_CHARS = 32
@@ -17,7 +17,7 @@ class PromptTokenizer:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._opening = _opening_tokens(tokenizer)
-        self._plans: dict[tuple[str, tuple[str, ...]], LabelPlan] = {}
+        self._plans: dict[tuple[str, tuple[str, ...], bool], LabelPlan] = {}
 
     def bare(self, text: str) -> tuple[int, ...]:
         """``text`` without special tokens."""
@@ -30,11 +30,13 @@ class PromptTokenizer:
         templated = bool(begin) and text.startswith(begin)
         return (() if templated else self._opening) + self.bare(text)
 
-    def plan(self, text: str, labels: Sequence[str]) -> LabelPlan:
-        """How ``labels`` are written after ``text`` (:func:`plan_labels` lists the errors)."""
-        key = (text[-_CONTEXT_CHARS:], tuple(labels))
+    def plan(self, text: str, labels: Sequence[str], *, words: bool = False) -> LabelPlan:
+        """How ``labels`` are written after ``text``: letters (:func:`plan_labels`), or options in
+        their own words (:func:`plan_words`); both list the errors."""
+        key = (text[-_CONTEXT_CHARS:], tuple(labels), words)
         if key not in self._plans:
-            self._plans[key] = plan_labels(self._tokenizer, *key)
+            make = plan_words if words else plan_labels
+            self._plans[key] = make(self._tokenizer, *key[:2])
         return self._plans[key]
 
     @property

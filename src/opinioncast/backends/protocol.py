@@ -18,18 +18,22 @@ class LabelRequest:
         text: the prompt, ending where the label is expected.
         labels: for example ``("A", "B", "C")``.
         tree: requests with the same key begin alike; a backend may share that beginning.
+        words: the labels are options in their own words: said in full, and nothing else can be
+            said (:func:`opinioncast.backends.labels.plan_words`); else letters.
     """
 
     text: str
     labels: tuple[str, ...]
     tree: str = ""
+    words: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LabelScores:
     """Natural log-probability of each label among everything the model could say next.
 
-    Each label counts with and without its leading space. Shape (labels,), float64.
+    A letter counts with and without its leading space; options in words are compared where they
+    part from one another. Shape (labels,), float64.
 
     Attributes:
         unlisted: by how much labels that a service did not list could move any share, at most; 0

@@ -27,6 +27,8 @@ from opinioncast.files import end_of_path
 
 _BATCH = 2048  # prompts handed over at once: what a killed run loses at most
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # LoRA ranks vLLM has room for
+_COMPACT_JSON = {"backend": "xgrammar", "disable_any_whitespace": True}
+"""Else a model may write line breaks until its tokens are spent: they are valid JSON too."""
 _BLOCK = 1 << 20
 
 
@@ -115,6 +117,7 @@ class VllmBackend(TokenizesPrompts):
                 dtype=settings.dtype,
                 tensor_parallel_size=settings.tensor_parallel,
                 enable_prefix_caching=True,
+                structured_outputs_config=dict(_COMPACT_JSON),
                 seed=0,
                 **more,
             )
@@ -171,7 +174,10 @@ class VllmBackend(TokenizesPrompts):
         ids = [self.token_ids(r.text) for r in requests]
         order = sorted(range(len(requests)), key=lambda i: (requests[i].tree, ids[i]))
         for part in _parts(order):
-            plans = {i: self._prompts.plan(requests[i].text, requests[i].labels) for i in part}
+            plans = {
+                i: self._prompts.plan(r.text, r.labels, words=r.words)
+                for i, r in ((i, requests[i]) for i in part)
+            }
             asked = [(i, c) for i in part for c in range(len(plans[i].continuations))]
             prompts, params = [], []
             for i, c in asked:

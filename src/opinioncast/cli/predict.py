@@ -26,7 +26,7 @@ from opinioncast.jobs.predict import (
     predict_questionnaire,
     raise_for_problems,
 )
-from opinioncast.prompts import Format, Layout
+from opinioncast.prompts import Answers, Format, Layout
 from opinioncast.readers.questionnaire import read_questionnaire
 from opinioncast.report.chart import MODEL_OUTPUT
 from opinioncast.report.terminal import decimal, prediction_table, score_table
@@ -78,6 +78,14 @@ def predict(
             "--format",
             "-f",
             help="How the prompt describes the group (default: as trained, else qa).",
+        ),
+    ] = None,
+    answers: Annotated[
+        Answers | None,
+        typer.Option(
+            "--answers",
+            help="How the model names an option: its letter, or its own words (default: as "
+            "trained, else letters).",
         ),
     ] = None,
     orders: Annotated[
@@ -178,6 +186,7 @@ def predict(
         "adapter": adapter,
         "layout": layout,
         "format": format,
+        "answers": answers,
         "orders": orders,
         "refusal": refusal,
         "chat": chat,

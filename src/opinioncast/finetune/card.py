@@ -8,6 +8,7 @@ from typing import Any
 from opinioncast.evaluate.scores import CellScores
 from opinioncast.finetune.recipe import FinetuneRecipe
 from opinioncast.finetune.targets import TrainingRow
+from opinioncast.prompts import Answers
 from opinioncast.survey import OpinionTable
 
 LIMITS = """\
@@ -70,6 +71,7 @@ def card(
         "```",
         f"opinioncast predict QUESTIONNAIRE --model {recipe.model} --adapter FOLDER "
         f"--layout {recipe.layout} --format {recipe.format}"
+        + (" --answers words" if recipe.answers is Answers.WORDS else "")
         + ("" if recipe.refusal else " --no-refusal")
         + (" --chat" if recipe.chat else ""),
         "```",
@@ -78,8 +80,8 @@ def card(
         "",
         f"* Base model: {base}. {notice}".rstrip(),
         f"* Trained: {trained}",
-        f"* Prompts: {recipe.layout} layout, {recipe.format} format, options in "
-        f"{recipe.option_order} order",
+        f"* Prompts: {recipe.layout} layout, {recipe.format} format, answers in {recipe.answers}, "
+        f"options in {recipe.option_order} order",
         f"* Loss: {mix}; targets {recipe.target}"
         + (f" x {recipe.augment}" if recipe.augment else "")
         + f"; rows weighted {recipe.row_weight}",

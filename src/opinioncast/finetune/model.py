@@ -51,8 +51,8 @@ class DistributionModel(nn.Module):
         """Log of each row's label shares, float32, shape (R, L); about -1e9 in padding."""
         causal = self.causal
         hidden = last_hidden(causal, pack)
-        if reading.single and has_plain_head(causal):
-            read = token_logits(causal, hidden, reading.tokens)  # the normaliser cancels out
+        if reading.among and has_plain_head(causal):
+            read = token_logits(causal, hidden, reading.tokens)
         else:
             head = causal.get_output_embeddings()
             whole = torch.log_softmax(after_head(causal, head(hidden).float()), dim=-1)
@@ -64,11 +64,16 @@ def label_log_shares(read: Tensor, reading: LabelReading) -> Tensor:
     """Add up each label's spellings and normalise over the row's labels.
 
     Args:
-        read: logits or log-probabilities, shape (rows of the pack, U).
+        read: log-probabilities, shape (rows of the pack, U); logits do where shares are taken
+            among what is read.
 
     Returns:
         Shape (R, L).
     """
+    if reading.among:
+        wanted = torch.zeros_like(read, dtype=torch.bool)
+        wanted[reading.row[reading.used], reading.column[reading.used]] = True
+        read = torch.log_softmax(read.masked_fill(~wanted, _NEVER), dim=-1)
     steps = read[reading.row, reading.column].masked_fill(~reading.used, 0.0)
     spelling = steps.sum(dim=-1).masked_fill(~reading.used.any(dim=-1), _NEVER)
     return torch.log_softmax(torch.logsumexp(spelling, dim=-1), dim=-1)

@@ -46,14 +46,15 @@ class LabelReading:
         tokens: shape (U,): every token id that is read.
         row, column: shape (R, L, S, K): row of the pack and place in ``tokens``.
         used: shape (R, L, S, K): False in padding.
-        single: every spelling is one token, so the vocabulary's normaliser cancels out.
+        among: the shares of each row of the pack are taken among what is read there, so the
+            vocabulary's normaliser cancels out: every spelling is one token, or labels are words.
     """
 
     tokens: torch.Tensor
     row: torch.Tensor
     column: torch.Tensor
     used: torch.Tensor
-    single: bool
+    among: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +268,9 @@ class Packer:
                 order=ask.order,
                 chat_template=template,
             )
-            plan = self.tokenizer.plan(prompt.text, prompt.labels[: len(ask.target)])
+            plan = self.tokenizer.plan(
+                prompt.text, prompt.labels[: len(ask.target)], words=prompt.words
+            )
             ids = self.tokenizer.ids(prompt.text)
             longest = len(ids) + max(map(len, plan.continuations))
             if self.limit is not None and longest > self.limit:
@@ -351,5 +354,5 @@ def _reading(
         torch.from_numpy(rows),
         torch.from_numpy(columns),
         torch.from_numpy(used),
-        single=steps == 1,
+        among=steps == 1 or all(plan.forks for plan in plans),
     )

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from opinioncast.errors import InputError
-from opinioncast.prompts import Format, Layout, PromptStyle
+from opinioncast.prompts import Answers, Format, Layout, PromptStyle
 from opinioncast.recipe_files import builtin_names, locate_recipe, misfits, read_yaml
 
 EMBEDDED = "embedded"
@@ -134,6 +134,7 @@ class FinetuneRecipe(_Model):
         fraction: share of the training questions to use, drawn with the seed (Figure 5).
         groups: group schemes or expressions; each needs rows. None: every group of the table.
         layout, format, refusal, chat: of the prompts, as in prediction.
+        answers: options are named by their ``letters``, as in the paper, or in their own ``words``.
         option_order: the order options are shown in, drawn anew for every question and epoch:
             ``given``; ``reversed``: as given or backwards; ``random``: any permutation.
         groups_per_question: rows of each question drawn anew for every epoch; None: all. Question
@@ -159,6 +160,7 @@ class FinetuneRecipe(_Model):
     format: Format = Format.QA
     refusal: bool = True
     chat: bool = False
+    answers: Answers = Answers.LETTERS
     option_order: Literal["given", "reversed", "random"] = "given"
     groups_per_question: int | None = Field(default=None, ge=1)
     target: Literal["explicit", "one-hot", "augment"] = "explicit"
@@ -194,7 +196,8 @@ class FinetuneRecipe(_Model):
 
     @property
     def style(self) -> PromptStyle:
-        return PromptStyle(self.layout, self.format, "Refused" if self.refusal else None)
+        refusal = "Refused" if self.refusal else None
+        return PromptStyle(self.layout, self.format, refusal, self.answers)
 
     @property
     def hash(self) -> str:

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from opinioncast.errors import DataError
-from opinioncast.prompts import Format, Layout
+from opinioncast.prompts import Answers, Format, Layout
 from opinioncast.recipe_files import read_yaml
 
 SHIPPED = "shipped"
@@ -23,6 +23,7 @@ class Prompting:
     format: Format = Format.QA
     refusal: bool = True
     chat: bool = False
+    answers: Answers = Answers.LETTERS
 
 
 def adapter_folder(adapter: str | None) -> str | None:
@@ -47,6 +48,7 @@ def trained_prompting(folder: str | None) -> Prompting | None:
             Format(recipe["format"]),
             bool(recipe["refusal"]),
             bool(recipe["chat"]),
+            Answers(recipe.get("answers", Answers.LETTERS)),  # there were only letters once
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(

@@ -360,7 +360,7 @@ def _prediction_table(
                 (share[:k] / share[:k].sum()).tolist(),
                 refusal_rate=float(share[k]) if len(share) > k else None,
                 model=f"{base.name} + {recipe.name}",
-                method=f"fine-tuned {recipe.format}, {recipe.layout} layout",
+                method=f"fine-tuned {recipe.format}, {recipe.layout} layout, {recipe.answers}",
             )
         )
     return PredictionTable.from_rows(listed, {"origin": ORIGIN})

@@ -41,6 +41,7 @@ METHOD_OPTIONS = {
     "comment_tokens": ("pluralism",),
     "layout": ("zero-shot", "blend"),
     "format": ("zero-shot", "blend"),
+    "answers": ("zero-shot", "blend"),
     "refusal": ("zero-shot", "blend", "few-shot"),
     "orders": ("zero-shot", "blend", "pluralism"),
     "seed": ("zero-shot", "blend", "pluralism"),

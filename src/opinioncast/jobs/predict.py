@@ -32,7 +32,7 @@ from opinioncast.jobs.methods import (
 from opinioncast.methods.error_bars import ErrorBars
 from opinioncast.methods.prediction import Prediction, Problem, Progress
 from opinioncast.methods.row_cache import RowCache
-from opinioncast.prompts import Format, Layout, PromptStyle
+from opinioncast.prompts import Answers, Format, Layout, PromptStyle
 from opinioncast.readers.questionnaire import Questionnaire
 from opinioncast.survey import GroupScheme, PredictionTable, Question, load_groups
 from opinioncast.survey.tables import ORIGIN
@@ -53,8 +53,8 @@ class PredictSettings:
         model: ``embedded``, a folder, or a name on the Hugging Face hub.
         adapter: folder of a PEFT adapter trained on that model, or ``shipped``. None: none, except
             that a blend with the embedded model takes the shipped one.
-        layout, format: of the prompt; None: those the adapter was trained on, else question-first
-            and QA.
+        layout, format, answers: of the prompt; None: those the adapter was trained on, else
+            question-first, QA, and letters.
         orders: option orders averaged: ``given``, ``reversed``, or a number.
         refusal: show "Refused" as the last option, as the paper does; None: as the adapter was
             trained, else shown.
@@ -72,6 +72,7 @@ class PredictSettings:
     adapter: str | None = None
     layout: Layout | None = None
     format: Format | None = None
+    answers: Answers | None = None
     orders: str = "reversed"
     refusal: bool | None = None
     chat: bool | None = None
@@ -146,7 +147,10 @@ def run_method(
         named=lambda model: opened(replace(settings, model=model, adapter=None)),
         local=lambda model: opened(replace(settings, model=model, adapter=None, backend=None)),
         style=PromptStyle(
-            prompting.layout, prompting.format, REFUSED if prompting.refusal else None
+            prompting.layout,
+            prompting.format,
+            REFUSED if prompting.refusal else None,
+            prompting.answers,
         ),
         orders=settings.orders,
         chat=prompting.chat,
@@ -196,7 +200,7 @@ def raise_for_problems(problems: Sequence[Problem], where: Path | None = None) -
     raise IncompleteRunError(
         f"{missing} rows are missing and {len(problems) - missing} have no label mass",
         where=listed + (f"; and {len(problems) - 3} more" if len(problems) > 3 else ""),
-        expected="every question x group, answered with one of the option letters",
+        expected="every question x group, answered with one of the options",
         hint=(f"all are listed under problems in {where}; " if where else "")
         + "try --chat with a chat model, another --format, or another model",
     )

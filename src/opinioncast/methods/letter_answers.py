@@ -70,7 +70,7 @@ def letter_row(
     return row, [
         problem(
             f"label mass {mass:.2g} is below {MIN_LABEL_MASS:g}: the model does not answer "
-            "with a letter",
+            "with one of the options",
             missing=False,
         )
     ]

@@ -74,7 +74,7 @@ class RowCache:
 
     def keys(self, requests: Iterable[LabelRequest], fingerprint: Mapping[str, Any]) -> list[bytes]:
         """The key of each request under a backend's fingerprint."""
-        return _keys(([r.text, r.labels] for r in requests), fingerprint)
+        return _keys(([r.text, r.labels, r.words] for r in requests), fingerprint)
 
     def text_keys(
         self, requests: Iterable[TextRequest], fingerprint: Mapping[str, Any]

@@ -14,7 +14,7 @@ from opinioncast.methods.asking import ask_scores
 from opinioncast.methods.letter_answers import letter_row
 from opinioncast.methods.prediction import Prediction, Problem, Progress
 from opinioncast.methods.row_cache import RowCache
-from opinioncast.prompts import PromptStyle, build_prompt, orders
+from opinioncast.prompts import Answers, PromptStyle, build_prompt, orders
 from opinioncast.survey import (
     GroupScheme,
     Question,
@@ -53,6 +53,8 @@ class ZeroShot:
     @property
     def name(self) -> str:
         kind = f"zero-shot {self.style.format}, {self.style.layout} layout"
+        if self.style.answers is Answers.WORDS:
+            kind += ", answers in words"
         return f"{kind}, chat" if self.chat else kind
 
     def predict(
@@ -95,6 +97,7 @@ class ZeroShot:
             "backend": dict(self.backend.fingerprint),
             "layout": str(self.style.layout),
             "format": str(self.style.format),
+            "answers": str(self.style.answers),
             "refusal_option": self.style.refusal,
             "option_orders": self.option_orders,
             "chat": self.chat,
@@ -117,5 +120,6 @@ class ZeroShot:
                 prompt = build_prompt(
                     question, group, groups, self.style, order=order, chat_template=template
                 )
-                asked.append(_Asked(i, LabelRequest(prompt.text, prompt.labels, prompt.tree)))
+                request = LabelRequest(prompt.text, prompt.labels, prompt.tree, prompt.words)
+                asked.append(_Asked(i, request))
         return asked

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from opinioncast.errors import InputError
-from opinioncast.prompts.multiple_choice import question_block, shown_options
+from opinioncast.prompts.multiple_choice import plain_block, question_block, shown_options
 from opinioncast.prompts.steering import Format, steering_line, steering_text
 from opinioncast.survey.groups import GroupScheme, Subpopulation, load_groups
 from opinioncast.survey.question import Question, label
@@ -32,6 +32,17 @@ class Layout(StrEnum):
     QUESTION_FIRST = "question-first"
 
 
+class Answers(StrEnum):
+    """How an option is named: by its letter, as in the paper, or in its own words.
+
+    A small model hardly learns which letter stands for which option; in words it can bring what it
+    knows of them (``benchmarks/ablation.py``).
+    """
+
+    LETTERS = "letters"
+    WORDS = "words"
+
+
 @dataclass(frozen=True, slots=True)
 class PromptStyle:
     """Everything about a prompt but its question and group.
@@ -40,11 +51,13 @@ class PromptStyle:
         layout: which part comes first.
         format: how the group is described.
         refusal: text of the last option, as the paper's prompts show it; None leaves it out.
+        answers: by letter or in words.
     """
 
     layout: Layout = Layout.QUESTION_FIRST
     format: Format = Format.QA
     refusal: str | None = "Refused"
+    answers: Answers = Answers.LETTERS
 
     def template_hash(self, chat_template: ChatTemplate | None = None) -> str:
         """Hash of a fixed example in this style: it changes when any wording of the style does."""
@@ -59,18 +72,21 @@ class PromptStyle:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One prompt, ending where the model's letter is expected.
+    """One prompt, ending where the model's answer is expected.
 
     Attributes:
         text: the whole prompt.
-        labels: the letter of each option shown: first the substantive options in the order they
-            were given (not the order shown), then the refusal where there is one.
+        labels: what names each option shown (its letter, or its text): first the substantive
+            options in the order they were given (not the order shown), then the refusal where
+            there is one.
         tree: key shared by the prompts that begin alike.
+        words: the labels are texts.
     """
 
     text: str
     labels: tuple[str, ...]
     tree: str
+    words: bool = False
 
 
 def build_prompt(
@@ -104,12 +120,13 @@ def build_prompt(
             found=order,
         )
     shown = shown_options(question, style.refusal, order)
-    letters = [""] * len(question.options)
-    for place, index in enumerate(order):
-        letters[index] = label(place)
-    if style.refusal is not None:
-        letters.append(label(len(order)))
-    asked = question_block(question.text, shown, force_choice=True)
+    words = style.answers is Answers.WORDS
+    names = list(shown) if words else [label(place) for place in range(len(shown))]
+    labels = [names[order.index(i)] for i in given] + names[len(order) :]
+    if words:
+        asked = plain_block(question.text, shown)
+    else:
+        asked = question_block(question.text, shown, force_choice=True)
     if style.layout is Layout.PAPER:
         shared = steering_text(subpopulation, scheme, style.format)
         rest = f"{asked}\n\n"
@@ -120,7 +137,7 @@ def build_prompt(
         text = f"{shared}{rest}{ANSWER}"
     else:
         text = chat_template(f"{shared}{rest}".rstrip())
-    return Prompt(text, tuple(letters), hashlib.sha256(shared.encode()).hexdigest()[:16])
+    return Prompt(text, tuple(labels), hashlib.sha256(shared.encode()).hexdigest()[:16], words)
 
 
 def orders(n_options: int, spec: str, *, seed: int = 0) -> list[tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""A question and its lettered options, as every prompt format prints them."""
+"""A question and its options, as every prompt format prints them: lettered, or as a plain list."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def question_block(text: str, options: Sequence[str], *, force_choice: bool) -> 
         letters = ",".join(f"{label(i)}." for i in range(len(options)))
         block += f"\nAnswer as a choice between {letters}"
     return block
+
+
+def plain_block(text: str, options: Sequence[str]) -> str:
+    """``Question:`` and the options without letters, for answers in words."""
+    return "\n".join([f"Question: {text}", *(f"- {option}" for option in options)])
 
 
 def shown_options(

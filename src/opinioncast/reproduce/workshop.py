@@ -249,7 +249,7 @@ class Workshop:
         named, orders = self.setting.models[model], self.setting.prompt.orders
         prompting = used_prompting(self.setting, row, model, adapter)
         refusal = REFUSED if prompting.refusal else None
-        style = PromptStyle(prompting.layout, prompting.format, refusal)
+        style = PromptStyle(prompting.layout, prompting.format, refusal, prompting.answers)
         assert row.method is not None  # bounds are not predicted
         if row.method == "zero-shot":
             return ZeroShot(
