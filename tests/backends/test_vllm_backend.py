@@ -1,14 +1,15 @@
 """The vLLM backend against vLLM's recorded (or installed) signatures and a stand-in engine.
 
-vLLM itself is not run here but in ``test_vllm_engine.py``, where it is installed. The stand-in takes only what vLLM 0.33 takes, reads token
-ids and sampling parameters as vLLM's documentation says, and answers with a real small model, so
-what is tested is everything but vLLM's own arithmetic.
+vLLM itself is run by ``test_vllm_engine.py``, where it is installed. The stand-in takes only what
+vLLM 0.33 takes, reads token ids and sampling parameters as vLLM's documentation says, and answers
+with a real small model, so what is tested is everything but vLLM's own arithmetic.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -28,6 +29,7 @@ from opinioncast.backends.protocol import can_score, can_write  # noqa: E402
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
 from opinioncast.backends.vllm_backend import VllmBackend, VllmSettings  # noqa: E402
 from opinioncast.errors import InputError, ModelError  # noqa: E402
+from opinioncast.jobs.backends import HasClose  # noqa: E402
 from opinioncast.prompts import Layout  # noqa: E402
 
 
@@ -254,6 +256,15 @@ def test_a_left_out_log_probability_is_named(
     monkeypatch.setattr(backend._llm, "one", poor)
     with pytest.raises(ModelError, match="left out"):
         list(backend.score([LabelRequest("Answer:", tuple("ABCDE"))]))
+
+
+def test_closed_it_lets_the_engine_go(engine: Engine, make_folder: Callable[..., Path]) -> None:
+    """vLLM ends its processes when nothing holds the engine any more."""
+    backend = VllmBackend(VllmSettings(str(make_folder("llama"))))
+    held = weakref.ref(backend._llm)
+    assert isinstance(backend, HasClose)
+    backend.close()
+    assert held() is None
 
 
 def test_a_prompt_too_long(engine: Engine, make_folder: Callable[..., Path]) -> None:

@@ -6,9 +6,8 @@ versions than ours (docs/backends.md says how to install it).
 
 from __future__ import annotations
 
-import gc
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from opinioncast.backends.torch_backend import TorchBackend
 from opinioncast.backends.vllm_backend import VllmBackend, VllmSettings
 from opinioncast.jobs.adapters import SHIPPED_ADAPTER
 from opinioncast.methods.verbalised import share_schema
-from opinioncast.prompts import PromptStyle, build_prompt
+from opinioncast.prompts import Answers, Layout
 
 pytestmark = [
     pytest.mark.slow,
@@ -43,17 +42,17 @@ def backends(request: pytest.FixtureRequest, embedded_folder: Path) -> Iterator[
         context_length=1024,
     )
     here = TorchBackend.load(embedded_folder, adapter=request.param, device="cpu", dtype="float32")
-    yield here, VllmBackend(settings)
-    gc.collect()  # ends the engine's processes before those of the next
+    there = VllmBackend(settings)
+    yield here, there
+    there.close()
 
 
-def test_the_same_numbers_as_the_torch_backend(backends: Backends) -> None:
-    """Label probabilities within 1e-4 (4e-5 measured); a label of two tokens too."""
-    from tests.backends.conftest import GROUPS, QUESTIONS
-
-    prompts = [build_prompt(q, g, GROUPS, PromptStyle()) for q in QUESTIONS for g in GROUPS]
-    requests = [LabelRequest(p.text, p.labels, p.tree) for p in prompts]
-    requests.append(LabelRequest("A number from 1 to 12:", tuple(str(n) for n in range(1, 13))))
+def test_the_same_numbers_as_the_torch_backend(
+    backends: Backends, survey_requests: Callable[..., list[LabelRequest]]
+) -> None:
+    """Label probabilities within 1e-4 (4e-5 measured); labels of two tokens and words too."""
+    requests = [r for a in Answers for r in survey_requests(Layout.QUESTION_FIRST, answers=a)]
+    requests.append(LabelRequest("A number from 10 to 12:", ("10", "11", "12")))
     torch, vllm = (dict(b.score(requests)) for b in backends)
     assert sorted(vllm) == list(range(len(requests)))
     for i, scores in vllm.items():

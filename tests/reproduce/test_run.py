@@ -222,7 +222,13 @@ def test_an_adapter_of_ones_own_is_prompted_as_it_was_trained(
         for d in _predicted(run.steps)
     ]
     own = [s.get("prompted") for s in shapes if s["adapter"] == adapter_identity(adapter)]
-    bio = {"layout": "question-first", "format": "bio", "refusal": True, "chat": False}
+    bio = {
+        "layout": "question-first",
+        "format": "bio",
+        "refusal": True,
+        "chat": False,
+        "answers": "letters",
+    }
     assert own == [bio, None]  # the second: the one trained here, which size needs
     assert all("prompted" not in s for s in shapes if s["adapter"] != adapter_identity(adapter))
     assert not table(run, "by_wave").equals(before)

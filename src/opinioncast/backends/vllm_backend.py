@@ -222,6 +222,10 @@ class VllmBackend(TokenizesPrompts):
                 said = output.outputs[0]
                 yield i, GeneratedText(said.text, len(ids[i]), len(said.token_ids))
 
+    def close(self) -> None:
+        """End vLLM's processes, which live as long as anything holds the engine."""
+        self._llm = None
+
     def _run(self, prompts: list[dict[str, list[int]]], params: list[Any]) -> list[Any]:
         outputs = self._llm.generate(
             prompts, params, use_tqdm=False, lora_request=self._lora

@@ -55,7 +55,7 @@ class HasUsage(Protocol):
 
 @runtime_checkable
 class HasClose(Protocol):
-    """A backend with connections or files to close."""
+    """A backend with connections, files or processes to close."""
 
     def close(self) -> None: ...
 

@@ -177,7 +177,7 @@ class _Planner:
         if recipe.kind == "input_use":
             # as asked, without the question, shuffled: each cell; without the group: each question
             cells = 3 * cells + self.setting.tables[table].questions
-        label = "-".join(filter(None, [table, chosen, row.method, str(row.format), row.training]))
+        label = f"{table}-{chosen}-{row.key}"
         if recipe.kind == "input_use":
             label += "-input_use"
         self._step("predict", label, cells if language else None, recipe.name)

@@ -12,8 +12,8 @@ from opinioncast.reproduce.setting import Setting
 
 def set_prompting(setting: Setting, row: MethodRow, model: str) -> Prompting:
     """What the setting and the row say."""
-    prompt, chat = setting.prompt, setting.models[model].chat
-    return Prompting(prompt.layout, row.format, True, chat, prompt.answers)
+    chat = setting.models[model].chat
+    return Prompting(setting.prompt.layout, row.format, True, chat, row.answers)
 
 
 def used_prompting(setting: Setting, row: MethodRow, model: str, adapter: Path | None) -> Prompting:

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from opinioncast.errors import InputError
-from opinioncast.prompts import Format
+from opinioncast.prompts import Answers, Format
 from opinioncast.recipe_files import builtin_names, locate_recipe, misfits, read_yaml
 
 Kind = Literal[
@@ -55,6 +55,7 @@ class MethodRow(Strict):
             itself, with ``training`` an adapter on it.
         bound: a bound in place of a method.
         format: of the steering text.
+        answers: how the model names options; a training's adapter is asked as it was trained.
         training: key of a training; its adapter goes on the model.
         model: key of another model than the recipe's.
         train: key of the table that a method takes its examples from.
@@ -66,6 +67,7 @@ class MethodRow(Strict):
     method: str | None = None
     bound: Literal["upper", "lower"] | None = None
     format: Format = Format.QA
+    answers: Answers = Answers.LETTERS
     training: str | None = None
     model: str | None = None
     train: str | None = None
@@ -79,6 +81,12 @@ class MethodRow(Strict):
         if self.training is not None and self.method != "zero-shot":
             raise ValueError("only the method zero-shot takes a training")
         return self
+
+    @property
+    def key(self) -> str:
+        """What it does, short."""
+        words = "words" if self.answers is Answers.WORDS else None
+        return "-".join(filter(None, [self.method, str(self.format), words, self.training]))
 
 
 class TrainingRecipe(Strict):

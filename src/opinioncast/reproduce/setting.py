@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from opinioncast.curate.recipe import CurationRecipe, File, load_curation, parse_curation
 from opinioncast.errors import InputError
 from opinioncast.finetune.recipe import FinetuneRecipe, load_finetune, parse_finetune
-from opinioncast.prompts import Answers, Layout
+from opinioncast.prompts import Layout
 from opinioncast.recipe_files import builtin_names, locate_recipe, read_yaml
 from opinioncast.reproduce.recipe import (
     ReproductionRecipe,
@@ -26,11 +26,10 @@ EMBEDDED_CHAT = "embedded-chat"
 
 
 class PromptSettings(Strict):
-    """Layout of the prompts, how options are named, and the orders averaged in prediction."""
+    """Layout of the prompts, and the option orders averaged in prediction."""
 
     layout: Layout
     orders: str
-    answers: Answers = Answers.LETTERS
 
 
 class ModelSetting(Strict):

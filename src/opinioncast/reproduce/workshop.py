@@ -144,6 +144,7 @@ class Workshop:
             "table": observed.content_hash,
             "method": row.method,
             "format": str(row.format),
+            "answers": str(row.answers),
             "prompt": self.setting.prompt.model_dump(mode="json") if language else None,
             "chat": named.chat if language else None,
             "model": identity(named.model) if language else None,
@@ -169,7 +170,7 @@ class Workshop:
                 )
             prediction.table.write(folder / _PREDICTIONS)
 
-        label = "-".join(filter(None, [table, chosen, row.method, str(row.format), row.training]))
+        label = f"{table}-{chosen}-{row.key}"
         return PredictionTable.read(self.store.step("predict", label, shape, make) / _PREDICTIONS)
 
     def scores(
