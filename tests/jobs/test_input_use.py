@@ -51,7 +51,13 @@ def test_the_record_says_how_prompts_were_put_and_what_went_wrong(
     settings = PredictSettings(method="zero-shot", layout=Layout.PAPER)
     run = input_use_to_files(make_table(), settings, tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
-    paper = {"layout": "paper", "format": "qa", "refusal": True, "chat": False}
+    paper = {
+        "layout": "paper",
+        "format": "qa",
+        "refusal": True,
+        "chat": False,
+        "answers": "letters",
+    }
     assert manifest["prompting"] == paper
     assert manifest["problems"] == {"as asked": 1, "in the poorer ways": 9}
     assert [str(p) for p in run.problems] == ["q / SEX = Male: label mass 0 is below 0.01"]
