@@ -54,7 +54,9 @@ def test_prompts_come_with_the_adapter() -> None:
     assert PredictSettings(adapter=SHIPPED).adapter_used == str(SHIPPED_ADAPTER)
     blend = PredictSettings(method="blend")
     assert blend.adapter_used == str(SHIPPED_ADAPTER)
-    assert blend.prompting == Prompting(Layout.QUESTION_FIRST, Format.QA, True, False)
+    assert blend.prompting == Prompting(
+        Layout.QUESTION_FIRST, Format.QA, True, False, Answers.WORDS
+    )
     assert PredictSettings(method="blend", model="another").adapter_used is None
     asked = PredictSettings(adapter=SHIPPED, format=Format.BIO, method="zero-shot")
     assert asked.untrained == ["format: bio; the adapter was trained with qa"]
