@@ -208,7 +208,7 @@ def test_a_named_model_is_the_one_that_is_asked(backend: FakeBackend, tmp_path: 
 
 
 @pytest.mark.parametrize("method", [None, "blend"])
-def test_the_default_is_the_shipped_network_and_a_blend_has_both_parts(
+def test_the_default_is_the_blend_of_what_ships(
     backend: FakeBackend, tmp_path: Path, method: str | None
 ) -> None:
     pytest.importorskip("sentence_transformers")
@@ -217,13 +217,10 @@ def test_the_default_is_the_shipped_network_and_a_blend_has_both_parts(
     assert not stop.value.code
     manifest = json.loads((tmp_path / "opinioncast-out" / "manifest.json").read_text("utf-8"))
     assert manifest["rows"] == 2
-    if method is None:
-        assert backend.asked == []
-        assert manifest["method"] == "embedding kernel regression"
-    else:
-        assert manifest["weights"] == [0.8, pytest.approx(0.2)]
-        assert manifest["parts"][0]["method"] == "embedding kernel regression"
-        assert manifest["parts"][1]["layout"] == "question-first"
+    assert manifest["weights"] == [0.8, pytest.approx(0.2)]
+    assert manifest["parts"][0]["method"] == "embedding kernel regression"
+    assert manifest["parts"][1]["layout"] == "question-first"
+    assert manifest["parts"][1]["answers"] == "words"  # as the shipped adapter was trained
 
 
 def test_groups_lists_what_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

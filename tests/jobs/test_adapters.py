@@ -50,7 +50,8 @@ def test_what_ships_stays_small() -> None:
 
 
 def test_prompts_come_with_the_adapter() -> None:
-    assert PredictSettings().adapter_used is None
+    assert PredictSettings() == PredictSettings(method="blend")
+    assert PredictSettings(method="zero-shot").adapter_used is None
     assert PredictSettings(adapter=SHIPPED).adapter_used == str(SHIPPED_ADAPTER)
     blend = PredictSettings(method="blend")
     assert blend.adapter_used == str(SHIPPED_ADAPTER)
@@ -80,3 +81,13 @@ def test_adapters_of_before_answer_by_letter(tmp_path: Path) -> None:
     assert settings.prompting.answers is Answers.WORDS
     asked = PredictSettings(method="zero-shot", adapter=str(tmp_path), answers=Answers.LETTERS)
     assert asked.untrained == ["answers: letters; the adapter was trained with words"]
+
+
+def test_an_adapter_asked_as_it_was_trained_is_not_judged_by_its_label_mass() -> None:
+    """It was trained on the shares among the options, whatever probability they have in all."""
+    own = PredictSettings(method="zero-shot", adapter=SHIPPED)
+    assert own.answers_as_trained
+    assert not PredictSettings(
+        method="zero-shot", adapter=SHIPPED, answers=Answers.LETTERS
+    ).answers_as_trained
+    assert not PredictSettings(method="zero-shot").answers_as_trained

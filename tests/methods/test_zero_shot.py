@@ -150,3 +150,13 @@ def test_measured_error_bars_hold_for_their_own_settings_only() -> None:
     ):
         found = bars.apply(other.predict(QUESTIONS, GROUPS))
         assert found.table.frame["share_error_90"].null_count() == 6
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_little_label_mass_is_a_problem_unless_it_is_not_judged(judged: bool) -> None:
+    question = Question("q", "Is it so?", ("Yes", "No"))
+    backend = FakeBackend(lambda request: [1e-4] * len(request.labels))
+    found = ZeroShot(backend, judge_mass=judged).predict([question], load_groups("total"))
+    assert len(found.table) == 1
+    assert found.table.frame["label_mass"][0] == pytest.approx(3e-4)
+    assert [p.missing for p in found.problems] == ([False] if judged else [])

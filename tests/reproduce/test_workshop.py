@@ -50,7 +50,7 @@ def test_rows_hardly_answered_are_counted() -> None:
     assert mass_words({"ours": scores["ours"]}) == ""
     count = f"{len(table)} of {len(table)}"
     assert mass_words(scores) == (
-        f"hardly any probability on the option letters: zero-shot in {count} cells"
+        f"hardly any probability on the options: zero-shot in {count} cells"
     )
 
 

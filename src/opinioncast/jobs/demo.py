@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.jobs.adapters import SHIPPED
@@ -49,9 +51,9 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
     questions = observed.questions()
     groups = GroupScheme.of_standard(observed.subpopulations(), "demo")
     (out / NAME).unlink(missing_ok=True)
-    prediction = run_method(questions, groups, PredictSettings())
     tuned = PredictSettings(method="zero-shot", adapter=SHIPPED)
     fine_tuned = run_method(questions, groups, tuned, progress=progress)
+    prediction = run_method(questions, groups, PredictSettings())  # its model's rows are kept now
     scores = score_cells(observed, prediction.table)
     baseline = ("Gemma 3 270M, fine-tuned", score_cells(observed, fine_tuned.table))
     record = run_record(prediction, groups, time.monotonic() - started)
@@ -68,7 +70,7 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
         model_card={
             "Model": model,
             "Method": prediction.record["method"],
-            "Trained on": prediction.record["trained_on"].get("citation", "see its card"),
+            "Trained on": _trained_on(prediction.record),
             "Error bar": "9 in 10 shares of these questions fell within it"
             if prediction.table.frame["share_error_90"].null_count() == 0
             else "not measured for these settings",
@@ -79,7 +81,7 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
             "Terms": observed.meta["terms"],
             "Table (content hash)": observed.content_hash,
         },
-        notes=[f"For comparison: {baseline[0]}, asked for option letters, is at {wd:.3f}."],
+        notes=[f"For comparison: {baseline[0]}, by itself, is at {wd:.3f}."],
     )
     files = [chart, page, *write_tables(prediction.table, out)]
     files.append(fine_tuned.table.write(out / "language_model.parquet"))
@@ -94,3 +96,9 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
     )
     problems = (*prediction.problems, *fine_tuned.problems)
     return DemoRun(prediction, scores, baseline, problems, tuple(files))
+
+
+def _trained_on(record: Mapping[str, Any]) -> str:
+    """What a method, or the part of it that says so, was trained on."""
+    said = [r["trained_on"] for r in (record, *record.get("parts", [])) if "trained_on" in r]
+    return str(said[0].get("citation", "see its card")) if said else "see its card"

@@ -149,7 +149,7 @@ def model_card(predictions: Predictions) -> dict[str, Any]:
         "Method": meta.get("method"),
         "Weights (SHA-256)": weights,
         "Option orders averaged": meta.get("option_orders"),
-        "Mean probability on option letters": f"{mass:.2f}" if isinstance(mass, float) else None,
+        "Mean probability on the options": f"{mass:.2f}" if isinstance(mass, float) else None,
         "Predictions (content hash)": predictions.content_hash,
     }
     return {k: v for k, v in card.items() if v is not None}

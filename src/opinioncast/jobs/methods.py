@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SHIPPED_NETWORK = Path(str(resources.files("opinioncast") / "models" / "kernel"))
 """Kernel regression on the embedded sentence model, trained on the recipe ``training``."""
 
-DEFAULT_METHOD = "network"
+DEFAULT_METHOD = "blend"
 """The best of what ships: see the search in docs/finetuning.md."""
 
 LANGUAGE_MODEL_METHODS = ("zero-shot", "few-shot", "pluralism", "blend")
@@ -101,7 +101,7 @@ class LanguageModels:
         own: opens the model that answers; called only where it is needed.
         named: opens another model of the same kind by folder or name.
         local: opens a model in this process by folder or name (the base of adapters).
-        style, orders, chat, seed: of prompts, as in :class:`opinioncast.methods.ZeroShot`.
+        style, orders, chat, seed, judge_mass: as in :class:`opinioncast.methods.ZeroShot`.
         cache: finished rows are kept there; None keeps none.
     """
 
@@ -113,6 +113,7 @@ class LanguageModels:
     chat: bool = False
     cache: RowCache | None = None
     seed: int = 0
+    judge_mass: bool = True
 
 
 def check_options(method: str, given: Iterable[str]) -> None:
@@ -194,6 +195,7 @@ def _zero_shot(models: LanguageModels) -> Method:
         chat=models.chat,
         cache=models.cache,
         seed=models.seed,
+        judge_mass=models.judge_mass,
     )
 
 

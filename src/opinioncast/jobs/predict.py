@@ -97,6 +97,12 @@ class PredictSettings:
         return replace(trained, **{n: value for n, value in asked.items() if value is not None})
 
     @property
+    def answers_as_trained(self) -> bool:
+        """Whether the adapter says what it was trained to answer with, and is asked for that."""
+        trained = trained_prompting(self.adapter_used)
+        return trained is not None and trained.answers is self.prompting.answers
+
+    @property
     def untrained(self) -> list[str]:
         """Where prompts differ from those the adapter was trained on."""
         trained, asked = trained_prompting(self.adapter_used), self.prompting
@@ -156,6 +162,7 @@ def run_method(
         chat=prompting.chat,
         cache=cache,
         seed=settings.seed,
+        judge_mass=not settings.answers_as_trained,
     )
     try:
         method = build_method(settings.method, settings.methods, models)

@@ -12,7 +12,8 @@ from opinioncast.methods.prediction import Problem
 from opinioncast.survey import Question, Subpopulation, opinion_row
 
 MIN_LABEL_MASS = 0.01
-"""Below this the model would say something else 99 times in 100: its shares are not an answer."""
+"""Below this the model would say something else 99 times in 100: its shares are not an answer.
+Unless it was trained on shares among the options alone: then the mass is shown, and not judged."""
 
 
 def letter_row(
@@ -23,12 +24,14 @@ def letter_row(
     refusal: bool,
     model: str,
     method: str,
+    judge_mass: bool = True,
 ) -> tuple[dict[str, Any] | None, list[Problem]]:
     """The row of one cell, averaged over option orders, and what is wrong with it.
 
     Args:
         found: scores of each order, labels in the order of the options as given, then, where
             ``refusal`` is true, the refusal.
+        judge_mass: hardly any label mass is a problem.
 
     Returns:
         No row where an order has no usable scores, or the refusal took everything.
@@ -65,7 +68,7 @@ def letter_row(
         model=model,
         method=method,
     )
-    if mass >= MIN_LABEL_MASS:
+    if mass >= MIN_LABEL_MASS or not judge_mass:
         return row, []
     return row, [
         problem(

@@ -41,6 +41,8 @@ class ZeroShot:
         chat: put the prompt through the model's chat template.
         cache: finished rows are kept there; None keeps none.
         seed: of random option orders.
+        judge_mass: hardly any label mass is a problem. Not for an adapter of ``opinioncast
+            finetune``: it was trained on the shares among the options, whatever their mass.
     """
 
     backend: Backend
@@ -49,6 +51,7 @@ class ZeroShot:
     chat: bool = False
     cache: RowCache | None = None
     seed: int = 0
+    judge_mass: bool = True
 
     @property
     def name(self) -> str:
@@ -88,6 +91,7 @@ class ZeroShot:
                 refusal=self.style.refusal is not None,
                 model=self.backend.name,
                 method=self.name,
+                judge_mass=self.judge_mass,
             )
             rows += [row] if row else []
             problems += wrong

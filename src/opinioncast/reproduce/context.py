@@ -68,7 +68,7 @@ def base_words(scores: Mapping[str, CellScores]) -> str:
 
 
 def mass_words(scores: Mapping[str, CellScores]) -> str:
-    """Which methods hardly answered with an option letter, in how many cells; empty for none."""
+    """Which methods hardly answered with an option, in how many cells; empty for none."""
     counts = {
         name: each.frame.filter(pl.col("label_mass") < MIN_LABEL_MASS).height
         for name, each in scores.items()
@@ -78,7 +78,7 @@ def mass_words(scores: Mapping[str, CellScores]) -> str:
         for name, count in counts.items()
         if count
     ]
-    return "hardly any probability on the option letters: " + ", ".join(parts) if parts else ""
+    return "hardly any probability on the options: " + ", ".join(parts) if parts else ""
 
 
 def compared_words(context: Context, table: str) -> str:
