@@ -38,7 +38,7 @@ def main() -> None:
     table = demo_table()
     questions = table.questions()[: 1 if options.quick else options.questions]
     groups = load_groups(*GROUPS)
-    opened = open_backend(PredictSettings(model=options.model))
+    opened = open_backend(PredictSettings(method="zero-shot", model=options.model))
     if not isinstance(opened, TorchBackend):
         raise TypeError("this benchmark times the PyTorch backend")
     encoder = SentenceModel.load()

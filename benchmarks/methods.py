@@ -37,9 +37,10 @@ from opinioncast.backends.sentences import SentenceModel
 from opinioncast.backends.torch_backend import TorchBackend
 from opinioncast.evaluate.scores import score_cells
 from opinioncast.files import atomic_path
+from opinioncast.jobs.adapters import SHIPPED
 from opinioncast.jobs.community_modules import open_modules
 from opinioncast.jobs.demo import demo_table
-from opinioncast.jobs.methods import SHIPPED_NETWORK
+from opinioncast.jobs.methods import SHIPPED_NETWORK, MethodSettings
 from opinioncast.jobs.predict import PredictSettings, open_backend
 from opinioncast.methods.baselines import (
     NearestQuestions,
@@ -54,12 +55,13 @@ from opinioncast.methods.pluralism import COMMENT_TOKENS, ModularPluralism
 from opinioncast.methods.prediction import Method, Prediction
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.methods.zero_shot import ZeroShot
-from opinioncast.prompts import Format, PromptStyle
+from opinioncast.prompts import Answers, Format, PromptStyle
 from opinioncast.readers.subpop import read_rows, to_table
 from opinioncast.survey import GroupScheme, OpinionTable, PredictionTable
 
 QUICK_QUESTIONS = 2
-NETWORK_SHARE = 0.8
+TUNED = "fine-tuned (shipped adapter)"
+NETWORK_SHARE = MethodSettings().blend
 """Of the blend: the rest is the language model's."""
 
 
@@ -241,14 +243,22 @@ def main() -> None:
 
         def model() -> TorchBackend:
             if not opened:
-                found = open_backend(PredictSettings())
+                found = open_backend(PredictSettings(method="zero-shot"))
                 if not isinstance(found, TorchBackend):
                     raise TypeError("the embedded model runs in the PyTorch backend")
                 opened.append(found)
             return opened[0]
 
-        def zero_shot(format: Format) -> Method:
-            return ZeroShot(model(), PromptStyle(format=format), cache=cache)
+        def zero_shot(format: Format, answers: Answers = Answers.LETTERS) -> Method:
+            return ZeroShot(model(), PromptStyle(format=format, answers=answers), cache=cache)
+
+        def fine_tuned() -> Method:
+            settings = PredictSettings(method="zero-shot", adapter=SHIPPED)
+            backend = open_backend(settings)
+            if not isinstance(backend, TorchBackend):
+                raise TypeError("the embedded model runs in the PyTorch backend")
+            style = PromptStyle(answers=settings.prompting.answers)
+            return ZeroShot(backend, style, cache=cache, judge_mass=False)
 
         def few_shot() -> Method:
             return FewShot(model(), train, encoder, cache=cache)
@@ -265,9 +275,7 @@ def main() -> None:
 
         def blend() -> Method:
             drawn = predicted(network, slow, by_question=True)
-            said = made.get("zero-shot QA") or predicted(
-                zero_shot(Format.QA), slow, by_question=True
-            )
+            said = made.get(TUNED) or predicted(fine_tuned(), slow, by_question=True)
             return Blend(
                 [
                     (Known("network", drawn), NETWORK_SHARE),
@@ -284,9 +292,11 @@ def main() -> None:
             "zero-shot QA": (lambda: zero_shot(Format.QA), True),
             "zero-shot BIO": (lambda: zero_shot(Format.BIO), True),
             "zero-shot PORTRAY": (lambda: zero_shot(Format.PORTRAY), True),
+            "zero-shot QA, answers in words": (lambda: zero_shot(Format.QA, Answers.WORDS), True),
             f"few-shot, 5 examples{shown}": (few_shot, True),
             f"pluralism{untrained}": (pluralism, True),
-            f"blend ({NETWORK_SHARE:g} network, {1 - NETWORK_SHARE:.1f} zero-shot)": (blend, True),
+            TUNED: (fine_tuned, True),
+            f"blend ({NETWORK_SHARE:g} network, {1 - NETWORK_SHARE:.1f} fine-tuned)": (blend, True),
         }
         for name, (build, is_slow) in plan.items():
             if options.methods and not name.startswith(tuple(options.methods)):

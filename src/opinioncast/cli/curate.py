@@ -42,7 +42,7 @@ def curate(
     wanted, beside = load_curation(recipe)
     generate: Generate | None = None
     if refine_with is not None:
-        backend = open_backend(PredictSettings(model=refine_with))
+        backend = open_backend(PredictSettings(method="zero-shot", model=refine_with))
 
         def say(prompts: list[str]) -> list[str]:
             return continuations(backend, prompts)

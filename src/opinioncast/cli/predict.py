@@ -53,7 +53,7 @@ def predict(
         str | None,
         typer.Option(
             "--method",
-            help=f"One of {', '.join(METHODS)}. Left out: the shipped network, or zero-shot where "
+            help=f"One of {', '.join(METHODS)}. Left out: the blend of what ships, or zero-shot where "
             "--model or --adapter names a language model.",
         ),
     ] = None,
