@@ -53,8 +53,8 @@ def predict(
         str | None,
         typer.Option(
             "--method",
-            help=f"One of {', '.join(METHODS)}. Left out: the blend of what ships, or zero-shot where "
-            "--model or --adapter names a language model.",
+            help=f"One of {', '.join(METHODS)}. Left out: the blend of what ships, or zero-shot "
+            "where --model or --adapter names a language model.",
         ),
     ] = None,
     model: Annotated[
