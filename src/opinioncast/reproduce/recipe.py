@@ -78,8 +78,8 @@ class MethodRow(Strict):
     def _one(self) -> MethodRow:
         if (self.method is None) == (self.bound is None):
             raise ValueError("either a method or a bound")
-        if self.training is not None and self.method != "zero-shot":
-            raise ValueError("only the method zero-shot takes a training")
+        if self.training is not None and self.method not in ("zero-shot", "blend"):
+            raise ValueError("only the methods zero-shot and blend take a training")
         return self
 
     @property
