@@ -31,7 +31,7 @@ def test_the_plan_is_printed_and_nothing_is_run(
     run(["reproduce", "table5", "--data", str(tmp_path), "-o", str(out), "--dry-run"])
     text = capsys.readouterr().out
     assert "main-augment_100" in text
-    assert "22,410" in text  # 747 questions, 6 groups, 5%, 100 passes
+    assert "8,964" in text  # 747 questions, 6 groups, 2%, 100 passes
     assert "missing file: gss_2018.zsav" in text
     assert not out.exists()
 

@@ -35,7 +35,7 @@ def test_rows_follow_from_questions_epochs_and_augmentation() -> None:
 
     whole = rows()
     assert whole["main-fine_tuned"] == 747 * 6  # groups drawn for each question
-    assert whole["main-augment_100"] == pytest.approx(747 * 6 * 0.05 * 100, abs=1)
+    assert whole["main-augment_100"] == pytest.approx(747 * 6 * 0.02 * 100, abs=1)
     assert rows(epochs=3)["main-fine_tuned"] == 3 * 747 * 6
     assert rows(questions=100)["main-fine_tuned"] == 100 * 6
 

@@ -153,7 +153,7 @@ BASE = {
         ({"kind": "groups"}, "needs zero_shot, ours"),
         ({"kind": "poem"}, "kind"),
         ({"methods": [{"name": "x"}]}, "either a method or a bound"),
-        ({"methods": [{"name": "x", "method": "uniform", "training": "t"}]}, "takes a training"),
+        ({"methods": [{"name": "x", "method": "uniform", "training": "t"}]}, "take a training"),
         ({"paper": {"where": "x", "columns": ["a"], "rows": [[1, 2]]}}, "has not 1 columns"),
         ({"paper": {"where": "x", "key": ["b"], "columns": ["a"]}}, "must name columns"),
         (

@@ -89,7 +89,8 @@ def methods(context: Context) -> Result:
 def _answered(context: Context, row: MethodRow, model: str) -> str | None:
     """The model that answered: none in the baselines that ask none."""
     if row.method in LANGUAGE_MODEL_METHODS:
-        return context.label(model, row)
+        said = context.label(model, row)
+        return f"{said} and MiniLM" if row.method == "blend" else said
     return "MiniLM" if row.method == "network" else None
 
 
