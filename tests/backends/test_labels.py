@@ -101,9 +101,10 @@ def test_an_option_in_words_may_begin_another() -> None:
     assert plan.forks
 
 
-def test_two_options_with_the_same_words() -> None:
+@pytest.mark.parametrize("other", ["Agree", " Agree "])
+def test_two_options_with_the_same_words(other: str) -> None:
     with pytest.raises(ModelError, match="same tokens"):
-        plan_words(Spelled(), "Answer:", ("Agree", " Agree "))
+        plan_words(Spelled(), "Answer:", ("Agree", other))
 
 
 def test_an_option_the_tokenizer_cannot_write() -> None:

@@ -85,7 +85,9 @@ def plan_labels(tokenizer: Any, context: str, labels: Sequence[str]) -> LabelPla
         found: list[TokenIds] = []
         for variant in (label, f" {label}"):
             ids = _after(tokenizer, context, before, variant)
-            _claim(owners, ids, label)
+            owner = owners.setdefault(ids, label)
+            if owner != label:
+                raise _same_tokens(owner, label, ids)
             if ids not in found:
                 found.append(ids)
         spellings.append(found)
@@ -128,7 +130,9 @@ def plan_words(tokenizer: Any, context: str, options: Sequence[str]) -> LabelPla
     for option in options:
         said = " ".join(option.split()) + "\n"
         ids = _after(tokenizer, context, before, space + said)
-        _claim(owners, ids, option)
+        if ids in owners:
+            raise _same_tokens(owners[ids], option, ids)
+        owners[ids] = option
     follows: dict[TokenIds, list[int]] = {}
     for ids in owners:
         for i, token in enumerate(ids):
@@ -170,15 +174,13 @@ def _after(tokenizer: Any, context: str, before: TokenIds, text: str) -> TokenId
     return ids
 
 
-def _claim(owners: dict[TokenIds, str], ids: TokenIds, label: str) -> None:
-    owner = owners.setdefault(ids, label)
-    if owner is not label:
-        raise ModelError(
-            "Two option labels are the same tokens to this tokenizer",
-            where=f'labels "{owner}" and "{label}"',
-            expected="different token ids",
-            found=ids,
-        )
+def _same_tokens(one: str, other: str, ids: TokenIds) -> ModelError:
+    return ModelError(
+        "Two option labels are the same tokens to this tokenizer",
+        where=f'labels "{one}" and "{other}"',
+        expected="different token ids",
+        found=ids,
+    )
 
 
 def _check_no_prefix(owners: dict[TokenIds, str]) -> None:

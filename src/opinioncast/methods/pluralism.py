@@ -31,7 +31,7 @@ from opinioncast.backends.protocol import (
 )
 from opinioncast.errors import InputError, ModelError, NoScoresError
 from opinioncast.methods.asking import add_up, ask_scores, ask_texts
-from opinioncast.methods.letter_answers import letter_row
+from opinioncast.methods.label_answers import label_row
 from opinioncast.methods.prediction import Prediction, Problem, Progress
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.prompts import orders
@@ -194,7 +194,7 @@ class ModularPluralism:
                     Problem(question.question_id, group.attribute, group.group, choice.wrong, True)
                 )
                 continue
-            row, wrong = letter_row(
+            row, wrong = label_row(
                 question,
                 group,
                 found[i],

@@ -11,7 +11,7 @@ from typing import Any
 
 from opinioncast.backends.protocol import Backend, LabelRequest, LabelScores
 from opinioncast.methods.asking import ask_scores
-from opinioncast.methods.letter_answers import letter_row
+from opinioncast.methods.label_answers import label_row
 from opinioncast.methods.prediction import Prediction, Problem, Progress
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.prompts import Answers, PromptStyle, build_prompt, orders
@@ -84,7 +84,7 @@ class ZeroShot:
         for prompt, found in zip(asked, answers.found, strict=True):
             by_row.setdefault(prompt.row, []).append(found)
         for i, (question, group) in enumerate(cells):
-            row, wrong = letter_row(
+            row, wrong = label_row(
                 question,
                 group,
                 by_row[i],

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from opinioncast.evaluate.scores import QUESTION, CellScores
-from opinioncast.methods.letter_answers import MIN_LABEL_MASS
+from opinioncast.methods.label_answers import MIN_LABEL_MASS
 from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe
 from opinioncast.reproduce.setting import Setting
 from opinioncast.reproduce.workshop import Workshop

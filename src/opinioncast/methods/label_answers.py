@@ -16,7 +16,7 @@ MIN_LABEL_MASS = 0.01
 Unless it was trained on shares among the options alone: then the mass is shown, and not judged."""
 
 
-def letter_row(
+def label_row(
     question: Question,
     group: Subpopulation,
     found: Sequence[LabelScores | None],
