@@ -96,7 +96,6 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     "half the questions, 2 passes": {"fraction": 0.5, "optimizer": {"epochs": 2}},
     "2 passes": {"optimizer": {"epochs": 2}},
     "3 passes": {"optimizer": {"epochs": 3}},
-    "learning rate 1e-3, 3 passes": {"optimizer": {"learning_rate": 1e-3, "epochs": 3}},
     "paper layout, a quarter of the questions": {
         "layout": "paper",
         "groups_per_question": None,

@@ -7,8 +7,9 @@ and value) on a bfloat16 base and accumulate gradients over the same rows into o
 
     python benchmarks/finetune.py [--quick] [--questions N] [--batch N] [--compile] [--cpu-time]
 
-The published step at batches of 16 needs about 19 GB; --quick uses batches of 8 (7 GB) and leaves
-the compiled ways out unless --compile asks for them. The last line is one JSON object.
+The published step at batches of 16 needs about 19 GB; --quick uses batches of 4 (4 GB) and compares
+its two ends only, the published step with ours in both layouts, on few rows; the compiled ways are
+there too if --compile asks for them. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -184,8 +185,8 @@ def padded(causal: Any, tokenizer: Any, batch: Any, trees: Any, read: str) -> to
     return label_log_shares(after_head(causal, few), batch.reading)
 
 
-def ladder(batch: int, *, compiled: bool) -> list[Way]:
-    """From the published step to ours, one cause at a time."""
+def ladder(batch: int, *, ends: bool, compiled: bool) -> list[Way]:
+    """From the published step to ours, one cause at a time; or the ``ends`` alone."""
     published = Way("published step", Layout.PAPER, batch=batch)
     last = replace(published, name="answer-only: last position only", read="last")
     labels = replace(last, name="option rows instead of the vocabulary", read="labels")
@@ -195,8 +196,10 @@ def ladder(batch: int, *, compiled: bool) -> list[Way]:
     ours = replace(dry, name="explicit attention = ours, paper layout", attention="eager")
     large = replace(ours, name="micro-batches of 2,048 tokens instead of 512", pack_tokens=2_048)
     first = replace(ours, name="ours, question first", layout=Layout.QUESTION_FIRST)
-    steps = [published, last, labels, trees, paper, dry, ours, large, first]
-    steps.append(replace(first, name="micro-batches of 2,048 tokens", pack_tokens=2_048))
+    steps = [published, ours, first]
+    if not ends:
+        steps = [published, last, labels, trees, paper, dry, ours, large, first]
+        steps.append(replace(first, name="micro-batches of 2,048 tokens", pack_tokens=2_048))
     if compiled:
         steps.append(replace(ours, name="layers compiled, paper layout", compile=True))
         steps.append(replace(first, name="layers compiled, question first", compile=True))
@@ -205,7 +208,9 @@ def ladder(batch: int, *, compiled: bool) -> list[Way]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="batches of 8, few rows")
+    parser.add_argument(
+        "--quick", action="store_true", help="batches of 4, few rows, the ends only"
+    )
     parser.add_argument("--questions", type=int)
     parser.add_argument("--batch", type=int, help="prompts per batch of the published step")
     parser.add_argument("--compile", action="store_true", help="also compiled layers (slow start)")
@@ -215,13 +220,14 @@ def main() -> None:
         help="compare processor seconds, not wall seconds: for a machine that is busy",
     )
     options = parser.parse_args()
-    batch = options.batch or (8 if options.quick else 16)
-    questions = options.questions or (8 if options.quick else 12)
+    batch = options.batch or (4 if options.quick else 16)
+    questions = options.questions or (2 if options.quick else 12)
     few = batch if options.quick else 2 * batch
     context = multiprocessing.get_context("spawn")
     results: dict[str, Timing] = {}
     print(f"{torch.get_num_threads()} threads; rows/s, times the published step, MB, tokens a row")
-    for way in ladder(batch, compiled=options.compile or not options.quick):
+    compiled = options.compile or not options.quick
+    for way in ladder(batch, ends=options.quick, compiled=compiled):
         with context.Pool(1) as pool:  # a process of its own: its peak memory is its own
             timing = pool.apply(measure, (way, questions, None if way.trees else few))
         results[way.name] = timing

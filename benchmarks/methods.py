@@ -23,6 +23,7 @@ The last line is one JSON object.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import time
@@ -239,26 +240,21 @@ def main() -> None:
     made: dict[str, Any] = {}
     print(_line(_COLUMNS))
     with RowCache() as cache:
-        opened: list[TorchBackend] = []
 
-        def model() -> TorchBackend:
-            if not opened:
-                found = open_backend(PredictSettings(method="zero-shot"))
-                if not isinstance(found, TorchBackend):
-                    raise TypeError("the embedded model runs in the PyTorch backend")
-                opened.append(found)
-            return opened[0]
+        @functools.cache
+        def model(adapter: str | None = None) -> TorchBackend:
+            found = open_backend(PredictSettings(method="zero-shot", adapter=adapter))
+            if not isinstance(found, TorchBackend):
+                raise TypeError("the embedded model runs in the PyTorch backend")
+            return found
 
         def zero_shot(format: Format, answers: Answers = Answers.LETTERS) -> Method:
             return ZeroShot(model(), PromptStyle(format=format, answers=answers), cache=cache)
 
         def fine_tuned() -> Method:
-            settings = PredictSettings(method="zero-shot", adapter=SHIPPED)
-            backend = open_backend(settings)
-            if not isinstance(backend, TorchBackend):
-                raise TypeError("the embedded model runs in the PyTorch backend")
-            style = PromptStyle(answers=settings.prompting.answers)
-            return ZeroShot(backend, style, cache=cache, judge_mass=False)
+            trained = PredictSettings(method="zero-shot", adapter=SHIPPED).prompting
+            style = PromptStyle(answers=trained.answers)
+            return ZeroShot(model(SHIPPED), style, cache=cache, judge_mass=False)
 
         def few_shot() -> Method:
             return FewShot(model(), train, encoder, cache=cache)

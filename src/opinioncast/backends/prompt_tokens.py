@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from opinioncast.backends.labels import LabelPlan, plan_labels, plan_words
+from opinioncast.backends.protocol import LabelRequest
 from opinioncast.errors import ModelError
 
 _CONTEXT_CHARS = 32
@@ -74,6 +75,10 @@ class TokenizesPrompts:
 
     def chat_text(self, message: str) -> str:
         return self._prompts.chat_text(message)
+
+    def label_plan(self, request: LabelRequest) -> LabelPlan:
+        """How the request's labels are written after its text (:meth:`PromptTokenizer.plan`)."""
+        return self._prompts.plan(request.text, request.labels, words=request.words)
 
     def token_ids(self, text: str) -> tuple[int, ...]:
         """``text`` as the model reads it (:meth:`PromptTokenizer.ids`)."""

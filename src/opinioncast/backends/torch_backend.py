@@ -182,7 +182,7 @@ class TorchBackend(TokenizesPrompts):
             ModelError: a prompt longer than the model can read, or labels its tokenizer cannot
                 write.
         """
-        plans = [self._prompts.plan(r.text, r.labels, words=r.words) for r in requests]
+        plans = [self.label_plan(r) for r in requests]
         sequences = self._sequences(requests, plans)
         waiting = {i: len(plan.continuations) for i, plan in enumerate(plans)}
         read: dict[tuple[int, int], np.ndarray[Any, Any]] = {}

@@ -174,10 +174,7 @@ class VllmBackend(TokenizesPrompts):
         ids = [self.token_ids(r.text) for r in requests]
         order = sorted(range(len(requests)), key=lambda i: (requests[i].tree, ids[i]))
         for part in _parts(order):
-            plans = {
-                i: self._prompts.plan(r.text, r.labels, words=r.words)
-                for i, r in ((i, requests[i]) for i in part)
-            }
+            plans = {i: self.label_plan(requests[i]) for i in part}
             asked = [(i, c) for i in part for c in range(len(plans[i].continuations))]
             prompts, params = [], []
             for i, c in asked:
