@@ -91,3 +91,10 @@ def test_an_adapter_asked_as_it_was_trained_is_not_judged_by_its_label_mass() ->
         method="zero-shot", adapter=SHIPPED, answers=Answers.LETTERS
     ).answers_as_trained
     assert not PredictSettings(method="zero-shot").answers_as_trained
+
+
+def test_another_base_model_is_told() -> None:
+    """Weights of the same shape would take the adapter, and give other numbers without a word."""
+    other = PredictSettings(method="zero-shot", adapter=SHIPPED, model="some/model")
+    assert other.untrained == ["model: some/model; the adapter was trained on embedded"]
+    assert PredictSettings(method="zero-shot", adapter=SHIPPED).untrained == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from opinioncast.errors import DataError
 from opinioncast.prompts import Answers, Format, Layout
@@ -38,10 +39,9 @@ def trained_prompting(folder: str | None) -> Prompting | None:
     Raises:
         DataError: the folder's ``recipe.yaml`` names no prompt.
     """
-    path = None if folder is None else Path(folder) / "recipe.yaml"
-    if path is None or not path.is_file():
+    path, recipe = _recipe(folder)
+    if recipe is None:
         return None
-    recipe = read_yaml(path, "An adapter's recipe")
     try:
         return Prompting(
             Layout(recipe["layout"]),
@@ -57,3 +57,18 @@ def trained_prompting(folder: str | None) -> Prompting | None:
             expected="layout, format, refusal and chat, as opinioncast finetune writes them",
             found=error,
         ) from error
+
+
+def trained_model(folder: str | None) -> str | None:
+    """What the recipe of an adapter calls its base model; None where it does not say."""
+    _, recipe = _recipe(folder)
+    said = recipe.get("model") if isinstance(recipe, dict) else None
+    return None if said is None else str(said)
+
+
+def _recipe(folder: str | None) -> tuple[Path | None, Any]:
+    """Where the recipe of an adapter is, and what it says; None where there is none."""
+    path = None if folder is None else Path(folder) / "recipe.yaml"
+    if path is None or not path.is_file():
+        return path, None
+    return path, read_yaml(path, "An adapter's recipe")

@@ -13,7 +13,13 @@ from opinioncast.backends.protocol import Backend
 from opinioncast.errors import IncompleteRunError
 from opinioncast.evaluate.scores import CellScores, score_cells, share_cells
 from opinioncast.files import atomic_path
-from opinioncast.jobs.adapters import SHIPPED_ADAPTER, Prompting, adapter_folder, trained_prompting
+from opinioncast.jobs.adapters import (
+    SHIPPED_ADAPTER,
+    Prompting,
+    adapter_folder,
+    trained_model,
+    trained_prompting,
+)
 from opinioncast.jobs.backends import EMBEDDED as EMBEDDED  # is found here too
 from opinioncast.jobs.backends import (
     BackendSettings,
@@ -104,14 +110,21 @@ class PredictSettings:
 
     @property
     def untrained(self) -> list[str]:
-        """Where prompts differ from those the adapter was trained on."""
+        """Where prompts, or the name of the model, differ from those the adapter was trained on."""
         trained, asked = trained_prompting(self.adapter_used), self.prompting
         if trained is None:
             return []
+        base = trained_model(self.adapter_used)
+        found = []
+        if base is not None and base != self.model:
+            found.append(f"model: {self.model}; the adapter was trained on {base}")
         if self.method in ("few-shot", "pluralism"):
-            return [f"prompts of {self.method}; the adapter was trained with those of zero-shot"]
+            return [
+                *found,
+                f"prompts of {self.method}; the adapter was trained with those of zero-shot",
+            ]
         pairs = {n: (getattr(trained, n), getattr(asked, n)) for n in _PROMPTING}
-        return [
+        return found + [
             f"{n}: {b}; the adapter was trained with {a}" for n, (a, b) in pairs.items() if a != b
         ]
 
