@@ -174,6 +174,16 @@ def test_stopped_and_resumed_is_bit_for_bit_the_same(make_recipe: Recipe, tmp_pa
     assert curves[0].equals(curves[1])
 
 
+def test_the_first_update_is_adamws(make_recipe: Recipe, tmp_path: Path) -> None:
+    """AdamW's first step moves every weight by the learning rate; up projections start at zero."""
+    rate = 0.01
+    optimizer = {"learning_rate": rate, "batch_rows": 1_000, "epochs": 1, "schedule": "constant"}
+    finetune_to_folder(make_recipe(optimizer=optimizer | {"warmup": 0.0}), tmp_path / "out")
+    weights = load_file(next(tmp_path.glob("out/checkpoints/step-0000001/trained.safetensors")))
+    up = torch.cat([w.abs().flatten() for name, w in weights.items() if "lora_B" in name])
+    assert up.median().item() == pytest.approx(rate, rel=1e-3)
+
+
 def test_killed_at_any_moment_it_resumes_to_the_same_result(
     make_recipe: Recipe, tmp_path: Path
 ) -> None:

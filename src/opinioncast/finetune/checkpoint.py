@@ -174,7 +174,12 @@ def gather_weights(model: Any) -> dict[str, torch.Tensor]:
 
 
 def gather_moments(model: Any, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """The optimizer's state by kind and name, as :func:`gather_weights` gives weights."""
+    """The optimizer's state by kind and name, as :func:`gather_weights` gives weights; empty before
+    the first update: PyTorch's getter would make an update of nothing to have a state to give, and
+    AdamW's step count would be one ahead ever after.
+    """
+    if not optimizer.state:
+        return {}
     found: dict[str, Any] = get_optimizer_state_dict(model, optimizer, options=_WHOLE)
     return {
         f"{kind}{_OF}{name}": value
@@ -193,6 +198,8 @@ def restore_moments(
     model: Any, optimizer: torch.optim.Optimizer, moments: Mapping[str, torch.Tensor]
 ) -> None:
     """Put ``moments`` back, as :func:`restore_weights`; hyper-parameters stay the optimizer's."""
+    if not moments:  # of a checkpoint before the first update
+        return
     state: dict[str, dict[str, torch.Tensor]] = {}
     for key, value in moments.items():
         kind, name = key.split(_OF)
