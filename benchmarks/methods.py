@@ -56,7 +56,7 @@ from opinioncast.methods.pluralism import COMMENT_TOKENS, ModularPluralism
 from opinioncast.methods.prediction import Method, Prediction
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.methods.zero_shot import ZeroShot
-from opinioncast.prompts import Answers, Format, PromptStyle
+from opinioncast.prompts import Answers, Format, Layout, PromptStyle
 from opinioncast.readers.subpop import read_rows, to_table
 from opinioncast.survey import GroupScheme, OpinionTable, PredictionTable
 
@@ -248,8 +248,11 @@ def main() -> None:
                 raise TypeError("the embedded model runs in the PyTorch backend")
             return found
 
-        def zero_shot(format: Format, answers: Answers = Answers.LETTERS) -> Method:
-            return ZeroShot(model(), PromptStyle(format=format, answers=answers), cache=cache)
+        def zero_shot(**style: Any) -> Method:
+            return ZeroShot(model(), PromptStyle(**style), cache=cache)
+
+        def as_in_the_paper(format: Format) -> Method:
+            return zero_shot(format=format, layout=Layout.PAPER)
 
         def fine_tuned() -> Method:
             trained = PredictSettings(method="zero-shot", adapter=SHIPPED).prompting
@@ -285,10 +288,11 @@ def main() -> None:
             "total (oracle)": (lambda: TotalPopulation(totals(whole)), False),
             f"nearest{shown}": (lambda: NearestQuestions(train, encoder), False),
             "network": (lambda: network, False),
-            "zero-shot QA": (lambda: zero_shot(Format.QA), True),
-            "zero-shot BIO": (lambda: zero_shot(Format.BIO), True),
-            "zero-shot PORTRAY": (lambda: zero_shot(Format.PORTRAY), True),
-            "zero-shot QA, answers in words": (lambda: zero_shot(Format.QA, Answers.WORDS), True),
+            "zero-shot QA (paper's prompt)": (lambda: as_in_the_paper(Format.QA), True),
+            "zero-shot BIO (paper's prompt)": (lambda: as_in_the_paper(Format.BIO), True),
+            "zero-shot PORTRAY (paper's prompt)": (lambda: as_in_the_paper(Format.PORTRAY), True),
+            "zero-shot, question first": (zero_shot, True),
+            "zero-shot, question first, in words": (lambda: zero_shot(answers=Answers.WORDS), True),
             f"few-shot, 5 examples{shown}": (few_shot, True),
             f"pluralism{untrained}": (pluralism, True),
             TUNED: (fine_tuned, True),

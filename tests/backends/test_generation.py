@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,22 @@ def test_every_request_is_answered_once_with_its_tokens(
         plain = [token for token in written if token != end]
         assert said[i].text == tokenizer.decode(plain, skip_special_tokens=True)
         assert (said[i].tokens_in, said[i].tokens_out) == (start, len(written))
+
+
+def test_a_models_own_penalties_change_nothing(make_folder: Callable[..., Path]) -> None:
+    """Chat models ship a repetition penalty: not the likeliest token at each step."""
+    folder = make_folder("llama")
+    requests = [TextRequest("Question: Is this a test? Answer: A", 12)]
+
+    def written() -> list[str]:
+        backend = TorchBackend.load(folder, dtype="float32", device="cpu", shared_prefix=False)
+        return [said.text for _, said in backend.generate(requests)]
+
+    plain = written()
+    settings = json.loads((folder / "generation_config.json").read_text("utf-8"))
+    settings |= {"repetition_penalty": 5.0, "num_beams": 3, "do_sample": True, "temperature": 9.0}
+    (folder / "generation_config.json").write_text(json.dumps(settings), "utf-8")
+    assert written() == plain
 
 
 def test_a_prompt_that_leaves_no_room_for_an_answer(make_folder: Callable[..., Path]) -> None:

@@ -106,6 +106,21 @@ def test_a_question_is_never_its_own_neighbour() -> None:
     assert [e["question_id"] for e in found.details[0]["examples"]] == ["far"]
 
 
+def test_a_question_asked_in_two_waves_is_one_example_the_newest() -> None:
+    rows = [
+        opinion_row(
+            Question(name, f"{name}?", ("Yes", "No"), (1, 2), "S", wave), group, [yes, 1 - yes]
+        )
+        for name, wave, yes in (("near", "2016", 0.2), ("near", "2018", 0.4), ("far", "2016", 0.6))
+        for group in (FEMALE, MALE)
+        if not (wave == "2018" and group is MALE)  # who was asked in 2016 only
+    ]
+    found = method(says(GOOD), OpinionTable.from_rows(rows, {}), k=2).predict([ASKED], GROUPS)
+    female, male = (d["examples"] for d in found.details)
+    assert [(e["question_id"], e["wave"]) for e in female] == [("far", "2016"), ("near", "2018")]
+    assert [(e["question_id"], e["wave"]) for e in male] == [("far", "2016"), ("near", "2016")]
+
+
 def test_no_example_and_no_readable_answer_are_problems_not_rows() -> None:
     train = table(("near", ["Female"]))
 

@@ -77,7 +77,18 @@ def test_one_hot_error_and_distance_of_the_same_rows() -> None:
 
 @pytest.mark.parametrize(
     ("said", "picked"),
-    [("2", 2), (" Comment 1 fits best.", 1), ("Of 3, number 2.", 2), ("1.5 of them", None)],
+    [
+        ("2", 2),
+        (" Comment 1 fits best.", 1),
+        ("Of 3, number 2.", 2),
+        ("1.5 of them", None),
+        ("Of the 2 comments, Comment 1 fits best.", 1),
+        ("From 1 to 2, I would select comment 2", 2),
+        ("comment number 2, not the other 1", 2),
+        ("I can't pick one of the 2 comments", None),
+        ("Comment 1 is closer than comment 2.", None),
+        ("1 or 2", None),
+    ],
 )
 def test_a_chooser_that_only_writes(said: str, picked: int | None) -> None:
     prediction = setup(chooser=FakeWriter(lambda request: said)).predict([QUESTION], GROUPS)
@@ -85,7 +96,7 @@ def test_a_chooser_that_only_writes(said: str, picked: int | None) -> None:
     assert [d["picked"] for d in prediction.details] == [picked, picked]
     assert prediction.record["parse_failures"] == (0 if picked else 2)
     assert len(prediction.table) == (2 if picked else 0)
-    assert all(p.missing and "names no comment" in p.what for p in prediction.problems)
+    assert all(p.missing and "names no one comment" in p.what for p in prediction.problems)
 
 
 def test_empty_comments_are_not_offered() -> None:

@@ -43,9 +43,14 @@ def read(answer: str) -> Verbalised | Unreadable:
             ("text after the object",),
         ),
         (  # said twice, and an object that is no answer
+            '{"A": 0.2, "B": 0.3, "C": 0.5} {"A":0.2, "B": 0',
+            ("text after the object",),
+        ),
+        (
             '{"A": 0.2, "B": 0.3, "C": 0.5} = {"A": 20%, "B": 30%, "C": 50%} {"A": 1}',
             ("text after the object",),
         ),
+        ('```JSON\n{"A": 0.2, "B": 0.3, "C": 0.5}\n```', ("code fence",)),
         ("{'A': 0.2, 'B': 0.3, 'C': 0.5}", ("single quotes",)),
         ('{"A": 0.2, "B": 0.3, "C": 0.5,}', ("trailing comma",)),
         ('{"A": 20, "B": 30, "C": 50}', ("percent",)),
@@ -88,12 +93,20 @@ def test_a_sum_off_by_rounding_is_put_right() -> None:
     assert sum(found.shares) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("last", [0.45, 0.55])
+def test_the_ends_of_what_rounding_may_do_are_in(last: float) -> None:
+    found = read(f'{{"A": 0.2, "B": 0.3, "C": {last}}}')
+    assert isinstance(found, Verbalised)
+    assert found.shares[2] == pytest.approx(last / (0.5 + last))
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
         ("", "no JSON object"),
         ("A: 20%, B: 30%, C: 50%", "no JSON object"),
         ('{"A": 0.2, "B": 0.3', "not closed"),
+        ('{"A": 0.2, "B": 0.3, "C": 0.5} Correction: {"A": 0.5, "B"', "second object is not"),
         ('{"A": 0.5, "B": 0.5}', "no share for C"),
         ('{"A": 0.2, "B": 0.3, "C": 0.5, "D": 0}', '"D" is not an option'),
         ('{"A": 0.2, "B": 0.3, "Don\'t know": 0.5}', "is not an option"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from opinioncast.backends.low_rank import lighten
 from opinioncast.backends.quiet import quiet_loading
@@ -54,9 +54,27 @@ class LoadedModel:
 
 
 def choose_device(wanted: str | None = None) -> torch.device:
-    """``wanted``, or CUDA, or MPS, or the CPU."""
+    """``wanted``, or CUDA, or MPS, or the CPU.
+
+    Raises:
+        ModelError: this machine has no such device.
+    """
     if wanted:
-        return torch.device(wanted)
+        try:
+            device = torch.device(wanted)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError, ValueError) as error:
+            there = ["cpu"]
+            there += [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+            there += ["mps"] if torch.backends.mps.is_available() else []
+            raise ModelError(
+                "There is no such device",
+                where="device",
+                expected=f"one that PyTorch sees here: {', '.join(there)}",
+                found=wanted,
+                hint="leave it out to take the best there is",
+            ) from error
+        return device
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
@@ -136,6 +154,8 @@ def load_model(
             found=f"without {', '.join(absent[:3])}{' ...' if len(absent) > 3 else ''}",
             hint="use the folder of a causal (text-generating) model, downloaded whole",
         )
+    if causal.can_generate():
+        causal.generation_config = _end_tokens_only(causal.generation_config)
     if not spread:
         causal = causal.to(chosen_device)
     if adapter is not None:
@@ -149,6 +169,14 @@ def load_model(
         tokenizer_hash=hash_tokenizer(tokenizer),
         adapter=None if adapter is None else end_of_path(adapter),
     )
+
+
+def _end_tokens_only(settings: GenerationConfig) -> GenerationConfig:
+    """Without a model's own taste in decoding (penalties, beams, sampling): it would change what is
+    the likeliest token, and differ from what other backends do.
+    """
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return GenerationConfig(**{name: getattr(settings, name) for name in names})
 
 
 def with_adapter(base: LoadedModel, adapter: str | Path) -> LoadedModel:

@@ -13,6 +13,9 @@ from opinioncast.methods.embedding_features import TextEncoder, Vectors
 from opinioncast.prompts.few_shot import Example
 from opinioncast.survey import OpinionTable, Question, Subpopulation
 
+_SAME_COSINE = 5
+"""Decimals: one wording's embeddings differ by less, from one batch of texts to another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
@@ -61,7 +64,8 @@ class TrainingQuestions:
         return found
 
     def ranking(self, asked: Sequence[Question]) -> list[list[tuple[int, float]]]:
-        """For each question, (number, cosine) of the training questions, most alike first.
+        """For each question, (number, cosine) of the training questions, most alike first; of those
+        equally alike (one wording in several waves) the newest wave first.
 
         The question itself is left out: the same family and id (any wave), or the same wording.
         """
@@ -69,8 +73,10 @@ class TrainingQuestions:
             return [[] for _ in asked]
         cosines = self.encoder.encode([q.text for q in asked]) @ self._vectors.T
         found = []
+        by_wave = sorted(range(len(self.questions)), key=lambda i: self.questions[i].wave)[::-1]
         for row, question in zip(cosines, asked, strict=True):
-            order = np.argsort(-row, kind="stable")
+            alike = np.round(row[by_wave], _SAME_COSINE)
+            order = np.array(by_wave)[np.argsort(-alike, kind="stable")]
             found.append(
                 [
                     (int(i), float(row[i]))
@@ -85,10 +91,20 @@ class TrainingQuestions:
     ) -> list[Neighbour]:
         """The ``k`` most alike questions that ``group`` answered, the most alike last.
 
-        Questions the group was not asked are passed over; fewer than ``k`` where there are no more.
+        Questions the group was not asked are passed over, and so is a question that was taken from
+        another wave already: it would be the same example again. Fewer than ``k`` where there are
+        no more.
         """
         answered = self._answers.get(group.key, {})
-        near = [Neighbour(answered[i], cosine) for i, cosine in ranking if i in answered][:k]
+        near: list[Neighbour] = []
+        for number, cosine in ranking:
+            if len(near) == k:
+                break
+            taken = (n.example.question for n in near)
+            if number in answered and not any(
+                same_question(self.questions[number], question) for question in taken
+            ):
+                near.append(Neighbour(answered[number], cosine))
         return near[::-1]
 
 

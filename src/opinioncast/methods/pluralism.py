@@ -377,6 +377,10 @@ def clean_comment(text: str) -> str:
     return " ".join(first.split())
 
 
+_NUMBERED = re.compile(r"(?<![\d.])(\d+)(?![\d.]*\d)(?!\s+comments)", re.IGNORECASE)
+_NAMED = re.compile(r"\bcomment\s*(?:number|no\.?|#)?\s*[:#*]*\s*(\d+)(?![\d.]*\d)", re.IGNORECASE)
+
+
 def _numbers(count: int) -> tuple[str, ...]:
     return tuple(str(i + 1) for i in range(count))
 
@@ -394,9 +398,16 @@ def _scored_choice(
 def _written_choice(
     comments: tuple[str, ...], there: Sequence[int], said: GeneratedText | None
 ) -> _Choice:
-    """The first number in what the chooser wrote that is a comment's."""
-    for number in re.findall(r"(?<![\d.])\d+(?![\d.]*\d)", "" if said is None else said.text):
-        if 1 <= int(number) <= len(there):
-            return _Choice(comments, there[int(number) - 1])
-    heard = "" if said is None else said.text.strip()[:40]
-    return _Choice(comments, None, f'the chooser\'s answer names no comment: "{heard}"')
+    """The comment that the chooser's text names: the one number after the word "comment", or else
+    the one number that is a comment's. A text that names several names none.
+    """
+    text = "" if said is None else said.text
+    for pattern in (_NAMED, _NUMBERED):
+        named = {n for n in map(int, pattern.findall(text)) if 1 <= n <= len(there)}
+        if len(named) == 1:
+            return _Choice(comments, there[named.pop() - 1])
+        if named:
+            break
+    return _Choice(
+        comments, None, f'the chooser\'s answer names no one comment: "{text.strip()[:40]}"'
+    )

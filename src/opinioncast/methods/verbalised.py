@@ -24,6 +24,9 @@ NEXT_QUESTION = "\nQuestion:"
 """How the questions of a few-shot prompt begin."""
 
 _EXACT = 1e-6
+_FLOAT = 1e-9
+"""0.95 from 1 is a little more than 0.05 in floating point."""
+_FENCE = re.compile(r"```(?:json)?\Z", re.IGNORECASE)
 _NUMBER = r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _VALUE = re.compile(rf"({_NUMBER})\s*(%?)")
 _TEXT = r'"((?:[^"\\]|\\.)*)"|' r"'((?:[^'\\]|\\.)*)'"
@@ -81,9 +84,14 @@ def parse_shares(
     read = _shares(answer[start:end], labels, options, _around(before, rest))
     if isinstance(read, Unreadable):
         return read
+    first = "".join(answer[start:end].split())
     if not before.strip():  # a chat model that repeats the question says something first
         rest, _, _ = rest.partition(NEXT_QUESTION)
-    while not isinstance(later := _object(rest), Unreadable):
+    while "{" in rest:
+        later = _object(rest)
+        if isinstance(later, Unreadable):  # cut off: no harm where it only says the first again
+            again = first.startswith("".join(rest[rest.index("{") :].split()))
+            return read if again else Unreadable("a second object is not closed")
         start, end = later
         other = _shares(rest[start:end], labels, options, [])
         if isinstance(other, Verbalised) and _differ(read.shares, other.shares):
@@ -143,9 +151,9 @@ def _around(before: str, after: str) -> list[str]:
     """The repairs that what stands around the object asks for."""
     before, after = before.strip(), after.strip()
     repairs = []
-    if before.endswith(("```", "```json")) and after.startswith("```"):
+    if (opened := _FENCE.search(before)) and after.startswith("```"):
         repairs.append("code fence")
-        before = before.removesuffix("json").removesuffix("```").strip()
+        before = before[: opened.start()].strip()
         after = after.removeprefix("```").strip()
     if before:
         repairs.append("text before the object")
@@ -240,10 +248,10 @@ def _numbers(values: Sequence[Any], repairs: list[str]) -> list[float] | Unreada
 
 def _summing_to_one(shares: Sequence[float], repairs: list[str]) -> Verbalised | Unreadable:
     total = sum(shares)
-    if abs(total - 100) <= 100 * SUM_TOLERANCE and "percent" not in repairs:
+    if abs(total - 100) <= 100 * (SUM_TOLERANCE + _FLOAT) and "percent" not in repairs:
         repairs.append("percent")
         shares, total = [s / 100 for s in shares], total / 100
-    if abs(total - 1) > SUM_TOLERANCE:
+    if abs(total - 1) > SUM_TOLERANCE + _FLOAT:
         return Unreadable(f"the shares sum to {total:.3g}")
     if abs(total - 1) > _EXACT:
         repairs.append("sum off by rounding")
