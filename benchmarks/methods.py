@@ -30,7 +30,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -66,6 +66,10 @@ NETWORK_SHARE = MethodSettings().blend
 """Of the blend: the rest is the language model's."""
 
 
+By = Literal["question", "group"] | None
+_BEGINNING = {"question": ("family", "wave", "question_id"), "group": ("attribute", "group")}
+
+
 @dataclass(frozen=True)
 class Known:
     """Predictions already made, as a method: a blend need not run its parts again."""
@@ -89,11 +93,11 @@ class Bench:
     slow: OpinionTable
     rows: list[dict[str, Any]] = field(default_factory=list)
 
-    def measure(self, name: str, method: Method, *, slow: bool) -> Any:
+    def measure(self, name: str, method: Method, by: By) -> Any:
         """Predict the observed cells and score them."""
-        observed = self.slow if slow else self.sample
+        observed = self.sample if by is None else self.slow
         started = time.perf_counter()
-        prediction = predicted(method, observed, by_question=slow)
+        prediction = predicted(method, observed, by)
         seconds = time.perf_counter() - started
         scores = score_cells(observed, prediction.table) if len(prediction.table) else None
         means: Mapping[str, Any] = scores.mean() if scores else {}
@@ -160,23 +164,19 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def predicted(method: Method, observed: OpinionTable, *, by_question: bool) -> Prediction:
-    """Predict the table's questions; ``by_question`` only for the groups that each was put to.
-
-    The other cells are not scored anyway, and a language model takes its time for each.
+def predicted(method: Method, observed: OpinionTable, by: By) -> Prediction:
+    """Predict every question for every group of the table, or (``by``) only the cells it holds: a
+    language model takes its time for each, and the others are not scored. Cells are asked together
+    by what their prompts begin with.
     """
-    if not by_question:
+    if by is None:
         groups = GroupScheme.of_standard(observed.subpopulations(), "observed table")
         return method.predict(observed.questions(), groups)
     parts = []
-    for question in observed.questions():
-        own = observed.filter(
-            (pl.col("family") == question.family)
-            & (pl.col("wave") == question.wave)
-            & (pl.col("question_id") == question.question_id)
-        )
+    for _, frame in observed.frame.group_by(_BEGINNING[by], maintain_order=True):
+        own = OpinionTable(frame, observed.meta)
         groups = GroupScheme.of_standard(own.subpopulations(), "observed table")
-        parts.append(method.predict([question], groups))
+        parts.append(method.predict(own.questions(), groups))
     counts = ("parse_failures", "tokens_in", "tokens_out")
     record = {
         key: sum(p.record[key] for p in parts)
@@ -273,8 +273,8 @@ def main() -> None:
             return ModularPluralism(modules, model(), model(), comment_tokens=tokens, cache=cache)
 
         def blend() -> Method:
-            drawn = predicted(network, slow, by_question=True)
-            said = made.get(TUNED) or predicted(fine_tuned(), slow, by_question=True)
+            drawn = predicted(network, slow, "question")
+            said = made.get(TUNED) or predicted(fine_tuned(), slow, "question")
             return Blend(
                 [
                     (Known("network", drawn), NETWORK_SHARE),
@@ -283,25 +283,34 @@ def main() -> None:
             )
 
         untrained = "" if options.modules else " (untrained modules)"
-        plan: dict[str, tuple[Callable[[], Method], bool]] = {
-            "uniform": (Uniform, False),
-            "total (oracle)": (lambda: TotalPopulation(totals(whole)), False),
-            f"nearest{shown}": (lambda: NearestQuestions(train, encoder), False),
-            "network": (lambda: network, False),
-            "zero-shot QA (paper's prompt)": (lambda: as_in_the_paper(Format.QA), True),
-            "zero-shot BIO (paper's prompt)": (lambda: as_in_the_paper(Format.BIO), True),
-            "zero-shot PORTRAY (paper's prompt)": (lambda: as_in_the_paper(Format.PORTRAY), True),
-            "zero-shot, question first": (zero_shot, True),
-            "zero-shot, question first, in words": (lambda: zero_shot(answers=Answers.WORDS), True),
-            f"few-shot, 5 examples{shown}": (few_shot, True),
-            f"pluralism{untrained}": (pluralism, True),
-            TUNED: (fine_tuned, True),
-            f"blend ({NETWORK_SHARE:g} network, {1 - NETWORK_SHARE:.1f} fine-tuned)": (blend, True),
+        plan: dict[str, tuple[Callable[[], Method], By]] = {
+            "uniform": (Uniform, None),
+            "total (oracle)": (lambda: TotalPopulation(totals(whole)), None),
+            f"nearest{shown}": (lambda: NearestQuestions(train, encoder), None),
+            "network": (lambda: network, None),
+            "zero-shot QA (paper's prompt)": (lambda: as_in_the_paper(Format.QA), "group"),
+            "zero-shot BIO (paper's prompt)": (lambda: as_in_the_paper(Format.BIO), "group"),
+            "zero-shot PORTRAY (paper's prompt)": (
+                lambda: as_in_the_paper(Format.PORTRAY),
+                "group",
+            ),
+            "zero-shot, question first": (zero_shot, "question"),
+            "zero-shot, question first, in words": (
+                lambda: zero_shot(answers=Answers.WORDS),
+                "question",
+            ),
+            f"few-shot, 5 examples{shown}": (few_shot, "group"),
+            f"pluralism{untrained}": (pluralism, "group"),
+            TUNED: (fine_tuned, "question"),
+            f"blend ({NETWORK_SHARE:g} network, {1 - NETWORK_SHARE:.1f} fine-tuned)": (
+                blend,
+                "question",
+            ),
         }
-        for name, (build, is_slow) in plan.items():
+        for name, (build, by) in plan.items():
             if options.methods and not name.startswith(tuple(options.methods)):
                 continue
-            made[name] = bench.measure(name, build(), slow=is_slow)
+            made[name] = bench.measure(name, build(), by)
             if options.markdown:  # after every method: a run that is stopped leaves what it has
                 text = markdown(bench.rows, len(sample.questions()), limit)
                 with atomic_path(options.markdown) as temporary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -23,11 +24,11 @@ from safetensors.torch import load_file
 from tests.finetune.small_table import GROUPS, QUESTIONS, make_table
 
 from opinioncast.errors import InputError, ModelError
-from opinioncast.finetune.recipe import FinetuneRecipe, parse_finetune
-from opinioncast.finetune.trainer import diverges
+from opinioncast.finetune.recipe import FinetuneRecipe, SweepRecipe, parse_finetune
+from opinioncast.finetune.trainer import Trainer, diverges
 from opinioncast.jobs.finetune import finetune_to_folder, training_data
 from opinioncast.jobs.predict import PredictSettings, run_method
-from opinioncast.prompts import Layout
+from opinioncast.prompts import Answers, Layout
 from opinioncast.survey import load_groups
 
 Make = Callable[..., Path]
@@ -235,6 +236,53 @@ def test_a_diverging_run_stops_and_keeps_the_last_good(make_recipe: Recipe, tmp_
     assert (tmp_path / "out" / "adapter" / "manifest.json").is_file()
 
 
+def test_without_validation_too_the_last_good_is_kept(make_recipe: Recipe, tmp_path: Path) -> None:
+    """Diverging is told ten updates late, when newer checkpoints are spoilt already."""
+    recipe = make_recipe(
+        optimizer={"learning_rate": 1e30, "batch_rows": 4, "epochs": 20, "clip": None},
+        checks={"every": 1},
+        validation=None,
+    )
+    with pytest.raises(ModelError, match="diverged"):
+        finetune_to_folder(recipe, tmp_path / "out")
+    weights = adapter(tmp_path / "out")
+    assert max(w.abs().max().item() for w in weights.values()) < 10
+
+
+def test_a_gradient_that_is_no_number_changes_no_weight(
+    make_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = Trainer._clip
+
+    def broken(trainer: Trainer) -> float:
+        norm = clip(trainer)
+        return math.nan if trainer._optimizer.state else norm  # from the second update
+
+    monkeypatch.setattr(Trainer, "_clip", broken)
+    recipe = make_recipe(validation=None, checks={"every": 1})
+    with pytest.raises(ModelError, match="diverged") as error:
+        finetune_to_folder(recipe, tmp_path / "out")
+    assert error.value.where == "update 2"
+    assert all(w.isfinite().all() for w in adapter(tmp_path / "out").values())
+
+
+def test_a_question_that_cannot_be_put_is_named_before_training(
+    make_recipe: Recipe, make_folder: Make, tmp_path: Path
+) -> None:
+    long = replace(QUESTIONS[0], question_id="long", text="word " * 200)
+    table = make_table((*QUESTIONS[:3], long)).write(tmp_path / "long.parquet")
+    short = str(make_folder("llama", max_position_embeddings=256))
+    with pytest.raises(ModelError, match="longer than the model can read") as error:
+        finetune_to_folder(make_recipe(table=str(table), model=short), tmp_path / "out")
+    assert '"long"' in str(error.value.where)
+    assert not (tmp_path / "out").exists()
+    refusing = replace(QUESTIONS[0], question_id="r", options=("Yes", "Refused"))
+    table = make_table((*QUESTIONS[:3], refusing)).write(tmp_path / "refusing.parquet")
+    with pytest.raises(InputError, match="refusal is among") as found:
+        finetune_to_folder(make_recipe(table=str(table)), tmp_path / "out")
+    assert "refusal: false in a recipe" in str(found.value.hint)
+
+
 @pytest.mark.parametrize(
     ("losses", "expected"),
     [
@@ -273,16 +321,47 @@ def test_a_sweep_keeps_the_best(make_recipe: Recipe, tmp_path: Path) -> None:
         finetune_to_folder(make_recipe(validation=None, sweep={"batch_rows": [2, 4]}), tmp_path)
 
 
-def test_the_whole_model_can_be_trained(make_recipe: Recipe, tmp_path: Path) -> None:
-    recipe = make_recipe(lora=None)
+def test_a_sweep_of_one_value_trains_with_it(make_recipe: Recipe, tmp_path: Path) -> None:
+    run = finetune_to_folder(make_recipe(sweep={"learning_rate": [3e-3]}), tmp_path / "out")
+    assert run.recipe.optimizer.learning_rate == 3e-3
+    assert (tmp_path / "out" / "sweep.csv").is_file()
+
+
+def test_a_sweep_goes_on_after_a_run_that_diverged(make_recipe: Recipe, tmp_path: Path) -> None:
+    optimizer = {"batch_rows": 4, "epochs": 5, "clip": None}
+    recipe = make_recipe(sweep={"learning_rate": [1e30, 1e-3]}, optimizer=optimizer)
     run = finetune_to_folder(recipe, tmp_path / "out")
-    model = transformers.AutoModelForCausalLM.from_pretrained(run.folder)
-    base = transformers.AutoModelForCausalLM.from_pretrained(recipe.model)
-    if run.training.best_step:
-        assert any(
-            not torch.equal(a, b)
-            for a, b in zip(model.parameters(), base.parameters(), strict=True)
+    assert run.recipe.optimizer.learning_rate == 1e-3
+    table = pl.read_csv(tmp_path / "out" / "sweep.csv")
+    assert table["stopped"].to_list() == ["diverged", "finished"]
+    with pytest.raises(ModelError, match="diverged"):
+        finetune_to_folder(
+            recipe.model_copy(update={"sweep": SweepRecipe(learning_rate=(1e30,))}), tmp_path / "b"
         )
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_whole_model_can_be_trained(
+    make_recipe: Recipe, make_folder: Make, tmp_path: Path, tied: bool
+) -> None:
+    base = str(make_folder("llama", tie_word_embeddings=tied))
+    recipe = make_recipe(model=base, lora=None, validation=None, answers="words")
+    run = finetune_to_folder(recipe, tmp_path / "out")
+    before = transformers.AutoModelForCausalLM.from_pretrained(base)
+    after = transformers.AutoModelForCausalLM.from_pretrained(run.folder)
+    moved = [
+        not torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True)
+    ]
+    assert all(moved)
+    assert (after.lm_head.weight is after.model.embed_tokens.weight) is tied
+    card = (run.folder / "README.md").read_text("utf-8")
+    assert "--model FOLDER" in card
+    assert "--adapter" not in card
+    assert "library_name: transformers" in card
+    settings = PredictSettings(method="zero-shot", model=str(run.folder))
+    assert settings.prompting.answers is Answers.WORDS
+    groups = load_groups("CREGION=South")
+    assert len(run_method([QUESTIONS[0]], groups, settings).table)
 
 
 def test_activations_computed_again_change_nothing(make_recipe: Recipe, tmp_path: Path) -> None:
@@ -326,7 +405,7 @@ def test_what_does_not_fit_is_named(make_recipe: Recipe, tmp_path: Path) -> None
     with pytest.raises(ModelError, match="targets are not in the model"):
         finetune_to_folder(make_recipe(lora={"targets": ["nothing"]}), tmp_path / "b")
     with pytest.raises(ModelError, match=r"needs (bitsandbytes|a CUDA device)"):
-        finetune_to_folder(make_recipe(lora={"quantize": "4bit"}), tmp_path / "c")
+        finetune_to_folder(make_recipe(lora={"quantize": "4bit"}, dtype=None), tmp_path / "c")
     unscaled = make_table((QUESTIONS[2],)).write(tmp_path / "unscaled.parquet")
     loss = {"kl": 0, "wasserstein": 1}
     with pytest.raises(InputError, match="nothing to train on"):

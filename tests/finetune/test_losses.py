@@ -74,18 +74,18 @@ def test_no_scale_no_distance() -> None:
 
 def test_contrast_ignores_the_level_and_sees_the_differences() -> None:
     target = tensor([0.5, 0.5], [0.7, 0.3], [0.2, 0.8])
-    tree, weight = torch.tensor([0, 0, 0]), torch.ones(3, dtype=torch.float64)
+    question, weight = torch.tensor([0, 0, 0]), torch.ones(3, dtype=torch.float64)
     shifted = target + tensor([0.1, -0.1])
-    assert losses.contrast(shifted.log(), target, tree, weight) == pytest.approx(0, abs=1e-12)
+    assert losses.contrast(shifted.log(), target, question, weight) == pytest.approx(0, abs=1e-12)
     flat = torch.full((3, 2), 0.5, dtype=torch.float64)
     mean = target.mean(dim=0)
     expected = ((target - mean) ** 2).sum(dim=1)
-    assert losses.contrast(flat.log(), target, tree, weight).tolist() == pytest.approx(
+    assert losses.contrast(flat.log(), target, question, weight).tolist() == pytest.approx(
         expected.tolist()
     )
 
 
-def test_contrast_keeps_trees_apart() -> None:
+def test_contrast_keeps_questions_apart() -> None:
     target = tensor([0.5, 0.5], [0.7, 0.3], [0.9, 0.1])
     model = log([0.4, 0.6], [0.8, 0.2], [0.1, 0.9])
     weight = torch.tensor([1.0, 3.0, 1.0], dtype=torch.float64)
@@ -126,14 +126,14 @@ def test_gradients_are_the_numerical_ones(name: str) -> None:
     logits, target = random_case()
     parts = scale((1, 2, 3, 4), (4, 1, -1, 2), (0, 0, 0, 0), (2, 1, 3, -1), (1, 1, 2, 5))
     parts = (parts[0], parts[1], parts[2].double())
-    tree, weight = torch.tensor([0, 0, 1, 1, 1]), torch.tensor([1.0, 2, 1, 0.5, 1]).double()
+    question, weight = torch.tensor([0, 0, 1, 1, 1]), torch.tensor([1.0, 2, 1, 0.5, 1]).double()
 
     def loss(logits: torch.Tensor) -> torch.Tensor:
         log_shares = logits.log_softmax(dim=1)
         values = {
             "kl": losses.forward_kl(log_shares, target),
             "wasserstein": losses.wasserstein(log_shares, target, *parts),
-            "contrast": losses.contrast(log_shares, target, tree, weight),
+            "contrast": losses.contrast(log_shares, target, question, weight),
         }
         values["mixture"] = values["kl"] + 0.5 * values["wasserstein"] + 2 * values["contrast"]
         return values[name]

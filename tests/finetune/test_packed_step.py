@@ -4,6 +4,7 @@ model's own vocabulary, and labels found by writing them behind the prompt."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +47,15 @@ def with_adapter(causal: Any, *, light: bool, lora: LoraRecipe = LORA) -> Any:
     return model
 
 
-def plain_losses(
+def plain_shares(
     model: Any, tokenizer: Any, asks: list[Ask], style: PromptStyle, *, chat: bool
-) -> torch.Tensor:
-    """Mean forward KL; as wordy as the definition."""
+) -> list[torch.Tensor]:
+    """The model's shares of each ask's options, from one prompt at a time."""
     scheme = load_groups(*GROUPS)
     opening = (
         [tokenizer.bos_token_id] if tokenizer("A")["input_ids"][0] == tokenizer.bos_token_id else []
     )
-    total = torch.zeros((), dtype=torch.float64)
+    found = []
     for ask in asks:
         prompt = build_prompt(
             ask.row.question, ask.row.subpopulation, scheme, style, order=ask.order
@@ -80,10 +81,47 @@ def plain_losses(
                 said = said + sum(logits[at + i, t] for i, t in enumerate(spelling)).exp()
             probabilities.append(said)
         shares = torch.stack(probabilities)
-        shares = shares / shares.sum()
+        found.append(shares / shares.sum())
+    return found
+
+
+def plain_kl(asks: list[Ask], found: list[torch.Tensor]) -> torch.Tensor:
+    """Mean forward KL; as wordy as the definition."""
+    total = torch.zeros((), dtype=torch.float64)
+    for ask, shares in zip(asks, found, strict=True):
         for share, observed in zip(shares, ask.target, strict=True):
             if observed > 0:
                 total = total + observed * (np.log(observed) - share.log()) / len(asks)
+    return total
+
+
+def plain_wasserstein(asks: list[Ask], found: list[torch.Tensor]) -> torch.Tensor:
+    """Mean distance over the asks with a scale, between neighbouring positions."""
+    total, rows = torch.zeros((), dtype=torch.float64), 0
+    for ask, shares in zip(asks, found, strict=True):
+        scale = [(x, i) for i, x in enumerate(ask.row.question.ordinal) if x >= 0]
+        low, high = min(scale)[0], max(scale)[0]
+        if low == high:
+            continue
+        rows += 1
+        people = np.array([ask.target[i] for _, i in scale])
+        model = torch.stack([shares[i] for _, i in scale])
+        people, model = people / people.sum(), model / model.sum()
+        points = sorted({x for x, _ in scale})
+        for here, there in pairwise(points):
+            below = [k for k, (x, _) in enumerate(scale) if x <= here]
+            gap = people[below].sum() - model[below].sum()
+            total = total + gap.abs() * (there - here) / (high - low)
+    return total / rows
+
+
+def plain_contrast(asks: list[Ask], found: list[torch.Tensor]) -> torch.Tensor:
+    """Mean over the asks of how far the group is moved otherwise than people moved."""
+    total = torch.zeros((), dtype=torch.float64)
+    gaps = [s - torch.tensor(a.target, dtype=s.dtype) for a, s in zip(asks, found, strict=True)]
+    for ask, gap in zip(asks, gaps, strict=True):
+        own = [g for a, g in zip(asks, gaps, strict=True) if a.row.question == ask.row.question]
+        total = total + (gap - sum(own) / len(own)).square().sum() / len(asks)
     return total
 
 
@@ -164,7 +202,7 @@ def test_packed_equals_plain_in_loss_and_gradients(
     if chat:
         tokenizer.chat_template = CHAT
     plain = with_adapter(causal, light=False)
-    expected = plain_losses(plain, tokenizer, asks, style, chat=chat)
+    expected = plain_kl(asks, plain_shares(plain, tokenizer, asks, style, chat=chat))
     expected.backward()
 
     causal, _ = open_plain(make_folder(family, tokens))
@@ -188,6 +226,48 @@ def test_packed_equals_plain_in_loss_and_gradients(
     scale = max(g.abs().max() for g in wanted.values())
     for name, gradient in wanted.items():
         torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-5 * scale.item())
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma3, mixed"])
+def test_every_loss_packed_equals_plain(
+    make_folder: Make, table: OpinionTable, family: str
+) -> None:
+    """Wasserstein and contrast too: the groups of a question are in one micro-batch, however small
+    the budget, or the contrast would be another."""
+    style, scheme = PromptStyle(FIRST, Format.QA), load_groups(*GROUPS)
+    rows = training_rows(table, scheme, refusal=True)
+    asks = [Ask(r, tuple(range(len(r.question.options))), r.target) for r in rows]
+    causal, tokenizer = open_plain(make_folder(family, "merged bytes"))
+    plain = with_adapter(causal, light=False)
+    shares = plain_shares(plain, tokenizer, asks, style, chat=False)
+    expected = {
+        "kl": plain_kl(asks, shares),
+        "wasserstein": plain_wasserstein(asks, shares),
+        "contrast": plain_contrast(asks, shares),
+    }
+    mix = {"kl": 1.0, "wasserstein": 0.5, "contrast": 2.0}
+    sum(mix[name] * value for name, value in expected.items()).backward()
+
+    causal, _ = open_plain(make_folder(family, "merged bytes"))
+    packed = with_adapter(causal, light=True)
+    model = DistributionModel(packed)
+    packer = Packer(PromptTokenizer(tokenizer), scheme, style, whole_questions=True)
+    update = packer.update(asks, 64)
+    assert len(update.micro_batches()) > 1
+    found = dict.fromkeys(mix, 0.0)
+    for trees in update.micro_batches():
+        batch = update.batch(trees)
+        parts = batch_losses(
+            model(batch.pack, batch.reading), batch, update.weight, update.scaled_weight
+        )
+        sum(mix[name] * parts[name] for name in mix).backward()
+        found = {name: found[name] + parts[name].item() for name in mix}
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value.item(), abs=2e-6), name
+    wanted, got = gradients(plain), gradients(packed)
+    scale = max(g.abs().max() for g in wanted.values())
+    for name, gradient in wanted.items():
+        torch.testing.assert_close(got[name], gradient, rtol=1e-4, atol=1e-5 * scale.item())
 
 
 def test_the_light_forward_equals_pefts(make_folder: Make) -> None:

@@ -58,6 +58,12 @@ def test_every_wrong_field_is_named_at_once() -> None:
         {"groups_per_question": 2, "layout": "paper"},
         {"groups_per_question": 2, "target": "augment", "augment": 5},
         {"groups_per_question": 1, "loss": {"contrast": 1}},
+        {"layout": "paper", "loss": {"contrast": 1}},
+        {"lora": {"quantize": "4bit"}, "dtype": "float32"},
+        {"optimizer": {"betas": [1.5, 0.9]}},
+        {"sweep": {"learning_rate": [-1]}},
+        {"sweep": {"batch_rows": [0]}},
+        {"device": "banana"},
     ],
 )
 def test_settings_that_contradict_each_other(raw: dict[str, object]) -> None:

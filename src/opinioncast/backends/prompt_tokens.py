@@ -55,7 +55,7 @@ class PromptTokenizer:
                 "The model has no chat template",
                 where=str(self._tokenizer.name_or_path),
                 expected="a tokenizer with a chat template (an instruction-tuned model)",
-                hint="run without --chat",
+                hint="ask without it: no --chat, chat: false in a recipe",
             )
         return str(
             self._tokenizer.apply_chat_template(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opinioncast.evaluate.scores import CellScores
-from opinioncast.finetune.recipe import FinetuneRecipe
+from opinioncast.finetune.recipe import FinetuneRecipe, SplitValidation
 from opinioncast.finetune.targets import TrainingRow
 from opinioncast.prompts import Answers
 from opinioncast.survey import OpinionTable
@@ -20,9 +20,15 @@ a question's overall level, less in the differences between groups. Check agains
 anything depends on it."""
 
 
-def front_matter(base: str, licence: str | None) -> str:
+def front_matter(base: str, licence: str | None, *, adapter: bool) -> str:
     """The YAML block that model hubs read."""
-    lines = ["---", f"base_model: {base}", "library_name: peft", "tags: [survey, opinioncast]"]
+    library = "peft" if adapter else "transformers"
+    lines = [
+        "---",
+        f"base_model: {base}",
+        f"library_name: {library}",
+        "tags: [survey, opinioncast]",
+    ]
     return "\n".join([*lines, *([f"license: {licence}"] if licence else []), "---", ""])
 
 
@@ -40,7 +46,9 @@ def card(
     notice: str,
     table: OpinionTable,
     rows: Sequence[TrainingRow],
+    valid_rows: Sequence[TrainingRow],
     scores: CellScores | None,
+    checks: int,
     best_step: int,
     steps: int,
 ) -> str:
@@ -48,10 +56,11 @@ def card(
 
     Args:
         notice: terms of the base model, if it has any to pass on.
-        rows: what was trained on.
+        rows, valid_rows: what was trained on, and what was held out to validate on.
         scores: of the validation cells; None without validation.
+        checks: how often the validation rows were looked at, before the first update included.
     """
-    questions = {(r.question.family, r.question.wave, r.question.question_id) for r in rows}
+    questions = _questions(rows)
     surveys = sorted({f"{family} {wave}".strip() for family, wave, _ in questions})
     groups = sorted({str(r.subpopulation) for r in rows})
     lora = recipe.lora
@@ -69,8 +78,9 @@ def card(
         "output is model output, not survey data.",
         "",
         "```",
-        f"opinioncast predict QUESTIONNAIRE --model {recipe.model} --adapter FOLDER "
-        f"--layout {recipe.layout} --format {recipe.format}"
+        "opinioncast predict QUESTIONNAIRE --method zero-shot "
+        + (f"--model {recipe.model} --adapter FOLDER " if lora else "--model FOLDER ")
+        + f"--layout {recipe.layout} --format {recipe.format}"
         + (" --answers words" if recipe.answers is Answers.WORDS else "")
         + ("" if recipe.refusal else " --no-refusal")
         + (" --chat" if recipe.chat else ""),
@@ -87,12 +97,14 @@ def card(
         + f"; rows weighted {recipe.row_weight}",
         f"* AdamW, learning rate {recipe.optimizer.learning_rate:g}, about "
         f"{recipe.optimizer.batch_rows} rows per update; update {best_step} of {steps} was kept "
-        f"(best {recipe.checks.metric} on the validation rows)"
+        f"(best {recipe.checks.metric} on the validation rows of {checks} checks, the first before "
+        "training)"
         if scores
         else f"* AdamW, learning rate {recipe.optimizer.learning_rate:g}, about "
         f"{recipe.optimizer.batch_rows} rows per update, {steps} updates; no validation",
         f"* Data: {len(rows)} rows (group-level shares only) of {len(questions)} questions of "
         f"{', '.join(surveys)}",
+        f"* Split: {_split(recipe, valid_rows)}",
         f"* Groups ({len(groups)}): {'; '.join(groups)}",
         "",
         *_data(table),
@@ -103,6 +115,23 @@ def card(
         "",
     ]
     return "\n".join(text)
+
+
+def _questions(rows: Sequence[TrainingRow]) -> set[tuple[str, str, str]]:
+    return {(r.question.family, r.question.wave, r.question.question_id) for r in rows}
+
+
+def _split(recipe: FinetuneRecipe, valid_rows: Sequence[TrainingRow]) -> str:
+    if not valid_rows:
+        return "none; nothing was held out"
+    held = recipe.validation
+    how = (
+        f"a share of {held.fraction:g} of the table, drawn by {held.by} with seed {held.seed}"
+        if isinstance(held, SplitValidation)
+        else "a table of its own"
+    )
+    count = len(_questions(valid_rows))
+    return f"held out for validation: {len(valid_rows)} rows of {count} questions, {how}"
 
 
 def _data(table: OpinionTable) -> list[str]:
@@ -127,7 +156,7 @@ def _scores(scores: CellScores | None) -> list[str]:
         "## Scores on the validation rows",
         "",
         "Questions that are not in the training table. They chose the checkpoint, so the figures "
-        "flatter a little.",
+        "may flatter a little.",
         "",
         f"Mean Wasserstein distance (0 to 1) over {mean['cells']} cells: {_number(mean['wd'])} "
         f"(95% over questions {low:.3f} to {high:.3f}); uniform guess "

@@ -92,8 +92,11 @@ class Checkpoints:
         state: RunState,
         weights: Mapping[str, torch.Tensor],
         moments: Mapping[str, torch.Tensor],
+        *,
+        window: int = 0,
     ) -> None:
-        """Write a checkpoint and drop those that are neither newest nor best.
+        """Write a checkpoint and drop those that are neither newest nor best, nor, with a
+        ``window``, the newest of those at least so many updates old.
 
         Raises:
             StorageError: the folder cannot be written; the checkpoints before it stay.
@@ -111,7 +114,10 @@ class Checkpoints:
             if target.exists():  # made by this very run before it was killed: the same content
                 shutil.rmtree(target)
             work.replace(target)
-            for old in set(self._steps()) - {state.step, state.best_step}:
+            kept = {state.step, state.best_step}
+            if window:
+                kept.add(self.last_step(before=state.step - window))
+            for old in set(self._steps()) - kept:
                 shutil.rmtree(self.folder / _name(old))
             for stray in self.folder.glob(f".{_PREFIX}*"):
                 shutil.rmtree(stray)
@@ -126,10 +132,10 @@ class Checkpoints:
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
-    @property
-    def last_step(self) -> int:
-        """Of the newest whole checkpoint."""
-        return self._steps()[-1]
+    def last_step(self, *, before: int) -> int:
+        """Of the newest whole checkpoint at or before that update, else of the oldest."""
+        steps = self._steps()
+        return max((step for step in steps if step <= before), default=steps[0])
 
     def weights(self, step: int) -> dict[str, torch.Tensor]:
         return self._load(step, WEIGHTS)
@@ -149,13 +155,16 @@ class Checkpoints:
         return sorted(int(n.removeprefix(_PREFIX)) for n in names)
 
     def _unreadable(self, path: Path, error: Exception) -> StorageError:
+        steps = self._steps()
+        spare = len(steps) > 1 and path.parent.name == _name(steps[-1])
         return StorageError(
             "A checkpoint cannot be read",
             where=str(path),
             expected="the files written there by opinioncast finetune",
             found=error,
-            hint=f"delete {path.parent.name}: the run goes on from the checkpoint before it, or "
-            "from the start",
+            hint=f"delete {path.parent}: the run goes on from the checkpoint before it"
+            if spare
+            else f"delete {path.parent.parent}: the run starts anew",
         )
 
 
@@ -170,7 +179,11 @@ _OF = "|"  # between a moment's kind and its weight's name
 def gather_weights(model: Any) -> dict[str, torch.Tensor]:
     """The trained weights by name, whole, on the CPU of the main process; all must call it."""
     found: dict[str, Any] = get_model_state_dict(model, options=_WHOLE)
-    return {k: v for k, v in found.items() if isinstance(v, torch.Tensor)}
+    places: dict[tuple[int, torch.Size], str] = {}
+    for name, weight in found.items():
+        if isinstance(weight, torch.Tensor):  # tied ones are one weight, under its first name
+            places.setdefault((weight.data_ptr(), weight.shape), name)
+    return {name: found[name] for name in places.values()}
 
 
 def gather_moments(model: Any, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -33,7 +33,8 @@ def wasserstein(
 
     over options on the scale, both sides renormalised over them, in order of their positions x.
     With ``steps`` that sum to one this is the distance predictions are scored by. Its gradient is
-    a sum of signs; it is 0 where the two sides agree.
+    a sum of signs; it is 0 where the two sides agree. A target with nothing on the scale (a one-hot
+    "Refused") has no distance: the caller leaves such rows out, as evaluation does.
 
     Args:
         log_probs, target: shape (R, L).
@@ -53,28 +54,29 @@ def wasserstein(
     return ((cumulative(target) - cumulative(log_probs.exp())).abs() * steps).sum(dim=1)
 
 
-def contrast(log_probs: Tensor, target: Tensor, tree: Tensor, weight: Tensor) -> Tensor:
+def contrast(log_probs: Tensor, target: Tensor, question: Tensor, weight: Tensor) -> Tensor:
     """Squared error of the differences between groups that answer the same question.
 
         sum_a ((p_theta(a|g) - mean_h p_theta(a|h)) - (p_H(a|g) - mean_h p_H(a|h)))^2
 
     The idea of Distribution Shift Alignment (arXiv 2510.21977): learn how answers move from group
     to group, whatever the question's overall level. There a second stage compares pairs of
-    backgrounds; here every group is held against the weighted mean of its tree, which for squared
-    errors is the same up to a factor, and costs nothing because a tree's groups are computed
-    together.
+    backgrounds; here every group is held against the weighted mean of its question, which for
+    squared errors is the same up to a factor, and costs nothing because question first the groups
+    of a question are computed together.
 
     Args:
         log_probs, target: shape (R, L).
-        tree: shape (R,), number of the question each row belongs to, from 0.
-        weight: shape (R,), of the rows in their tree's mean.
+        question: shape (R,), number of the question each row belongs to, from 0; all of a
+            question's rows are here.
+        weight: shape (R,), of the rows in their question's mean.
 
     Returns:
-        Shape (R,); 0 for a row alone in its tree.
+        Shape (R,); 0 for a row alone with its question.
     """
     gap = log_probs.exp() - target
-    trees = int(tree.max()) + 1 if len(tree) else 0
-    total = weight.new_zeros(trees).index_add(0, tree, weight)
-    summed = gap.new_zeros(trees, gap.shape[1]).index_add(0, tree, gap * weight[:, None])
+    count = int(question.max()) + 1 if len(question) else 0
+    total = weight.new_zeros(count).index_add(0, question, weight)
+    summed = gap.new_zeros(count, gap.shape[1]).index_add(0, question, gap * weight[:, None])
     mean = summed / total[:, None]
-    return ((gap - mean[tree]) ** 2).sum(dim=1)
+    return ((gap - mean[question]) ** 2).sum(dim=1)

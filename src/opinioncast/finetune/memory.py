@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from opinioncast.backends.torch_model import choose_dtype
 from opinioncast.errors import ModelError
 from opinioncast.finetune.recipe import FinetuneRecipe, LoraRecipe
 
@@ -65,6 +66,7 @@ def estimate(where: str, recipe: FinetuneRecipe, *, device: str, shards: int = 1
     parameters = sum(p.numel() for p in model.parameters())
     lora = recipe.lora
     text = config.get_text_config()
+    wide = choose_dtype(torch.device(device), recipe.dtype).itemsize
     if lora is None:
         trained, weights = parameters, 0.0
     else:
@@ -78,11 +80,10 @@ def estimate(where: str, recipe: FinetuneRecipe, *, device: str, shards: int = 1
             for m in model.modules()
             if isinstance(m, torch.nn.Linear) and m is not model.get_output_embeddings()
         )
-        wide = 4 if recipe.dtype == "float32" else 2
         weights = wide * parameters
         if lora.quantize:
             weights = 0.55 * linear + 2 * (parameters - linear)
-    width = 4 if recipe.dtype == "float32" or lora is None else 2
+    width = 4 if lora is None else wide
     tokens = recipe.pack_tokens or (_CPU_TOKENS if device == "cpu" else _GPU_TOKENS)
     inner = getattr(text, "intermediate_size", 4 * text.hidden_size)
     per_layer = tokens * width * (_HIDDEN_KEPT * text.hidden_size + _INNER_KEPT * inner)

@@ -149,9 +149,15 @@ def compile_layers(causal: Any) -> None:
 
 
 def save_trained(
-    model: DistributionModel, weights: Mapping[str, Tensor], folder: Path, *, base: str
+    model: DistributionModel,
+    weights: Mapping[str, Tensor],
+    folder: Path,
+    *,
+    base: str,
+    tokenizer: Any,
 ) -> list[Path]:
-    """Write a PEFT adapter folder (a whole model where all of it was trained); safetensors only.
+    """Write a PEFT adapter folder (where all of it was trained a whole model with its tokenizer);
+    safetensors only.
 
     Args:
         weights: of :class:`opinioncast.finetune.trainer.TrainingRun`, by name in ``model``.
@@ -166,6 +172,7 @@ def save_trained(
         folder.mkdir(parents=True, exist_ok=True)
         if peft is None:
             model.inner.save_pretrained(folder, state_dict=own)
+            tokenizer.save_pretrained(folder)
         else:
             peft["default"].base_model_name_or_path = base
             model.inner.save_pretrained(folder, state_dict=own, save_embedding_layers=False)

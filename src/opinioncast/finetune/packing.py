@@ -8,9 +8,10 @@ updates.
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from opinioncast.backends.prompt_tokens import PromptTokenizer
 from opinioncast.backends.trees import Pack, PromptTokens, Tree, lay_out, packs, plant
 from opinioncast.errors import ModelError
 from opinioncast.finetune.targets import TrainingRow, one_hot, replicas
-from opinioncast.prompts import Layout, PromptStyle, build_prompt
+from opinioncast.prompts import Layout, Prompt, PromptStyle, build_prompt
 from opinioncast.survey import GroupScheme
 from opinioncast.survey.question import OFF_SCALE
 
@@ -36,6 +37,16 @@ class Ask:
     row: TrainingRow
     order: Order
     target: tuple[float, ...]
+
+    @property
+    def has_distance(self) -> bool:
+        """Whether the target has a place on a scale: a one-hot target on "Refused" has none."""
+        question = self.row.question
+        return question.has_scale and any(
+            share > 0
+            for share, position in zip(self.target, question.ordinal, strict=False)
+            if position != OFF_SCALE
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +79,9 @@ class MicroBatch:
         weight: shape (R,).
         on_scale, order, steps: of :func:`opinioncast.finetune.losses.wasserstein`; steps are
             divided by the scale's range.
-        scaled: shape (R,): 1 for rows with a scale, else 0.
-        tree: shape (R,): number of the question (and its part) among this micro-batch's.
+        scaled: shape (R,): 1 for rows whose target has a place on a scale, else 0.
+        question: shape (R,): number of the row's question among this micro-batch's. Two waves of
+            one wording share a tree and are two questions.
         asks: index of each row among the update's asks.
     """
 
@@ -81,7 +93,7 @@ class MicroBatch:
     order: torch.Tensor
     steps: torch.Tensor
     scaled: torch.Tensor
-    tree: torch.Tensor
+    question: torch.Tensor
     asks: tuple[int, ...]
 
     @property
@@ -201,8 +213,8 @@ class Update:
 
     @property
     def scaled_weight(self) -> float:
-        """Of its rows with a scale."""
-        return sum(a.row.weight for a in self.asks if a.row.question.has_scale)
+        """Of its rows whose target has a place on a scale."""
+        return sum(a.row.weight for a in self.asks if a.has_distance)
 
     def micro_batches(self) -> list[list[Tree]]:
         """Trees grouped into packs of at most ``max_tokens`` tokens."""
@@ -213,8 +225,8 @@ class Update:
         pack = lay_out(trees)
         place = {owner: i for i, owner in enumerate(pack.owners)}
         numbers = list(dict.fromkeys(request for request, _ in pack.owners))
-        of_tree = {r: t for t, tree in enumerate(trees) for r, _ in tree.owners}
         asks = [self.asks[i] for i in numbers]
+        questions = {q: n for n, q in enumerate(dict.fromkeys(_question(a.row) for a in asks))}
         width = max(len(a.target) for a in asks)
         on_scale, order, steps = _scales(asks, width)
         target = np.zeros((len(asks), width), dtype=np.float32)
@@ -228,8 +240,8 @@ class Update:
             on_scale=torch.from_numpy(on_scale),
             order=torch.from_numpy(order),
             steps=torch.from_numpy(steps),
-            scaled=torch.tensor([float(a.row.question.has_scale) for a in asks]),
-            tree=torch.tensor([of_tree[i] for i in numbers]),
+            scaled=torch.tensor([float(a.has_distance) for a in asks]),
+            question=torch.tensor([questions[_question(a.row)] for a in asks]),
             asks=tuple(numbers),
         )
 
@@ -241,6 +253,8 @@ class Packer:
     Attributes:
         chat: put prompts through the model's chat template.
         limit: most tokens the model can read, if it says so.
+        whole_questions: keep a question's rows in one tree, however long: the contrast loss holds
+            them against each other.
     """
 
     tokenizer: PromptTokenizer
@@ -248,6 +262,33 @@ class Packer:
     style: PromptStyle
     chat: bool = False
     limit: int | None = None
+    whole_questions: bool = False
+
+    def check(self, rows: Sequence[TrainingRow]) -> None:
+        """Write and plan the longest prompt of every question and of every group, so that what
+        cannot be put to the model is named before anything is trained.
+
+        Raises:
+            As :meth:`update`.
+        """
+        longest: dict[Any, tuple[int, Ask]] = {}
+        for row in rows:
+            ask = Ask(row, tuple(range(len(row.question.options))), row.target)
+            length = len(self._prompt(ask).text)
+            for key in (_question(row), row.subpopulation.key):
+                if key not in longest or length > longest[key][0]:
+                    longest[key] = (length, ask)
+        self.update([ask for _, ask in longest.values()], max_tokens=1)
+
+    def _prompt(self, ask: Ask) -> Prompt:
+        return build_prompt(
+            ask.row.question,
+            ask.row.subpopulation,
+            self.groups,
+            self.style,
+            order=ask.order,
+            chat_template=self.tokenizer.chat_text if self.chat else None,
+        )
 
     def update(self, asks: Sequence[Ask], max_tokens: int) -> Update:
         """Plant trees of at most ``max_tokens`` tokens (a longer prompt makes one of its own).
@@ -256,18 +297,10 @@ class Packer:
             ModelError: a prompt longer than the model can read, a label it cannot write.
             InputError: a question with too many options for the style.
         """
-        template = self.tokenizer.chat_text if self.chat else None
         families: dict[str, list[PromptTokens]] = {}
         plans = []
         for i, ask in enumerate(asks):
-            prompt = build_prompt(
-                ask.row.question,
-                ask.row.subpopulation,
-                self.groups,
-                self.style,
-                order=ask.order,
-                chat_template=template,
-            )
+            prompt = self._prompt(ask)
             plan = self.tokenizer.plan(
                 prompt.text, prompt.labels[: len(ask.target)], words=prompt.words
             )
@@ -288,7 +321,8 @@ class Packer:
             )
         # families that begin alike side by side: groups of one attribute, in the paper's layout
         ordered = sorted(families.values(), key=lambda family: family[0].ids)
-        trees = list(plant([p for family in ordered for p in family], max_tokens))
+        most = sys.maxsize if self.whole_questions else max_tokens
+        trees = list(plant([p for family in ordered for p in family], most))
         return Update(asks, plans, trees, max_tokens)
 
 

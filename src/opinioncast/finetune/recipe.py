@@ -16,7 +16,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -25,6 +25,7 @@ from opinioncast.prompts import Answers, Format, Layout, PromptStyle
 from opinioncast.recipe_files import builtin_names, locate_recipe, misfits, read_yaml
 
 EMBEDDED = "embedded"
+_Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Model(BaseModel):
@@ -95,7 +96,7 @@ class OptimizerRecipe(_Model):
     warmup: float = Field(default=0.05, ge=0, lt=1)
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     weight_decay: float = Field(default=0.0, ge=0)
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[_Beta, _Beta] = (0.9, 0.999)
     clip: float | None = Field(default=1.0, gt=0)
 
 
@@ -120,8 +121,8 @@ class CheckRecipe(_Model):
 class SweepRecipe(_Model):
     """Runs to compare on the validation rows (Appendix B); every combination is trained."""
 
-    learning_rate: tuple[float, ...] = ()
-    batch_rows: tuple[int, ...] = ()
+    learning_rate: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    batch_rows: tuple[Annotated[int, Field(ge=1)], ...] = ()
 
 
 class FinetuneRecipe(_Model):
@@ -148,6 +149,8 @@ class FinetuneRecipe(_Model):
             keeping them: a third slower, and a fraction of the memory.
         pack_tokens: tokens per micro-batch; None: chosen by a short probe.
         dtype: of the base model; None: by machine (float32 when the whole model is trained).
+        device: None: CUDA where there is one, else the CPU. Which GPU is for CUDA_VISIBLE_DEVICES
+            and the launcher to say.
     """
 
     name: str
@@ -175,7 +178,7 @@ class FinetuneRecipe(_Model):
     checkpoint_activations: bool = False
     pack_tokens: int | None = Field(default=None, ge=64)
     dtype: Literal["float32", "bfloat16"] | None = None
-    device: str | None = None
+    device: Literal["cpu", "cuda", "mps"] | None = None
     seed: int = 0
 
     @model_validator(mode="after")
@@ -190,8 +193,15 @@ class FinetuneRecipe(_Model):
             raise ValueError(
                 "groups_per_question goes with layout: question-first, and not with target: augment"
             )
+        if self.loss.contrast and self.layout is not Layout.QUESTION_FIRST:
+            raise ValueError(
+                "the contrast loss holds the groups of one question against each other: "
+                "layout: question-first"
+            )
         if self.groups_per_question == 1 and self.loss.contrast:
             raise ValueError("the contrast loss needs at least 2 groups_per_question")
+        if self.lora is not None and self.lora.quantize and self.dtype == "float32":
+            raise ValueError("lora.quantize: 4bit computes in bfloat16: leave dtype out")
         return self
 
     @property

@@ -68,8 +68,8 @@ class TrainingRun:
     """What training made.
 
     Attributes:
-        weights: the trained weights of the best checkpoint (of the last one without validation),
-            by name, whole.
+        weights: the trained weights of the best checkpoint, by name, whole; without validation of
+            the last one, or where the run diverged, of the last one before that.
         state: where the run ended, with the whole curve.
         best_step: the update ``weights`` are of.
         stopped: ``finished``, ``early`` (patience ran out) or ``diverged``.
@@ -194,8 +194,9 @@ class Trainer:
                     )
                 )
         best = state.best_step
-        if best is None:
-            best = self._checkpoints.last_step  # there is one: the check before the first update
+        if best is None:  # without validation; there is one: the check before the first update
+            since = _WINDOW if stopped == "diverged" else 0
+            best = self._checkpoints.last_step(before=state.step - since)
         weights = self._checkpoints.weights(best)
         restore_weights(self._model, weights)
         return TrainingRun(weights, state, best, stopped, rows / training if training else 0.0)
@@ -251,7 +252,8 @@ class Trainer:
             if counts:
                 sums += torch.stack([loss, *parts.values()]).detach()
         norm = self._clip()
-        self._optimizer.step()
+        if math.isfinite(norm):  # else the run ends here, with the weights it has
+            self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         if accelerator.num_processes > 1:
             sums = accelerator.reduce(sums, "sum")
@@ -282,7 +284,9 @@ class Trainer:
         weights = gather_weights(self._model)
         moments = gather_moments(self._model, self._optimizer)
         if self._accelerator.is_main_process:
-            self._checkpoints.save(state, weights, moments)
+            # diverging is seen some updates late: without a best checkpoint an older one is kept
+            window = 0 if self._valid else _WINDOW
+            self._checkpoints.save(state, weights, moments, window=window)
         self._accelerator.wait_for_everyone()
 
     def _out_of_patience(self, state: RunState) -> bool:
@@ -337,7 +341,7 @@ def batch_losses(
     distance = losses.wasserstein(
         log_shares, batch.target, batch.on_scale, batch.order, batch.steps
     )
-    difference = losses.contrast(log_shares, batch.target, batch.tree, batch.weight)
+    difference = losses.contrast(log_shares, batch.target, batch.question, batch.weight)
     return {
         "kl": (rows * losses.forward_kl(log_shares, batch.target)).sum(),
         "wasserstein": (scaled * distance).sum(),
@@ -357,10 +361,13 @@ def schedule(step: int, steps: int, optimizer: OptimizerRecipe) -> float:
 
 
 def diverges(curve: Sequence[dict[str, float]]) -> bool:
-    """Whether the loss is not a number any more, or its mean over the last ten updates is twice
-    that of the first three (when the learning rate has hardly risen yet)."""
-    found = [entry["loss"] for entry in curve if "loss" in entry]
-    if found and not math.isfinite(found[-1]):
+    """Whether the loss or its gradient is not a number any more, or the mean loss over the last ten
+    updates is twice that of the first three (when the learning rate has hardly risen yet)."""
+    updates = [entry for entry in curve if "loss" in entry]
+    found = [entry["loss"] for entry in updates]
+    if updates and not all(
+        math.isfinite(updates[-1].get(name, 0.0)) for name in ("loss", "gradient_norm")
+    ):
         return True
     if len(found) < _START + _WINDOW:
         return False

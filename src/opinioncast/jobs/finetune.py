@@ -21,6 +21,7 @@ from accelerate import Accelerator
 
 from opinioncast.backends import embedded
 from opinioncast.backends.prompt_tokens import PromptTokenizer
+from opinioncast.backends.torch_model import choose_device
 from opinioncast.curate.split import split_table
 from opinioncast.errors import InputError, ModelError
 from opinioncast.evaluate.scores import CellScores, score_cells
@@ -173,26 +174,32 @@ def finetune_to_folder(
 
     Under ``torchrun`` or ``accelerate launch`` every process calls it; the main one writes. A
     sweep keeps each run in ``out/sweep/NAME`` and copies the best one's adapter to
-    ``out/adapter``.
+    ``out/adapter``; a run of it that diverges is out of the choice and the others go on.
 
     Raises:
         InputError, DataError: recipe, table or groups do not fit; a checkpoint of another run.
-        ModelError: the model cannot be loaded or is too large; the training diverged (the adapter
-            of the last good checkpoint is written first).
+        ModelError: no such device; the model cannot be loaded or is too large; a prompt that cannot
+            be put to it; the training diverged (the adapter of the last good checkpoint is written
+            first), of a sweep every one.
         StorageError: a file cannot be written.
     """
     device = recipe.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    choose_device(device)
     # an adapter's base is in 16 bits already; a whole model is kept in 32 and multiplied in 16
     mixed = recipe.lora is None and recipe.dtype is None and device != "cpu"
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if mixed else "no")
     data = training_data(recipe, beside)
-    runs = _sweep(recipe)
-    if len(runs) == 1:
-        return _finetune(recipe, data, out, accelerator, progress)
+    if recipe.sweep is None:
+        run = _finetune(recipe, data, out, accelerator, progress)
+        if run.training.stopped == "diverged":
+            raise _diverged(run)
+        return run
     done = []
-    for name, changed in runs.items():
+    for name, changed in _sweep(recipe).items():
         done.append(_finetune(changed, data, out / "sweep" / name, accelerator, progress))
-    best = min(done, key=lambda run: run.training.state.best_value or float("inf"))
+        accelerator.free_memory()  # it would hold every run's model to the end
+    finished = [run for run in done if run.training.stopped != "diverged"]
+    best = min(finished or done, key=lambda run: run.training.state.best_value or float("inf"))
     if not accelerator.is_main_process:
         return best
     target = out / "adapter"
@@ -213,13 +220,27 @@ def finetune_to_folder(
     )
     with atomic_path(out / SWEEP) as temporary:
         table.write_csv(temporary)
+    if not finished:
+        raise _diverged(best)
     files = (*(target / f.name for f in best.files), out / SWEEP)
     return FinetuneRun(best.recipe, best.training, best.scores, target, files)
 
 
+def _diverged(run: FinetuneRun) -> ModelError:
+    state = run.training.state
+    last = next(e for e in reversed(state.curve) if "loss" in e)
+    return ModelError(
+        "The training diverged and was stopped",
+        where=f"update {state.step}",
+        expected="a loss that falls",
+        found=f"loss {last['loss']:.3g}, gradient norm {last['gradient_norm']:.3g}",
+        hint=f"lower the learning rate ({run.recipe.optimizer.learning_rate:g}) and give another "
+        f"--out; the adapter of update {run.training.best_step} is in {run.folder}",
+    )
+
+
 def _sweep(recipe: FinetuneRecipe) -> dict[str, FinetuneRecipe]:
-    if recipe.sweep is None:
-        return {"": recipe}
+    assert recipe.sweep is not None
     if recipe.validation is None:
         raise InputError(
             "A sweep needs validation rows to choose by",
@@ -266,7 +287,9 @@ def _finetune(
     files: list[Path] = []
     if accelerator.is_main_process:
         (folder / NAME).unlink(missing_ok=True)
-        files = save_trained(model, run.weights, folder, base=recipe.model)
+        files = save_trained(
+            model, run.weights, folder, base=recipe.model, tokenizer=base.tokenizer
+        )
         files += _write_records(recipe, data, base, run, trainer.steps, scores, folder)
         if predictions is not None:
             written = predictions.write(folder / "validation.parquet")
@@ -287,16 +310,6 @@ def _finetune(
         }
         files.append(write_manifest(folder, record, files))
     accelerator.wait_for_everyone()
-    if run.stopped == "diverged":
-        last = next(e for e in reversed(run.state.curve) if "loss" in e)
-        raise ModelError(
-            "The training diverged and was stopped",
-            where=f"update {run.state.step} of {trainer.steps}",
-            expected="a loss that falls",
-            found=f"loss {last['loss']:.3g}, gradient norm {last['gradient_norm']:.3g}",
-            hint=f"lower the learning rate ({recipe.optimizer.learning_rate:g}) and give another "
-            f"--out; the adapter of update {run.best_step} is in {folder}",
-        )
     return FinetuneRun(recipe, run, scores, folder, tuple(files))
 
 
@@ -312,9 +325,10 @@ def build_trainer(
     """Put adapter, prompts and rows together.
 
     Raises:
-        ModelError: the adapter's targets are not in the model, its layers cannot be compiled, or
-            prompts cannot share what they begin with.
-        InputError: a loss or metric that needs scales where there are none.
+        ModelError: the adapter's targets are not in the model, its layers cannot be compiled, a
+            prompt is too long for it or has a label it cannot write.
+        InputError: a loss or metric that needs scales where there are none, a question with too
+            many options for its letters.
     """
     causal = base.causal
     inner = causal if recipe.lora is None else add_adapter(causal, recipe.lora, seed=recipe.seed)
@@ -327,7 +341,9 @@ def build_trainer(
         recipe.style,
         chat=recipe.chat,
         limit=getattr(causal.config.get_text_config(), "max_position_embeddings", None),
+        whole_questions=recipe.loss.contrast > 0,
     )
+    packer.check([*data.train_rows, *data.valid_rows])
     trainer = Trainer(
         recipe,
         model,
@@ -382,13 +398,16 @@ def _write_records(
         notice=embedded.NOTICE if default else "",
         table=data.train,
         rows=data.train_rows,
+        valid_rows=data.valid_rows,
         scores=scores,
+        checks=sum("valid_wd" in entry for entry in run.state.curve),
         best_step=run.best_step,
         steps=steps,
     )
     licence = "gemma" if default else None
     written = {
-        folder / "README.md": front_matter(base.name, licence) + text,
+        folder / "README.md": front_matter(base.name, licence, adapter=recipe.lora is not None)
+        + text,
         folder / "recipe.yaml": yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False),
     }
     for path, content in written.items():
