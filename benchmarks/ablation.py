@@ -145,7 +145,8 @@ def trained(recipe: FinetuneRecipe, folder: Path, observed: OpinionTable) -> Res
         finetune_to_folder(recipe, folder)
         record = json.loads(done.read_text("utf-8"))
     predicted = PredictionTable.read(folder / "adapter" / "validation.parquet")
-    return Result(recipe.name, score_cells(observed, predicted), 1000 / record["rows_per_second"])
+    speed = record["rows_per_second"]  # 0 where a killed run had only its records left to write
+    return Result(recipe.name, score_cells(observed, predicted), 1000 / speed if speed else None)
 
 
 def table_of(results: list[Result]) -> pl.DataFrame:
@@ -201,7 +202,8 @@ def blend_shares(train: Path, validation: Path, out: Path, recipe: str) -> pl.Da
     """Distances of blends of kernel regression and adapter, within and across survey families."""
     tables = [OpinionTable.read(path) for path in (train, validation)]
     whole = OpinionTable(pl.concat([t.frame for t in tables]), tables[0].meta)
-    gss = whole.filter(pl.col("family") == "GSS")
+    # nothing of ANES shapes what is asked ANES questions, the kernel's temperature included
+    gss, gss_held = (t.filter(pl.col("family") == "GSS") for t in tables)
     keys = ["family", "wave", "question_id"]
     anes = checked(whole.filter(pl.col("family") == "ANES"), None)
     drawn = anes.frame.select(keys).unique(maintain_order=True).sample(ACROSS_QUESTIONS, seed=1)
@@ -212,20 +214,21 @@ def blend_shares(train: Path, validation: Path, out: Path, recipe: str) -> pl.Da
         table.write(out / f"{name}.parquet")
     rows = []
     few, seen = checked(tables[1], None), out / "validation.parquet"
-    for name, variation, folder, learned, observed, paths in (
-        ("same surveys", recipe, slug(recipe), tables[0], few, (train, seen)),
+    for name, variation, folder, learned, held, observed, paths in (
+        ("same surveys", recipe, slug(recipe), tables[0], tables[1], few, (train, seen)),
         (
             "another survey",
             ACROSS,
             "across",
             gss,
+            gss_held,
             anes,
             (out / "gss.parquet", out / "anes.parquet"),
         ),
     ):
         trained(recipe_of(variation, *paths, quick=False), out / folder, observed)
         said = PredictionTable.read(out / folder / "adapter" / "validation.parquet")
-        kernel = fit_kernel(learned, tables[1], SentenceModel.load())
+        kernel = fit_kernel(learned, held, SentenceModel.load())
         groups = GroupScheme.of_standard(observed.subpopulations(), "observed table")
         drawn_by_kernel = kernel.predict(observed.questions(), groups)
         parts = (Known("kernel", drawn_by_kernel), Known("adapter", Prediction(said, (), {})))

@@ -63,7 +63,9 @@ GROUPS = [Subpopulation((("AGE", f"{i}"),)) for i in range(5)]
 
 def cells(values: np.ndarray) -> CellScores:
     """Scores whose distances are ``values``, shape (questions, groups)."""
-    questions = [Question(f"q{i}", "Q?", ("a", "b"), (1, 2)) for i in range(len(values))]
+    questions = [
+        Question(f"q{i}", f"Question {i}?", ("a", "b"), (1, 2)) for i in range(len(values))
+    ]
     observed, predicted = [], []
     for q, row in zip(questions, values, strict=True):
         for g, v in zip(GROUPS, row, strict=False):

@@ -21,7 +21,7 @@ from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.survey import OpinionTable, PredictionTable, Question, Subpopulation, opinion_row
 
 GROUPS = [Subpopulation((("AGE", f"{i}"),)) for i in range(3)]
-QUESTIONS = [Question(f"q{i}", "Q?", ("a", "b"), (1, 2)) for i in range(40)]
+QUESTIONS = [Question(f"q{i}", f"Question {i}?", ("a", "b"), (1, 2)) for i in range(40)]
 TABLE = OpinionTable.from_rows([opinion_row(q, g, [1, 0]) for q in QUESTIONS for g in GROUPS])
 
 

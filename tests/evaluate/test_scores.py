@@ -55,7 +55,7 @@ def test_means_are_over_cells_with_a_scale_and_say_so() -> None:
 
 
 def test_the_interval_resamples_questions_not_cells() -> None:
-    questions = [Question(f"q{i}", "Q?", ("a", "b"), (1, 2)) for i in range(2)]
+    questions = [Question(f"q{i}", f"Question {i}?", ("a", "b"), (1, 2)) for i in range(2)]
     groups = [Subpopulation((("AGE", f"{i}"),)) for i in range(50)]
     observed = OpinionTable.from_rows(
         [opinion_row(q, g, [1, 0]) for q in questions for g in groups]
@@ -132,6 +132,30 @@ def test_rows_of_a_foreign_frame_that_hold_no_distribution_are_named_and_counted
         score_cells(observed, repeated.drop("options"))
 
 
+def test_options_without_text_and_rows_without_a_key_are_named_and_counted() -> None:
+    row = {
+        "question_id": "q1",
+        "attribute": "SEX",
+        "options": ["Low", "Mid", "High"],
+        "distribution": [0.2, 0.3, 0.5],
+    }
+    rows = [
+        row | {"group": "Female"},
+        row | {"group": "Male", "options": ["Low", None, "High"]},
+        row | {"group": "Other", "question_id": None},
+        row | {"group": "Other", "question_id": None},
+        row | {"group": None},
+        row | {"group": "Third", "options": None},
+    ]
+    scores = score_cells(OBSERVED, pl.DataFrame(rows, infer_schema_length=None))
+    count = scores.coverage.count
+    assert count(cov.NO_OPTION_TEXT) == 1
+    assert count(cov.NO_KEY) == 3
+    assert count(cov.REPEATED) == 0  # nothing says that they are one cell
+    assert count(cov.WRONG_LENGTH) == 1
+    assert scores.frame["group"].to_list() == ["Female"]
+
+
 def test_an_average_over_fewer_cells_says_so_in_its_row() -> None:
     scores = score_cells(
         OBSERVED, predictions((SCALED, WOMEN, [1, 0, 0]), (NOMINAL, WOMEN, [0.5, 0.5]))
@@ -183,7 +207,7 @@ def test_every_column_by_hand() -> None:
 
 def test_intervals_of_groups_see_the_same_questions() -> None:
     rng = np.random.default_rng(0)
-    questions = [Question(f"q{i}", "Q?", ("a", "b"), (1, 2)) for i in range(40)]
+    questions = [Question(f"q{i}", f"Question {i}?", ("a", "b"), (1, 2)) for i in range(40)]
     x = rng.uniform(0, 0.5, 40)
     observed = OpinionTable.from_rows(
         [opinion_row(q, g, [1, 0]) for q in questions for g in (WOMEN, MEN)]

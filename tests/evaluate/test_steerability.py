@@ -18,7 +18,7 @@ def scored(model: np.ndarray, people: np.ndarray = POSITIONS, questions: int = 6
     """Questions in which the share of "yes" by age is ``people`` and predicted ``model``."""
     observed, predicted = [], []
     for i in range(questions):
-        question = Question(f"q{i}", "Q?", ("No", "Yes"), (0, 1))
+        question = Question(f"q{i}", f"Question {i}?", ("No", "Yes"), (0, 1))
         for name, p, m in zip(AGES, people, model, strict=True):
             group = Subpopulation((("AGE", name),))
             observed.append(opinion_row(question, group, [1 - p, p]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from opinioncast.cli.main import main
 from opinioncast.errors import DataError, InputError
+from opinioncast.evaluate.scores import score_cells
 from opinioncast.jobs.evaluate import evaluate_to_files
 from opinioncast.jobs.evaluation_inputs import (
     Inputs,
@@ -176,6 +179,68 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
         read_predictions(tmp_path / "absent.parquet")
 
 
+def test_rows_without_keys_meet_by_what_they_ask(tmp_path: Path) -> None:
+    """As OpinionQA's other questions come: no ``qkey`` in any row, on either side."""
+    write_subpop(OBSERVED, tmp_path / "o.jsonl")
+    lines = (tmp_path / "o.jsonl").read_text("utf-8").splitlines()
+    bare = [json.dumps(json.loads(line) | {"qkey": None}) for line in lines]
+    (tmp_path / "bare.jsonl").write_text("\n".join(bare), "utf-8")
+    (tmp_path / "turned.jsonl").write_text("\n".join(reversed(bare)), "utf-8")
+    same = read_opinions(tmp_path / "bare.jsonl")
+    run = evaluate_to_files(
+        Inputs(read_predictions(tmp_path / "turned.jsonl"), same), tmp_path / "out"
+    )
+    assert len(run.scores.frame) == len(OBSERVED) == 72
+    assert run.scores.mean()["wd"] == pytest.approx(0, abs=1e-9)
+    assert run.scores.coverage.findings == ()
+
+
+def _refuse(name: str) -> None:
+    raise AssertionError(f"{name} is not JSON")
+
+
+def test_one_question_has_no_interval_in_file_page_or_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = pl.col("question_id") == "q0_W26"
+    OBSERVED.filter(one).write(tmp_path / "o.parquet")
+    OURS.filter(one).write(tmp_path / "p.parquet")
+    ZERO.filter(one).write(tmp_path / "z.parquet")
+    files = [str(tmp_path / name) for name in ("p.parquet", "o.parquet")]
+    command = ["evaluate", *files, "--baseline", str(tmp_path / "z.parquet")]
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "-o", str(tmp_path / "out")])
+    assert stop.value.code in (None, 0)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "6 of 6 cells of 1 question: model" in said
+    assert "(95% over questions -)" in said
+    text = (tmp_path / "out" / "summary.json").read_text("utf-8")
+    summary = json.loads(text, parse_constant=_refuse)
+    assert summary["interval_95"] is None
+    assert summary["against_baseline"]["low"] is None
+    assert (summary["questions"], summary["questions_with_waves"]) == (1, 1)
+    page = (tmp_path / "out" / "page.html").read_text("utf-8")
+    assert "95% over questions -<" in page
+    for words in (said, re.sub('base64,[^"]*', "", page)):
+        assert not re.search(r"\bnan\b", words, re.IGNORECASE)
+
+
+def test_questions_of_two_waves_are_counted_once(tmp_path: Path) -> None:
+    both = [table.filter(pl.col("wave") == "26").frame for table in (OBSERVED, OURS)]
+    observed, ours = (pl.concat([frame, frame.with_columns(wave=pl.lit("29"))]) for frame in both)
+    run = evaluate_to_files(
+        Inputs(PredictionTable(ours), OpinionTable(observed, {"redistribution": "group-level"})),
+        tmp_path,
+    )
+    summary = json.loads((tmp_path / "summary.json").read_text("utf-8"))
+    assert (summary["questions"], summary["questions_with_waves"]) == (6, 12)
+    once = score_cells(OpinionTable(both[0]), PredictionTable(both[1]))
+    assert run.scores.interval() == pytest.approx(once.interval())
+    assert summary["interval_95"] == pytest.approx(once.interval())
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "<dt>Questions</dt><dd>6 (12 with waves)</dd>" in page
+
+
 def test_bounds_files(tmp_path: Path) -> None:
     bounds().write_csv(tmp_path / "b.csv")
     assert read_bounds(tmp_path / "b.csv").equals(bounds())
@@ -184,6 +249,14 @@ def test_bounds_files(tmp_path: Path) -> None:
         read_bounds(tmp_path / "short.csv")
     with pytest.raises(DataError, match="cannot be read"):
         read_bounds(tmp_path / "absent.csv")
+    text = (tmp_path / "b.csv").read_text("utf-8")
+    (tmp_path / "text.csv").write_text(text.replace("0.015", "n/a", 1), "utf-8")
+    with pytest.raises(DataError, match="not a number") as caught:
+        read_bounds(tmp_path / "text.csv")
+    assert "row 1, column human_low" in str(caught.value)
+    assert "n/a" in str(caught.value)
+    (tmp_path / "empty.csv").write_text(text.replace("0.015", "", 1), "utf-8")
+    assert read_bounds(tmp_path / "empty.csv")["human_low"].to_list()[:2] == [None, 0.015]
 
 
 def test_similarity_needs_an_encoder(tmp_path: Path) -> None:

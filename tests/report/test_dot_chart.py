@@ -62,6 +62,38 @@ def test_differences_may_be_below_zero_and_dollars_are_no_formula(tmp_path: Path
     assert dot_figure(PANELS, title="", axis="").axes[0].get_xlim()[0] == 0
 
 
+def test_a_band_is_shaded_behind_the_marks_over_the_rows_height() -> None:
+    lower = DotSeries("lower bound", [0.02, None], [0.015, None], [0.03, None], band=True)
+    panel = DotPanel(
+        "", ["a", "b"], [DotSeries("ours", [0.1, 0.2], [0.08, 0.1], [0.12, 0.3]), lower]
+    )
+    (axis,) = dot_figure([panel], title="", axis="").axes
+    first, second = axis.patches
+    assert (first.get_x(), first.get_width()) == pytest.approx((0.015, 0.015))
+    assert (first.get_y(), first.get_height()) == pytest.approx((-0.4, 0.8))
+    assert np.isnan(second.get_width())
+    bars, *marks = axis.collections  # one line of bars, of ours; two sets of marks
+    assert len(marks) == 2
+    assert first.get_zorder() < min(m.get_zorder() for m in (bars, *marks))
+    pytest.importorskip("plotly")
+    ours, banded = interactive.dots([panel], axis="distance").data
+    assert ours.error_x.thickness is None
+    assert banded.error_x.thickness == 10
+    assert banded.error_x.color == "rgba(0, 0, 0, 0.3)"
+
+
+def test_groups_of_the_training_data_are_bold_in_the_browser_too() -> None:
+    pytest.importorskip("plotly")
+    panels = {"People": np.eye(2), "Model": np.eye(2)}
+    figure = interactive.heatmaps(panels, ["18-29", "65+"], (False, True))
+    for trace in figure.data:
+        assert list(trace.x) == list(trace.y) == ["18-29", "<b>65+</b>"]
+    assert "bold: groups of the training data" in figure.layout.xaxis.title.text
+    unknown = interactive.heatmaps(panels, ["18-29", "65+"])
+    assert list(unknown.data[0].x) == ["18-29", "65+"]
+    assert "bold" not in unknown.layout.xaxis.title.text
+
+
 def test_curves_have_a_line_per_training_and_loss() -> None:
     figure = curve_figure(CURVES, title="Losses")
     assert [len(a.lines) for a in figure.axes] == [2] * 4

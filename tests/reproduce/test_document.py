@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,11 @@ from opinioncast.reproduce import lock
 from opinioncast.reproduce.document import (
     RESULTS,
     check_document,
+    command,
+    commands,
     read_results,
     render,
+    statements,
     write_document,
 )
 from opinioncast.reproduce.lock import only_writer
@@ -58,6 +62,45 @@ def test_runs_add_up_to_one_document(request_for: Callable[..., Request], tmp_pa
     stored = path.with_suffix("") / RESULTS
     assert str(tmp_path) not in stored.read_text("utf-8")
     assert text == render(read_results(stored), "reproduction")
+    assert "`opinioncast reproduce by_group --setting FILE`. Model output" in text
+    ends = "--data DATA -o out --docs docs/reproduction.md"
+    assert f"    opinioncast reproduce by_group --setting FILE {ends}\n" in text
+    assert "    opinioncast reproduce heat --setting FILE --questions 3 --data DATA" in text
+    assert "did not record its options" not in text
+
+
+def result(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "limits": "", "statements": []} | more
+
+
+def test_commands_are_those_that_made_the_results() -> None:
+    """As docs/reproduction.md is made: an adapter for some recipes, trainings for others."""
+    shipped = [f"figure{i}" for i in range(10, 24)]
+    contents = [result(name, options=["--adapter shipped"]) for name in shipped]
+    contents += [result("table6", options=[]), result("old"), result("older", limits="40 drawn")]
+    first, second = commands(contents, "docs/x.md")
+    one_line = " ".join(first.replace("\\\n", " ").split())
+    end = "--data DATA -o out --docs docs/x.md"
+    assert one_line == f"opinioncast reproduce {' '.join(shipped)} --adapter shipped {end}"
+    assert max(map(len, first.splitlines())) <= 110
+    assert "\n" not in second
+    assert second == f"opinioncast reproduce table6 old {end}"  # an old result without limits
+    assert command(contents[0]) == "opinioncast reproduce figure10 --adapter shipped"
+    assert command(contents[-1]) == "opinioncast reproduce older"
+
+
+def test_a_figure_the_paper_has_not_stands_alone() -> None:
+    content = result(
+        "x",
+        statements=[
+            {"what": "slope", "where": "95%", "paper": None, "ours": "-0.1 (-0.2 to 0.0)"},
+            {"what": "gain", "where": "4.4", "paper": 0.5, "ours": None},
+        ],
+    )
+    assert statements(content) == [
+        "Slope (95%): here -0.1 (-0.2 to 0.0).",
+        "Gain (4.4): paper 0.500, here not known.",
+    ]
 
 
 def test_a_run_that_ends_together_with_another_waits_for_it(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from opinioncast.reproduce.recipe import (
     load_reproduction,
     merged,
     parse,
+    with_figures,
 )
 from opinioncast.reproduce.setting import builtin_settings, load_setting
 
@@ -133,6 +134,32 @@ def test_group_tables_hold_the_22_groups_in_the_schemes_order() -> None:
     for name in ("table9", "table10"):
         rows = load_reproduction(name, "paper").paper.rows
         assert {r[:2] for r in rows} == keys
+
+
+def test_figure_3_has_the_figures_of_table_9() -> None:
+    for setting in builtin_settings():
+        figure, table = (load_reproduction(n, setting).paper for n in ("figure3", "table9"))
+        assert figure.rows == table.rows
+        assert (figure.key, figure.shown) == (("attribute", "group"), table.shown)
+        assert figure.where == "Figure 3"
+        assert len(figure.statements) == 4
+    with pytest.raises(InputError, match="reproduction recipe"):
+        with_figures({"paper": {"where": "x", "figures_of": "table99"}}, "embedded")
+
+
+@pytest.mark.parametrize("setting", builtin_settings())
+@pytest.mark.parametrize("name", NAMES)
+def test_notes_are_whole_sentences(name: str, setting: str) -> None:
+    """An unquoted note in a list in brackets ends at its first comma."""
+    for note in (*load_reproduction(name, setting).notes, *load_setting(setting).notes):
+        assert note[0].isupper(), note
+        assert note.rstrip()[-1] in ".)", note
+
+
+def test_every_heatmap_is_shown() -> None:
+    """The document shows pictures of recipes that ask for it."""
+    for name in ("figure4", "figure10", "figure11", "figure12", "figure13"):
+        assert load_reproduction(name, "embedded").picture
 
 
 BASE = {

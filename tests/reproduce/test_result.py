@@ -9,12 +9,13 @@ pytest.importorskip("torch")
 pytest.importorskip("peft")
 
 from opinioncast.errors import InputError
-from opinioncast.reproduce.context import absent_words, with_note
-from opinioncast.reproduce.figure_outputs import per_model
+from opinioncast.evaluate.scores import score_cells
+from opinioncast.reproduce.context import absent_words, base_words, per_model, with_note
 from opinioncast.reproduce.improvement_outputs import spread_words
 from opinioncast.reproduce.method_outputs import narrowed_bound
 from opinioncast.reproduce.recipe import PaperFigures, load_reproduction
 from opinioncast.reproduce.result import beside_paper, measure
+from opinioncast.survey import OpinionTable, PredictionTable, Question, load_groups, opinion_row
 
 
 def test_every_row_has_its_own_models_figures() -> None:
@@ -41,6 +42,32 @@ def test_a_model_the_paper_has_not_stands_beside_the_figures_to_show() -> None:
     found, shown = beside_paper(frame, paper, label="model")
     assert shown == ["paper: human", "paper: Llama-2-7B base", "paper: Llama-2-7B fine-tuned"]
     assert found.select(shown).row(0) == (0.031, 0.151, 0.102)
+
+
+def test_figures_by_number_stand_in_their_row() -> None:
+    """Figure 5: Table 1's distances beside all of the training questions, nothing elsewhere."""
+    paper = load_reproduction("figure5", "embedded").paper
+    frame = pl.DataFrame({"model": ["Gemma 3 270M"] * 2, "fraction": [0.25, 1.0]})
+    found, shown = beside_paper(frame, paper, label="model")
+    assert shown == ["paper: Llama-2-7B", "paper: Llama-2-13B", "paper: Mistral-7B"]
+    assert found.select(shown).rows() == [(None, None, None), (0.106, 0.102, 0.096)]
+    table1 = load_reproduction("table1", "paper").paper
+    (ours,) = [r for r in table1.rows if r[:2] == ("opinionqa", "Ours (SubPOP-FT)")]
+    assert found.select(shown).row(1) == ours[2:5]
+    own = pl.DataFrame({"model": ["Mistral-7B"], "fraction": [1.0]})
+    assert beside_paper(own, paper, label="model")[0]["paper: WD"].to_list() == [0.096]
+
+
+def test_the_base_counts_a_question_of_two_years_once() -> None:
+    rows = [
+        opinion_row(Question(f"q{i}", f"Is it {i}?", ("No", "Yes"), (0, 1), "GSS", year), g, [1, 0])
+        for i in range(3)
+        for year in ("2016", "2018")[: 1 + (i < 2)]
+        for g in load_groups("SEX=Male", "SEX=Female")
+    ]
+    table = OpinionTable.from_rows(rows)
+    scores = score_cells(table, PredictionTable(table.frame))
+    assert base_words({"GSS": scores}) == "GSS: 10 cells of 3 questions (5 with waves)"
 
 
 def test_a_mean_over_fewer_groups_says_so() -> None:
@@ -92,7 +119,7 @@ def test_a_statement_without_its_measure_is_an_error() -> None:
 def test_table_1_says_what_the_abstract_claims() -> None:
     """32 to 46% and 39 to 42% (section 4.2); its own Table 1 gives other ends."""
     paper: PaperFigures = load_reproduction("table1", "embedded").paper
-    assert [(s.measure, s.value) for s in paper.statements] == [
+    assert [(s.measure, s.value) for s in paper.statements if s.value is not None] == [
         ("reduction_opinionqa", "0.32 to 0.46"),
         ("reduction_subpop_eval", "0.39 to 0.42"),
     ]

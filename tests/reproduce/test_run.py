@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tests.reproduce.conftest import RECIPES
+from tests.reproduce.conftest import RECIPES, pew_row
 
 from opinioncast.errors import (
     DataError,
@@ -20,6 +21,7 @@ from opinioncast.errors import (
     ModelError,
     StorageError,
 )
+from opinioncast.jobs.adapters import SHIPPED_ADAPTER
 from opinioncast.jobs.manifest import NAME
 from opinioncast.reproduce import workshop
 from opinioncast.reproduce.lock import only_run
@@ -90,6 +92,11 @@ def test_every_kind_ends_in_a_table_and_a_figure(request_for: Make, counted: lis
     assert content["measures"]["reduction_held"] == pytest.approx(gain)
     assert methods.filter(pl.col("method") == "Ours")["paper: Big"].to_list() == [0.1, 0.2]
     assert methods.filter(pl.col("table") == "held")["cells"].to_list() == [16] * 5
+    said = content["measures"]["against_zero_shot_held"]
+    difference = values["held", "Ours"] - values["held", "Zero-shot"]
+    assert said.startswith(f"{difference:+.3f} (")
+    assert said.endswith("16 cells of 4 questions")
+    assert content["measures"]["against_blend_held"] is None  # there is none in the recipe
 
     groups = table(run, "by_group")
     assert groups["group"].to_list() == ["Male", "Female"]
@@ -99,17 +106,42 @@ def test_every_kind_ends_in_a_table_and_a_figure(request_for: Make, counted: lis
     assert content["statements"][0]["ours"] == pytest.approx(groups["relative"].mean())
     assert "not in the table: RELIG=Hindu" in content["base"]
     assert "lower: bootstrap of respondents" in content["base"]
+    for low, mean, high in groups.select("lower_low", "lower", "lower_high").iter_rows():
+        assert 0 < low < mean < high
+    assert not {"lower_low", "lower_high"} & set(content["columns"])
+    picture = (run.folder / "by_group" / "by_group.svg").read_text("utf-8")
+    assert "Shaded: 95% of the lower bound" in " ".join(picture.split())
     assert content["measures"]["relative_mean_SEX"] == pytest.approx(groups["relative"].mean())
     waves = json.loads((run.folder / "by_wave" / "result.json").read_text("utf-8"))
     assert "lower: sampling noise to expect" in waves["base"]
 
+    by_wave = table(run, "by_wave")
+    assert by_wave["lower_low"].null_count() == by_wave.height  # noise has no band
+    assert "Shaded" not in (run.folder / "by_wave" / "by_wave.svg").read_text("utf-8")
+
     assert table(run, "size")["training questions"].to_list() == [2, 4]
+    assert table(run, "size")["cells"].to_list() == [16, 16]
+    size = json.loads((run.folder / "size" / "result.json").read_text("utf-8"))
+    assert "with waves" not in size["columns"]  # as many as questions
+    assert re.fullmatch(r"-?\d\.\d{3} \(-?\d\.\d{3} to -?\d\.\d{3}\)", size["measures"]["slope"])
     assert table(run, "loss")["loss"].to_list() == ["KL", "WD"]
     assert table(run, "use")["input"].n_unique() == 4
     matrices = pl.read_csv(run.folder / "heat" / "heat_matrices.csv")
     assert matrices["panel"].unique(maintain_order=True).to_list() == [
         *("People", "Ours (Tiny)", "Zero-shot (Tiny)")
     ]
+    trained_on = {"Male": "yes", "Female": "no"}
+    for side in ("target", "source"):
+        marked = dict(matrices.select(side, f"{side}_trained_on").unique().iter_rows())
+        assert marked == trained_on
+    page = (run.folder / "heat" / "heat.html").read_text("utf-8")
+    page = page.replace("\\u003c", "<").replace("\\u003e", ">")  # as plotly writes them
+    assert "<b>Male<" in page
+    assert "<b>Female<" not in page
+    heat = json.loads((run.folder / "heat" / "result.json").read_text("utf-8"))
+    assert heat["columns"][-2:] == ["questions", "cells"]
+    use = json.loads((run.folder / "use" / "result.json").read_text("utf-8"))
+    assert use["base"] == "Made up: 16 cells of 4 questions"
     assert table(run, "where")["questions"].to_list() == [4, 4]
     assert table(run, "alike")["pairs"].max() <= 16
 
@@ -199,6 +231,7 @@ def test_an_adapter_of_ones_own(request_for: Make, tmp_path: Path, counted: list
     request = request_for("by_group", adapter=adapter)
     (recipe,), setting = request.load()
     assert "trained on is the setting's word" in request.limits(recipe, setting)
+    assert run.contents[0]["options"] == ["--setting FILE", "--adapter FOLDER"]
     with pytest.raises(ModelError, match="no PEFT adapter"):
         reproduce(request_for("size", "by_wave", adapter=tmp_path))
     with pytest.raises(InputError, match="none of the recipes") as caught:
@@ -237,6 +270,54 @@ def test_an_adapter_of_ones_own_is_prompted_as_it_was_trained(
     assert [s for s in said if s.startswith("size:")] == [
         "size: --adapter is not used: it needs more trainings than the fine-tuned one"
     ]
+
+
+def test_the_adapter_that_ships_is_named_and_the_options_are_those_that_count() -> None:
+    names = ["table1", "figure5", "figure7"]
+    request = Request(names, adapter=SHIPPED_ADAPTER, epochs=2, compile=True)
+    recipes, setting = request.load()
+    limits = [request.limits(r, setting) for r in recipes]
+    assert "shipped adapter in place of a training of the recipe's own" in limits[0]
+    assert "given:" not in limits[0]  # no hash
+    assert "prompted" not in limits[0]  # the recipe trains in words too
+    assert [request.options(r) for r in recipes] == [
+        ["--adapter shipped"],  # nothing is trained
+        ["--epochs 2", "--compile"],  # the adapter is not used
+        [],
+    ]
+    drawn = Request(names, setting="paper", questions=40, seed=3)
+    (first, *_), _ = drawn.load()
+    assert drawn.options(first) == ["--setting paper", "--questions 40", "--seed 3"]
+
+
+def test_an_average_over_fewer_cells_says_so(request_for: Make, tmp_path: Path) -> None:
+    """A question without a scale has no distance: Figures 5, 11 and 12 said nothing of it."""
+    path = tmp_path / "data" / "pew.jsonl"
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    flat = [r | {"ordinal": [1.0, 1.0]} if r["qkey"] == "Q1_W34" else r for r in rows]
+    path.write_text("\n".join(json.dumps(r) for r in flat), "utf-8")
+    setting = tmp_path / "tiny.yaml"
+    text = setting.read_text("utf-8").replace("redistribution: none", "")
+    setting.write_text(text.replace("visible: true", "wave: '34'"), "utf-8")
+    for name in ("heat", "size"):
+        recipe = tmp_path / f"{name}.yaml"
+        recipe.write_text(recipe.read_text("utf-8").replace("- held", "- pew"), "utf-8")
+    path.write_text(path.read_text("utf-8") + "\n" + more_pew(6), "utf-8")
+    run = reproduce(request_for("heat", "size"))
+    for content in run.contents:
+        assert content["columns"][-1] == "note"
+        assert {row[-1] for row in content["rows"]} == {
+            "18 of 20 cells; 2 without a distance on a scale"
+        }
+
+
+def more_pew(count: int) -> str:
+    """Questions beyond those of the fixture: a closed survey shows no few of them."""
+    return "\n".join(
+        json.dumps(pew_row(number, group, [0.3, 0.7]))
+        for number in range(4, 4 + count)
+        for group in ("Male", "Female")
+    )
 
 
 def test_two_runs_do_not_share_a_folder_at_once(request_for: Make) -> None:

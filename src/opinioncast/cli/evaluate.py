@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from opinioncast.backends.sentences import SentenceModel
+from opinioncast.evaluate.clusters import question_words
 from opinioncast.jobs.evaluate import evaluate_to_files
 from opinioncast.jobs.evaluation_inputs import (
     Inputs,
@@ -17,7 +18,7 @@ from opinioncast.jobs.evaluation_inputs import (
     read_predictions,
 )
 from opinioncast.report.chart import MODEL_OUTPUT
-from opinioncast.report.terminal import decimal, score_table
+from opinioncast.report.terminal import decimal, score_table, span
 from opinioncast.survey import load_groups
 
 _console = Console()
@@ -68,17 +69,18 @@ def evaluate(
     _console.print("Mean Wasserstein distance to the observed answers (0 to 1)")
     _console.print(score_table(run.scores))
     means = run.scores.mean()
-    low, high = run.scores.interval()
+    interval = span(*run.scores.interval())
     _console.print(
-        f"\n{means['cells']} of {means['asked']} cells: model {decimal(means['wd'])} "
-        f"(95% over questions {low:.3f} to {high:.3f}), uniform guess "
+        f"\n{means['cells']} of {means['asked']} cells of "
+        f"{question_words(run.scores.frame.drop_nulls('wd'))}: model "
+        f"{decimal(means['wd'])} (95% over questions {interval}), uniform guess "
         f"{decimal(means['wd_uniform'])}, sampling noise {decimal(means['wd_noise'])}"
     )
     if run.test is not None:
         _console.print(
             f"against the baseline's {decimal(run.test.second)}: {run.test.difference:+.3f} "
-            f"({run.test.low:+.3f} to {run.test.high:+.3f}, p = {run.test.p_value:.2g}), over "
-            f"{run.test.cells} shared cells"
+            f"({span(run.test.low, run.test.high)}, p = {run.test.p_value:.2g}), over "
+            f"{run.test.cells} shared cells of {run.test.questions} questions"
         )
     for finding in run.scores.coverage.findings:
         _console.print(f"note: {finding}", highlight=False, markup=False)

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from opinioncast.errors import DataError
+from opinioncast.evaluate.clusters import CLUSTER
 from opinioncast.evaluate.scores import (
     CellScores,
     bootstrap_means,
@@ -51,9 +52,10 @@ class PairedTest:
     Attributes:
         first, second: means of the two methods over the shared cells.
         difference: first - second; for a distance, negative where the first is better.
-        low, high: 95% interval of the difference, bootstrap over questions.
+        low, high: 95% interval of the difference, bootstrap over questions; NaN where one question
+            is all there is.
         p_value: two-sided, sign-flip permutation over questions.
-        cells, questions: shared by both.
+        cells, questions: shared by both; a question asked in two waves is one.
         left_out: cells that only one of the two has.
     """
 
@@ -78,18 +80,22 @@ def paired_test(
 ) -> PairedTest:
     """Compare two methods cell by cell, whole questions at a time.
 
-    A question's cells rise and fall together, so the question is what is resampled and, under the
-    hypothesis that the methods are exchangeable on each question, what changes its sign. With q
-    questions the p-value is at least about 2 ** (1 - q): a handful of questions proves nothing.
+    A question's cells rise and fall together, in all its groups and waves, so the question
+    (:func:`clusters.with_clusters`) is what is resampled and, under the hypothesis that the methods
+    are exchangeable on each question, what changes its sign. With q questions the p-value is at
+    least about 2 ** (1 - q): a handful of questions proves nothing.
 
     Raises:
         DataError: no cell in common.
     """
     keys = list(KEY)
     sides = [
-        s.frame.filter(pl.col(column).is_not_null()).select(*KEY, column) for s in (first, second)
+        s.frame.filter(pl.col(column).is_not_null()).select(*KEY, CLUSTER, column)
+        for s in (first, second)
     ]
-    both = sides[0].join(sides[1], on=keys, how="inner", suffix="_2", maintain_order="left")
+    both = sides[0].join(
+        sides[1].drop(CLUSTER), on=keys, how="inner", suffix="_2", maintain_order="left"
+    )
     if both.height == 0:
         raise DataError(
             "The two methods have no cell in common",
@@ -99,7 +105,7 @@ def paired_test(
     both = both.with_columns(_d=pl.col(column) - pl.col(f"{column}_2"))
     sums, counts = question_sums(both, [], "_d", {(): 0})
     means = bootstrap_means(sums, counts, replicates=replicates, seed=seed)[:, 0]
-    low, high = np.percentile(means, [2.5, 97.5])
+    low, high = np.percentile(means, [2.5, 97.5]) if len(sums) > 1 else (np.nan, np.nan)
     found = abs(float(sums.sum()))
     rng = np.random.default_rng(seed + 1)
     beyond = 0

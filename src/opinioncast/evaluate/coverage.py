@@ -23,6 +23,8 @@ NOT_A_DISTRIBUTION = "shares missing, negative or not numbers"
 UNNORMALISED = "shares that do not sum to one"
 RESCALED = "shares that miss one by rounding"
 WRONG_LENGTH = "not one share per option"
+NO_OPTION_TEXT = "an option without text"
+NO_KEY = "no question id, attribute or group"
 REPEATED = "the same cell twice"
 REORDERED = "options in another order"
 OTHER_OPTIONS = "other options"
@@ -89,7 +91,8 @@ def usable_predictions(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]
 
     Args:
         frame: at least question_id, attribute, group, options, distribution; family and wave are
-            empty where absent, what else a prediction may hold is null.
+            empty where absent, what else a prediction may hold is null. Rows without a key are not
+            one cell twice: nothing says which cell they are.
 
     Returns:
         The usable rows, those off by no more than :data:`ROUNDING` rescaled, and what was wrong
@@ -127,6 +130,8 @@ def usable_predictions(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]
     shares = pl.col("distribution").list
     bad = pl.element().is_null() | ~pl.element().is_finite() | (pl.element() < 0)
     checks = [
+        (NO_KEY, pl.any_horizontal(pl.col("question_id", "attribute", "group").is_null())),
+        (NO_OPTION_TEXT, pl.col("options").list.eval(pl.element().is_null()).list.any()),
         (
             NOT_A_DISTRIBUTION,
             pl.col("distribution").is_null() | (shares.len() == 0) | shares.eval(bad).list.any(),
@@ -136,7 +141,8 @@ def usable_predictions(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]
         (REPEATED, pl.struct(*KEY).is_duplicated()),
     ]
     findings = []
-    for what, check in checks:
+    for what, expression in checks:
+        check = expression.fill_null(False)  # a null elsewhere is another check's
         wrong = frame.filter(check)
         findings += finding(what, wrong, "left out")
         if wrong.height:

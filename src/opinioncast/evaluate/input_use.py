@@ -47,7 +47,7 @@ def input_use(observed: OpinionTable, predict: Predict, *, seed: int = 0) -> pl.
         One row per way: ``input``, ``wd`` (over the cells all have), ``worse_by`` (its difference
         to as asked), ``low, high, p_value`` (:func:`paired_test`), ``moved`` (mean total variation
         between these predictions and those as asked: 0 where the input makes no difference),
-        ``cells``, ``asked``, ``note``.
+        ``cells``, ``asked``, ``note``. ``low`` and ``high`` are null where one question is all.
 
     Raises:
         DataError: predictions that share no cell with the table.
@@ -70,8 +70,8 @@ def input_use(observed: OpinionTable, predict: Predict, *, seed: int = 0) -> pl.
                 "input": way,
                 "wd": test.first,
                 "worse_by": test.difference,
-                "low": test.low,
-                "high": test.high,
+                "low": None if np.isnan(test.low) else test.low,
+                "high": None if np.isnan(test.high) else test.high,
                 "p_value": test.p_value if way != AS_ASKED else None,
                 "moved": _moved(found, asked),
                 "cells": test.cells,

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from opinioncast.errors import InputError
+from opinioncast.evaluate.clusters import CLUSTER
 from opinioncast.evaluate.distance import Array
 from opinioncast.evaluate.scores import QUESTION, CellScores, bootstrap_means, question_sums
 from opinioncast.survey.tables import OpinionTable
@@ -31,6 +32,8 @@ def subsets(
 
     Whole questions are drawn, with all their groups; the draw depends on the seed and the keys,
     not on the order of the rows. Nested, because then two sizes differ by data added, not by luck.
+    Training counts a question in two waves as two, and so does the draw: a quarter of them holds
+    more than a quarter of the different questions (:func:`clusters.question_counts` counts both).
 
     Raises:
         InputError: a fraction that is not above 0 and at most 1, or that leaves no question.
@@ -166,6 +169,7 @@ def bootstrap_power_law(
 ) -> PowerLaw:
     """The same line, its interval from a bootstrap over evaluation questions.
 
+    A question asked in several waves is drawn as one (:func:`clusters.with_clusters`).
     Says how far the line would move with other evaluation questions; not with other training
     subsets, for which several seeds of :func:`subsets` are needed.
 
@@ -179,9 +183,12 @@ def bootstrap_power_law(
     joined: pl.DataFrame | None = None
     for i, found in enumerate(scores.values()):
         side = found.frame.filter(pl.col("wd").is_not_null()).select(
-            *keys, pl.col("wd").alias(f"{i}")
+            *keys, CLUSTER, pl.col("wd").alias(f"{i}")
         )
-        joined = side if joined is None else joined.join(side, on=keys, maintain_order="left")
+        if joined is None:
+            joined = side
+        else:
+            joined = joined.join(side.drop(CLUSTER), on=keys, maintain_order="left")
     if joined is None or joined.height == 0:
         raise InputError(
             "There is nothing to fit",

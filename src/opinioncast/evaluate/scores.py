@@ -12,11 +12,14 @@ import polars as pl
 from opinioncast.errors import DataError, InputError
 from opinioncast.evaluate import coverage as cov
 from opinioncast.evaluate import distance as d
+from opinioncast.evaluate.clusters import CLUSTER, question_counts, with_clusters
 from opinioncast.evaluate.coverage import Coverage, Finding
 from opinioncast.evaluate.distance import Array
 from opinioncast.survey.tables import KEY, OpinionTable, PredictionTable
 
 QUESTION = ("family", "wave", "question_id")
+"""Key of a question as one wave asked it; what intervals draw is :data:`clusters.CLUSTER`."""
+
 SMOOTHING = 1e-3
 """Epsilon of :func:`opinioncast.evaluate.distance.smooth` in the KL columns."""
 
@@ -43,7 +46,9 @@ class CellScores:
 
     Attributes:
         frame: KEY columns, question, options, ordinal, observed, predicted, n, n_eff, label_mass,
-            order_spread, share_error_90, evenness (people's entropy / log of the options); then
+            order_spread, share_error_90, cluster (number of the question, whatever the wave:
+            :mod:`opinioncast.evaluate.clusters`), evenness (people's entropy / log of the options);
+            then
 
             * ``wd``, ``wd_uniform``, ``wd_noise``: Wasserstein distances of the model, of the
               uniform bound, and to expect from sampling alone; null without a scale or base;
@@ -143,8 +148,10 @@ class CellScores:
     ) -> tuple[float, float]:
         """95% interval of a mean by a bootstrap over questions.
 
-        Groups share a question, so its cells rise and fall together: whole questions are resampled.
-        It says how far the mean would move with other questions of this kind.
+        Groups and waves share a question, so its cells rise and fall together: whole questions are
+        resampled, with every group and wave they were asked in (:func:`clusters.with_clusters`
+        says which cells are of one). It says how far the mean would move with other questions of
+        this kind. NaN for both ends where one question is all there is.
         """
         low, high = self.intervals(column=column, replicates=replicates, seed=seed).row(0)[-2:]
         return (np.nan, np.nan) if low is None else (low, high)
@@ -155,7 +162,7 @@ class CellScores:
         """:meth:`interval` of each row of ``by(*columns)``: the columns, then ``low, high``.
 
         All rows see the same resampled questions. Null where a row has no cell, or stands on fewer
-        than two questions (nothing can be resampled).
+        than two questions, however many waves asked them (nothing can be resampled).
         """
         keys = self.by(*columns).select(columns)
         cells = self.frame.filter(pl.col(column).is_not_null())
@@ -173,6 +180,13 @@ class CellScores:
             if columns
             else (pl.DataFrame([_column("low", low), _column("high", high)]))
         )
+
+    def questions(self, column: str = "wd") -> tuple[int, int]:
+        """How many questions ``column`` is known of, and how many counting each wave's by itself.
+
+        The first is what :meth:`interval` draws from.
+        """
+        return question_counts(self.frame.filter(pl.col(column).is_not_null()))
 
     def with_column(self, name: str, values: pl.DataFrame) -> CellScores:
         """The same scores with a column to average by.
@@ -214,8 +228,8 @@ def score_cells(observed: OpinionTable, predicted: PredictionTable | pl.DataFram
         right = predicted.frame
     else:
         right, findings = cov.usable_predictions(predicted)
-    left = observed.frame.select(
-        *KEY, "question", "options", "ordinal", "n", "n_eff", observed="distribution"
+    left = with_clusters(observed.frame).select(
+        *KEY, "question", "options", "ordinal", "n", "n_eff", CLUSTER, observed="distribution"
     )
     both = left.join(
         right.select(
@@ -298,7 +312,7 @@ def _measured(cells: pl.DataFrame) -> pl.DataFrame:
     near_p, near_q = (d.smooth(side, ordinal, SMOOTHING) for side in (p, q))
     entropy = d.entropy(p)
     values: dict[str, Array] = {
-        "evenness": entropy / d.entropy(even),
+        "evenness": _share_of_most(entropy, even),
         "wd": d.wasserstein(p, q, ordinal),
         "wd_uniform": d.wasserstein(p, even, ordinal),
         "wd_noise": d.sampling_noise(p, ordinal, n_eff),
@@ -321,8 +335,14 @@ def _measured(cells: pl.DataFrame) -> pl.DataFrame:
 
 def _evenness(cells: pl.DataFrame) -> pl.DataFrame:
     p, ordinal = d.pad_column(cells["observed"], 0.0), d.pad_column(cells["ordinal"], np.nan)
-    evenness = d.entropy(p) / d.entropy(d.uniform(ordinal))
+    evenness = _share_of_most(d.entropy(p), d.uniform(ordinal))
     return cells.select(*KEY).with_columns(_column("evenness", evenness))
+
+
+def _share_of_most(entropy: Array, even: Array) -> Array:
+    """Entropy over that of the even distribution; NaN where a question has one option only."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(entropy / d.entropy(even))
 
 
 def _averages() -> Iterator[pl.Expr]:
@@ -363,14 +383,14 @@ def question_sums(
 ) -> tuple[Array, Array]:
     """Sum of ``value`` and number of cells per question and row, each (questions, len(place)).
 
-    ``place`` gives each combination of ``columns`` its column; questions are in table order.
+    A question is all cells of one :data:`clusters.CLUSTER`, in whatever wave. ``place`` gives each
+    combination of ``columns`` its column; questions are in table order.
     """
-    keys = list(dict.fromkeys((*QUESTION, *columns)))
-    grouped = cells.group_by(keys, maintain_order=True).agg(
+    grouped = cells.group_by(CLUSTER, *columns, maintain_order=True).agg(
         pl.col(value).sum().alias("_sum"), pl.len().alias("_cells")
     )
-    ids = grouped.select(*QUESTION).unique(maintain_order=True).with_row_index("_question")
-    row = grouped.join(ids, on=list(QUESTION), maintain_order="left")["_question"].to_numpy()
+    ids = grouped.select(CLUSTER).unique(maintain_order=True).with_row_index("_question")
+    row = grouped.join(ids, on=CLUSTER, maintain_order="left")["_question"].to_numpy()
     column = [place[k] for k in grouped.select(columns).iter_rows()] if columns else 0
     sums, counts = np.zeros((2, ids.height, len(place)))
     sums[row, column] = grouped["_sum"].to_numpy()

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from opinioncast.errors import InputError
+from opinioncast.evaluate.clusters import CLUSTER
 from opinioncast.evaluate.distance import Array, pad_column, wasserstein
 from opinioncast.evaluate.scores import QUESTION, CellScores
 from opinioncast.survey.groups import Subpopulation
@@ -56,8 +57,8 @@ class Steerability:
         human: people against people; zero on the diagonal.
         model: people against the model told to be the source group.
         between: the model as one group against the model as another; zero on the diagonal.
-        questions: how many questions each pair of groups shares; all three are over these, and NaN
-            where a pair shares none.
+        questions: how many questions each pair of groups shares, one asked in two waves counted
+            once; all three are over these in all their waves, and NaN where a pair shares none.
         seen: whether each group was in the training data; None if that is not known.
     """
 
@@ -124,9 +125,9 @@ def steerability(
     names = [g for g in groups if g in present] if groups is not None else present
     number = {g: i for i, g in enumerate(names)}
     cells = cells.filter(pl.col("group").is_in(names)).select(
-        *QUESTION, "group", "ordinal", "observed", "predicted"
+        *QUESTION, CLUSTER, "group", "ordinal", "observed", "predicted"
     )
-    pairs = cells.join(cells.drop("ordinal"), on=list(QUESTION), suffix="_source")
+    pairs = cells.join(cells.drop("ordinal", CLUSTER), on=list(QUESTION), suffix="_source")
     if pairs.filter(pl.col("group") != pl.col("group_source")).height == 0:
         raise InputError(
             "Disagreement needs two groups of an attribute",
@@ -139,13 +140,16 @@ def steerability(
     source = pairs["group_source"].replace_strict(number, return_dtype=pl.Int64).to_numpy()
     place = target * len(names) + source
     size = len(names) ** 2
-    questions = np.bincount(place, minlength=size).reshape(len(names), len(names)).astype(float)
+    shape = (len(names), len(names))
+    cells_shared = np.bincount(place, minlength=size).reshape(shape)
+    different = pairs.select(CLUSTER).with_columns(place=place).unique()["place"].to_numpy()
+    questions = np.bincount(different, minlength=size).reshape(shape).astype(float)
 
     def mean(left: str, right: str) -> Array:
         distance = wasserstein(pad_column(pairs[left], 0.0), pad_column(pairs[right], 0.0), ordinal)
         total = np.bincount(place, weights=distance, minlength=size)
         with np.errstate(invalid="ignore"):
-            return np.asarray(total.reshape(len(names), len(names)) / questions)
+            return np.asarray(total.reshape(shape) / cells_shared)
 
     return Steerability(
         attribute,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -32,6 +31,7 @@ from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.report.figure_files import save_figure
 from opinioncast.report.group_chart import group_chart
 from opinioncast.report.heatmap import steerability_figure
+from opinioncast.report.json_text import json_text
 from opinioncast.report.page import PageFigure, write_page
 from opinioncast.report.tables import write_table
 from opinioncast.survey import OpinionTable, standard_attributes
@@ -110,8 +110,7 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
     for attribute, figure in zip(steered, figures, strict=True):
         files += save_figure(figure.figure, out / f"steerability_{attribute}")
     summary = _summary(inputs, scores, test, tables["by_group"], steered, withheld)
-    text = json.dumps(summary, indent=2, ensure_ascii=False, default=str) + "\n"
-    files.append(_write(out / "summary.json", text))
+    files.append(_write(out / "summary.json", json_text(summary, indent=2)))
     by_group = tables["by_group"]
     files.append(
         write_page(
@@ -309,7 +308,10 @@ def _summary(
     steered: Mapping[str, Steerability],
     withheld: str | None,
 ) -> dict[str, Any]:
+    """What ``summary.json`` holds; NaN where a figure is not known, which is written as null."""
     human = None if inputs.bounds is None else inputs.bounds["human"][-1]
+    questions, with_waves = scores.questions()
+    low, high = scores.interval()
     means = scores.mean()
     lower = means["wd_noise"] if human is None else human
     relative: list[float] = []
@@ -318,7 +320,9 @@ def _summary(
     return {
         "origin": "model output compared with survey data",
         "mean": means,
-        "interval_95": scores.interval(),
+        "interval_95": None if np.isnan(low) else (low, high),
+        "questions": questions,
+        "questions_with_waves": with_waves,
         "human_bound": human,
         "skill": skill_score(means["wd_uniform"], means["wd"], lower),
         "against_baseline": None if test is None else asdict(test),

@@ -12,7 +12,8 @@ import polars as pl
 from opinioncast.errors import DataError
 from opinioncast.evaluate.bands import Encode
 from opinioncast.evaluate.bounds import OVERALL
-from opinioncast.readers.subpop import read_rows, read_subpop
+from opinioncast.evaluate.clusters import question_counts
+from opinioncast.readers.subpop import REFUSED, read_rows, read_subpop, with_keys
 from opinioncast.survey import OpinionTable, PredictionTable, Subpopulation
 
 Predictions = PredictionTable | pl.DataFrame
@@ -55,7 +56,7 @@ def read_predictions(path: Path) -> Predictions:
     """Predictions from parquet (checked where its sidecar is there) or in SubPOP's layout.
 
     Frames from elsewhere are not checked here: what is wrong with their rows is counted when they
-    are scored.
+    are scored. Rows of SubPOP's layout without a key get the one that opinions get.
 
     Raises:
         DataError: unreadable.
@@ -72,14 +73,15 @@ def read_predictions(path: Path) -> Predictions:
                 expected="a parquet file with one row per question and group",
                 found=error,
             ) from error
-    rows = read_rows(path).rename({"qkey": "question_id", "responses": "distribution"}, strict=True)
+    rows, _ = with_keys(read_rows(path))
+    rows = rows.rename({"qkey": "question_id", "responses": "distribution"}, strict=True)
     wave = pl.col("question_id").str.extract(r"_W(\d+)$").fill_null("")
     if "wave" in rows.columns:
         wave = pl.coalesce(pl.col("wave"), wave)
     return rows.with_columns(
         family=pl.lit("ATP"),  # as readers.subpop has it
         wave=wave,
-        options=pl.col("options").list.filter(pl.element() != "Refused"),
+        options=pl.col("options").list.filter(pl.element().ne_missing(REFUSED)),
     )
 
 
@@ -87,10 +89,11 @@ def read_bounds(path: Path) -> pl.DataFrame:
     """The CSV of ``opinioncast bounds``.
 
     Raises:
-        DataError: unreadable, or without the columns of the human bound.
+        DataError: unreadable, without the columns of the human bound, or text where a number
+            belongs.
     """
     try:
-        frame = pl.read_csv(path)
+        frame = pl.read_csv(path, infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(
             "Bounds cannot be read", where=str(path), expected="a CSV file", found=error
@@ -104,6 +107,18 @@ def read_bounds(path: Path) -> pl.DataFrame:
             found=f"columns {', '.join(frame.columns)}",
             hint="write them with `opinioncast bounds`",
         )
+    for column in _BOUNDS[len(GROUP) :]:
+        number = frame[column].cast(pl.Float64, strict=False)
+        wrong = (frame[column].is_not_null() & number.is_null()).arg_true().to_list()
+        if wrong:
+            raise DataError(
+                "A bound is not a number",
+                where=f"{path}, row {wrong[0] + 1}, column {column}",
+                expected="a number, or nothing where there is no bound",
+                found=frame[column][wrong[0]],
+                hint="leave the field empty, or write the file with `opinioncast bounds`",
+            )
+        frame = frame.with_columns(number)
     return frame
 
 
@@ -157,13 +172,16 @@ def model_card(predictions: Predictions) -> dict[str, Any]:
 
 def data_card(opinions: OpinionTable) -> dict[str, Any]:
     meta = opinions.meta
+    questions, with_waves = question_counts(opinions.frame)
     card = {
         "Survey": meta.get("citation") or ", ".join(waves(opinions)),
         "File": meta.get("file"),
         "Wording": meta.get("wording"),
         "Terms": meta.get("terms"),
         "Redistribution": meta.get("redistribution", "not said"),
-        "Questions": opinions.frame.select("family", "wave", "question_id").n_unique(),
+        "Questions": questions
+        if questions == with_waves
+        else f"{questions} ({with_waves} with waves)",
         "Groups": opinions.frame.select(GROUP).n_unique(),
         "Table (content hash)": opinions.content_hash,
     }

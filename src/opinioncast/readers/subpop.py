@@ -86,38 +86,41 @@ def to_table(rows: pl.DataFrame, *, family: str) -> OpinionTable:
     """Rows in SubPOP's layout as an OpinionTable.
 
     The wave is the row's, else the one its key ends in (``EAT1_W34``), else empty. A question
-    without a key gets one made of its wording, options and scale; where such a question has a
-    second row for a group (asked in two waves, which nothing tells apart), that row's key ends in
-    ``-2`` and ``meta["repeated_cells"]`` counts it. Shares that miss a sum of one by
-    rounding (up to 0.005) are rescaled, and ``meta["rescaled"]`` counts them.
+    without a key gets one (:func:`with_keys`); ``meta["repeated_cells"]`` counts rows of these
+    whose question and group an earlier row has too. Shares that miss a sum of one by rounding (up
+    to 0.005) are rescaled, and ``meta["rescaled"]`` counts them.
 
     Raises:
         DataError: options that do not end with "Refused", or lengths that do not fit.
         InputError: shares that do not sum to one.
     """
     out, rescaled = [], 0
-    keyless: Counter[tuple[str, str, str]] = Counter()
-    for number, row in enumerate(rows.iter_rows(named=True), start=1):
-        key = row["qkey"] or row["question"][:60]
+    keyed, repeated = with_keys(rows)
+    given = rows["qkey"].to_list()
+    for number, row in enumerate(keyed.iter_rows(named=True), start=1):
+        key = given[number - 1] or (row["question"] or "")[:60]
         where = f"row {number}, {key}, {row['attribute']}={row['group']}"
-        options = row["options"]
-        if not options or options[-1] != REFUSED or len(options) != len(row["responses"]) + 1:
+        options, responses = row["options"], row["responses"] or []
+        if (
+            not options
+            or None in options
+            or None in responses
+            or options[-1] != REFUSED
+            or len(options) != len(responses) + 1
+        ):
             raise DataError(
                 "A row does not follow SubPOP's layout",
                 where=where,
-                expected='options that end with "Refused", and one response for each but that',
-                found=f"options {options}, {len(row['responses'])} responses",
+                expected='options that end with "Refused", each with text, and one response for '
+                "each but that",
+                found=f"options {options}, {len(responses)} responses {responses}",
             )
-        shares = check_distribution(row["responses"], len(options) - 1, where=where)
-        if abs(sum(row["responses"]) - 1) > 1e-6:
+        shares = check_distribution(responses, len(options) - 1, where=where)
+        if abs(sum(responses) - 1) > 1e-6:
             rescaled += 1
         else:
-            shares = tuple(row["responses"])
+            shares = tuple(responses)
         question_id = row["qkey"]
-        if question_id is None:
-            cell = (_made_key(row), row["attribute"], row["group"])
-            keyless[cell] += 1
-            question_id = cell[0] + (f"-{keyless[cell]}" if keyless[cell] > 1 else "")
         match = _WAVE.search(question_id)
         out.append(
             {
@@ -134,10 +137,29 @@ def to_table(rows: pl.DataFrame, *, family: str) -> OpinionTable:
                 "n": row.get("n"),
             }
         )
-    repeated = sum(count - 1 for count in keyless.values())
     return OpinionTable.from_rows(
         out, {"layout": "SubPOP", "rescaled": rescaled, "repeated_cells": repeated}
     )
+
+
+def with_keys(rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Rows with a ``qkey`` where theirs is null, and how many of these repeat an earlier cell.
+
+    The key is made of wording, options and scale, so that two files give the same question the
+    same one. Where a question has a second row for a group (asked in two waves, which nothing tells
+    apart), that row's key ends in ``-2``: in two files such rows meet if they come in one order.
+    """
+    seen: Counter[tuple[str, str, str]] = Counter()
+    keys = []
+    for row in rows.iter_rows(named=True):
+        key = row["qkey"]
+        if key is None:
+            cell = (_made_key(row), row["attribute"], row["group"])
+            seen[cell] += 1
+            key = cell[0] + (f"-{seen[cell]}" if seen[cell] > 1 else "")
+        keys.append(key)
+    repeated = sum(count - 1 for count in seen.values())
+    return rows.with_columns(qkey=pl.Series(keys, dtype=pl.String)), repeated
 
 
 def read_subpop(path: str | Path, *, family: str = "ATP") -> OpinionTable:
@@ -186,13 +208,17 @@ def write_subpop(table: OpinionTable, path: str | Path) -> Path:
 
 
 def _made_key(row: dict[str, Any]) -> str:
+    # predictions may leave "Refused" out of the options: it is in the key all the same
+    options = [o for o in row["options"] or () if o != REFUSED] + [REFUSED]
+    row = row | {"options": options}
     text = json.dumps([row["question"], row["options"], row["ordinal"]], ensure_ascii=False)
     return _NO_KEY + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _json_rows(path: Path) -> list[dict[str, Any]]:
     rows = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    # splitlines would break rows at characters JSON allows inside a text, such as U+2028
+    for number, line in enumerate(_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -203,6 +229,20 @@ def _json_rows(path: Path) -> list[dict[str, Any]]:
             raise _bad_line(path, number, line)
         rows.append(row)
     return rows
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise DataError(
+            "A table is not in UTF-8",
+            where=f"{path.name}, line {line}",
+            expected="JSON lines in UTF-8",
+            found=error,
+            hint="save the file as UTF-8 (it may be in Latin-1 or Windows-1252)",
+        ) from error
 
 
 def _bad_line(path: Path, number: int, found: object) -> DataError:

@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from opinioncast.report.figure_files import write_figure
+from opinioncast.report.figure_words import plain_words
 from opinioncast.report.group_labels import attributes_once
 from opinioncast.survey.question import OFF_SCALE, Question
 from opinioncast.survey.tables import ORIGIN, OpinionTable, PredictionTable
@@ -77,7 +78,7 @@ def distribution_chart(
         axis.set_axis_off()
     for axis, (question, cells, people) in zip(axes, panels, strict=False):
         _panel(axis, question, cells, {(c["attribute"], c["group"]): c for c in people})
-    return figure
+    return plain_words(figure)
 
 
 def _panel(

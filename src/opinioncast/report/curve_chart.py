@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from opinioncast.report.chart import MODEL_OUTPUT
 from opinioncast.report.dot_chart import COLOURS
+from opinioncast.report.figure_words import plain_words
 
 MEASURES = {"kl": "KL divergence", "wasserstein": "Wasserstein distance"}
 PARTS = {"train": "in training", "validation": "on held-out questions"}
@@ -49,4 +50,4 @@ def curve_figure(curves: Mapping[str, pl.DataFrame], *, title: str) -> Figure:
     figure.suptitle(f"{title}\n{MODEL_OUTPUT}", fontsize=11, x=0.01, ha="left")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
-    return figure
+    return plain_words(figure)

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from opinioncast.report.chart import MODEL_OUTPUT
+from opinioncast.report.figure_words import plain_words
 
 # Okabe and Ito's palette; markers tell series apart in print and without colour
 COLOURS = ("#0072B2", "#000000", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -27,6 +28,8 @@ class DotSeries:
     Attributes:
         values, low, high: per row, None where there is none; ``low`` and ``high`` a 95% interval.
         hollow: drawn as an outline: somebody else's figures, such as the paper's.
+        band: the interval is shaded over the row's height, behind everything, as the paper does
+            with the human lower bound; else it is a bar.
     """
 
     name: str
@@ -34,6 +37,7 @@ class DotSeries:
     low: Numbers | None = None
     high: Numbers | None = None
     hollow: bool = False
+    band: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def dot_figure(panels: Sequence[DotPanel], *, title: str, axis: str, note: str =
         title_fontsize=7.5,
         alignment="left",
     )
-    return figure
+    return plain_words(figure)
 
 
 def _panel(axis: Any, panel: DotPanel, look: dict[str, int], *, labelled: bool) -> None:
@@ -90,7 +94,10 @@ def _panel(axis: Any, panel: DotPanel, look: dict[str, int], *, labelled: bool) 
         marker = markers[look[series.name] % len(markers)]
         if series.low is not None and series.high is not None:
             low, high = _numbers(series.low), _numbers(series.high)
-            axis.hlines(rows, low, high, color=colour, linewidth=2, alpha=0.55, zorder=2)
+            if series.band:
+                axis.barh(rows, high - low, 0.8, low, color=colour, alpha=0.3, zorder=1)
+            else:
+                axis.hlines(rows, low, high, color=colour, linewidth=2, alpha=0.55, zorder=2)
         face = {} if marker == "x" else {"facecolors": "white" if series.hollow else colour}
         axis.scatter(
             _numbers(series.values),
@@ -105,8 +112,6 @@ def _panel(axis: Any, panel: DotPanel, look: dict[str, int], *, labelled: bool) 
             **face,
         )
     axis.set_yticks(rows, panel.rows if labelled else [], fontsize=8)
-    for label in axis.get_yticklabels():
-        label.set_parse_math(False)  # "$50,000-$75,000" is no formula
     axis.set_ylim(len(panel.rows) - 0.4, -0.6)
     if axis.get_xlim()[0] >= 0 or _smallest(panel) >= 0:
         axis.set_xlim(left=0)

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from opinioncast.evaluate.compare import improvement_by
 from opinioncast.evaluate.scores import CellScores
 from opinioncast.report.chart import MODEL_OUTPUT
+from opinioncast.report.figure_words import plain_words
 from opinioncast.report.group_labels import attributes_once
 
 _MODEL, _UNIFORM, _BASELINE, _LOWER, _BAND = (  # Okabe and Ito
@@ -102,7 +103,7 @@ def group_chart(
     axis.set_xlabel(textwrap.fill(_AXIS, 62), fontsize=8)
     figure.suptitle(f"{title}\n{MODEL_OUTPUT}", fontsize=11, x=0.01, ha="left")
     figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
-    return figure
+    return plain_words(figure)
 
 
 def _band(axis: Any, names: list[tuple[str, str] | None], bounds: pl.DataFrame) -> None:

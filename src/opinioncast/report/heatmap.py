@@ -14,6 +14,7 @@ from opinioncast.errors import InputError
 from opinioncast.evaluate.distance import Array
 from opinioncast.evaluate.steerability import Steerability
 from opinioncast.report.chart import MODEL_OUTPUT
+from opinioncast.report.figure_words import plain_words
 
 _COLOURS = "cividis"  # one hue path in every colour vision, and in grey
 
@@ -61,7 +62,7 @@ def steerability_figure(models: Mapping[str, Steerability], *, title: str) -> Fi
         f"questions a pair. Colours span the same width in all panels.{mark}",
         fontsize=8,
     )
-    return figure
+    return plain_words(figure)
 
 
 def _panel(

@@ -81,6 +81,9 @@ def dots(panels: Sequence[DotPanel], *, axis: str) -> Figure:
                     for values in (series.values, series.low, series.high)
                 )
                 error = {"type": "data", "array": high - middle, "arrayminus": middle - low}
+                if series.band:
+                    colour = _faint(COLOURS[number % len(COLOURS)])
+                    error |= {"thickness": 10, "width": 0, "color": colour}
             symbols = tuple(f"{s}-open" for s in _HOLLOW) if series.hollow else _SYMBOLS
             symbol = symbols[number % len(symbols)]
             figure.add_trace(
@@ -116,8 +119,17 @@ def dots(panels: Sequence[DotPanel], *, axis: str) -> Figure:
     return figure
 
 
-def heatmaps(panels: Mapping[str, Array], groups: Sequence[str]) -> Figure:
-    """Distances between groups, one matrix a panel; rows are targets, columns sources."""
+def heatmaps(
+    panels: Mapping[str, Array], groups: Sequence[str], seen: Sequence[bool] | None = None
+) -> Figure:
+    """Distances between groups, one matrix a panel; rows are targets, columns sources.
+
+    Args:
+        seen: whether each group was in the training data: those are bold; None if not known.
+    """
+    marks = seen or [False] * len(groups)
+    names = [f"<b>{g}</b>" if bold else g for g, bold in zip(groups, marks, strict=True)]
+    bold = "" if seen is None else "; bold: groups of the training data"
     figure = _subplots(len(panels), list(panels))
     span = max(float(np.nanmax(v) - np.nanmin(v)) for v in panels.values()) or 1.0
     for column, values in enumerate(panels.values(), start=1):
@@ -125,8 +137,8 @@ def heatmaps(panels: Mapping[str, Array], groups: Sequence[str]) -> Figure:
         figure.add_trace(
             graph_objects().Heatmap(
                 z=values,
-                x=list(groups),
-                y=list(groups),
+                x=names,
+                y=names,
                 colorscale="Cividis",
                 zmin=low,
                 zmax=low + span,
@@ -139,7 +151,7 @@ def heatmaps(panels: Mapping[str, Array], groups: Sequence[str]) -> Figure:
         )
     figure.update_yaxes(autorange="reversed", showticklabels=False)
     figure.update_yaxes(showticklabels=True, title_text="target (people)", col=1)
-    figure.update_xaxes(title_text="source")
+    figure.update_xaxes(title_text=f"source{bold}")
     figure.update_layout(height=600)
     return figure
 
@@ -231,6 +243,12 @@ def similarities(histogram: pl.DataFrame, threshold: float) -> Figure:
     figure.update_xaxes(title_text="Cosine similarity of two question wordings")
     figure.update_yaxes(title_text="Pairs of questions (log scale)", type="log")
     return figure
+
+
+def _faint(colour: str) -> str:
+    """A hexadecimal colour, see-through: for a band behind its mark."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, 0.3)"
 
 
 def _subplots(columns: int, titles: Sequence[str], *, rows: int = 1) -> Figure:

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from opinioncast.curate.overlap import Overlap
 from opinioncast.errors import InputError
 from opinioncast.report.figure_files import save_figure
+from opinioncast.report.figure_words import plain_words
 
 # Okabe and Ito's palette: told apart with any colour vision; markers tell sets apart in print.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
@@ -59,7 +60,7 @@ def similarity_figure(overlap: Overlap) -> Figure:
     for each in (axes, inset):
         each.spines[["top", "right"]].set_visible(False)
         each.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    return figure
+    return plain_words(figure)
 
 
 def _bars(axes: Axes, histogram: pl.DataFrame, colour: str) -> None:
@@ -112,4 +113,4 @@ def question_map_figure(points: pl.DataFrame) -> Figure:
     method = ", ".join(points["method"].unique().to_list())
     axes.set_title(f"Question wordings, embeddings on a plane ({method})", loc="left", fontsize=11)
     figure.legend(loc="outside lower left", frameon=False, markerscale=1.6, fontsize=9)
-    return figure
+    return plain_words(figure)

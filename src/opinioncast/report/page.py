@@ -14,11 +14,12 @@ import polars as pl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from opinioncast.evaluate.clusters import question_words
 from opinioncast.evaluate.compare import PairedTest, skill_score
 from opinioncast.evaluate.scores import CellScores
 from opinioncast.files import atomic_path
 from opinioncast.report.chart import MODEL_OUTPUT, option_colours
-from opinioncast.report.terminal import decimal, percent
+from opinioncast.report.terminal import decimal, percent, span
 from opinioncast.survey.question import Question
 
 SMALL_BASE = 50
@@ -98,16 +99,18 @@ def write_page(
         title=title,
         model_output=MODEL_OUTPUT,
         overall=overall,
-        interval=scores.interval(),
+        interval=span(*scores.interval()),
         lower=lower,
         lower_name="sampling noise" if human_bound is None else "human lower bound",
         skill=_skill_words(skill_score(overall["wd_uniform"], overall["wd"], lower)),
         comparison=comparison,
+        difference=None if comparison is None else span(comparison[1].low, comparison[1].high),
         chart=_data_url(chart),
         by_group=by_group,
         figures=[(f, _data_url(f.figure)) for f in figures],
         blocks=blocks[:MAX_QUESTIONS],
         questions=len(blocks),
+        question_words=question_words(scores.frame),
         findings=scores.coverage.findings,
         small=SMALL_BASE,
         withheld=withheld,
@@ -138,7 +141,7 @@ def _skill_words(score: float | None) -> tuple[str, str, str] | None:
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return decimal(value) if isinstance(value, float) else str(value)
 
 
 def _blocks(scores: CellScores) -> list[_Block]:

@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from opinioncast.evaluate.scaling import PowerLaw
 from opinioncast.report.chart import MODEL_OUTPUT
+from opinioncast.report.figure_words import plain_words
 
 # Okabe and Ito's palette; markers and dashes tell models apart without colour
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -72,7 +73,7 @@ def scaling_figure(
     axis.set_ylabel("Mean Wasserstein distance (log scale)", fontsize=9)
     figure.suptitle(f"{title}\n{MODEL_OUTPUT}", fontsize=11, x=0.01, ha="left")
     figure.legend(loc="outside lower left", fontsize=8, frameon=False)
-    return figure
+    return plain_words(figure)
 
 
 _MANTISSAS = (1, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9, 9.5)

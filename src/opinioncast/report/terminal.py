@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import polars as pl
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -74,4 +76,11 @@ def percent(share: float | None) -> str:
 
 
 def decimal(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    """Three decimals; a dash where there is no value (None, NaN)."""
+    return "-" if value is None or math.isnan(value) else f"{value:.3f}"
+
+
+def span(low: float | None, high: float | None) -> str:
+    """An interval in words; a dash where there is none."""
+    ends = decimal(low), decimal(high)
+    return "-" if "-" in ends else " to ".join(ends)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from opinioncast.evaluate.scores import QUESTION, CellScores
+from opinioncast.evaluate.clusters import question_words
+from opinioncast.evaluate.scores import CellScores
 from opinioncast.methods.label_answers import MIN_LABEL_MASS
-from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe
+from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe, Value
 from opinioncast.reproduce.setting import Setting
 from opinioncast.reproduce.workshop import Workshop
 from opinioncast.survey import OpinionTable, Subpopulation, load_groups, standard_attributes
@@ -58,12 +59,11 @@ class Context:
 
 
 def base_words(scores: Mapping[str, CellScores]) -> str:
-    """Cells and questions of each table, by title."""
+    """Cells and questions of each table, by title; those with a distance."""
     parts = []
     for title, each in scores.items():
         cells = each.frame.filter(pl.col("wd").is_not_null())
-        questions = cells.select(QUESTION).n_unique()
-        parts.append(f"{title}: {cells.height:,} cells of {questions} questions")
+        parts.append(f"{title}: {cells.height:,} cells of {question_words(cells)}")
     return "; ".join(parts)
 
 
@@ -112,16 +112,25 @@ def joined(*parts: str) -> str:
     return "; ".join(filter(None, parts))
 
 
-def note(context: Context, base: str, paper: Sequence[str] = (), *, bounds: bool = False) -> str:
+def note(
+    context: Context,
+    base: str,
+    paper: Sequence[str] = (),
+    *,
+    bounds: bool = False,
+    band: bool = False,
+) -> str:
     """At the foot of a figure.
 
     Args:
         bounds: a lower bound has a bar too.
+        band: it has a shaded band instead.
     """
     hollow = " Hollow: the paper." if paper else ""
     drawn = "; of a lower bound, over resampled respondents" if bounds else ""
+    shaded = " Shaded: 95% of the lower bound, over resampled respondents." if band else ""
     limits = f" {context.limits}." if context.limits else ""
-    return f"{base}.{limits} Bars: 95% intervals over questions{drawn}.{hollow}"
+    return f"{base}.{limits} Bars: 95% intervals over questions{drawn}.{shaded}{hollow}"
 
 
 def with_note(shown: Sequence[str], frame: pl.DataFrame) -> list[str]:
@@ -134,3 +143,14 @@ def interval(scores: CellScores, column: str = "wd") -> tuple[float | None, floa
     """95% interval of a mean over questions; None for both ends where one question is all."""
     low, high = scores.interval(column)
     return (None, None) if np.isnan(low) else (low, high)
+
+
+def per_model(values: Mapping[str, Value]) -> Value:
+    """A measure of one model as it is, of several in words."""
+    if len(values) == 1:
+        return next(iter(values.values()))
+    texts = {
+        k: "not known" if v is None else f"{v:.3f}" if isinstance(v, float) else v
+        for k, v in values.items()
+    }
+    return "; ".join(f"{model} {text}" for model, text in texts.items())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import polars as pl
 
 from opinioncast.errors import DataError
 from opinioncast.files import atomic_path
+from opinioncast.report.json_text import json_text
 from opinioncast.report.tables import to_markdown
 from opinioncast.reproduce.lock import only_writer
 from opinioncast.reproduce.recipe import builtin_reproductions
@@ -59,8 +61,7 @@ def _write(run: ReproductionRun, path: Path, folder: Path) -> list[Path]:
                 shutil.copyfile(run.folder / content["name"] / picture.name, temporary)
             written.append(picture)
     with atomic_path(stored) as temporary:
-        text = json.dumps(results, indent=1, ensure_ascii=False, sort_keys=True)
-        temporary.write_text(text + "\n", "utf-8")
+        temporary.write_text(json_text(results, sort_keys=True), "utf-8")
     with atomic_path(path) as temporary:
         temporary.write_text(render(read_results(stored), folder.name), "utf-8")
     return [path, stored, *written]
@@ -121,6 +122,9 @@ def render(results: Mapping[str, Any], folder: str) -> str:
         folder=folder,
         table=table,
         statements=statements,
+        command=command,
+        commands=commands(results["results"], f"docs/{folder}.md"),
+        unrecorded=[r["name"] for r in results["results"] if _options(r) is None],
         missing=[n for n in builtin_reproductions() if n not in names],
     )
 
@@ -134,12 +138,51 @@ def table(content: Mapping[str, Any]) -> str:
 
 
 def statements(content: Mapping[str, Any]) -> Sequence[str]:
-    """The paper's statements with ours, a sentence each."""
+    """The paper's statements with ours, a sentence each; ours alone where the paper has none."""
     return [
-        f"{s['what'][:1].upper()}{s['what'][1:]} ({s['where']}): paper {_number(s['paper'])}, "
-        f"here {_number(s['ours'])}."
+        f"{s['what'][:1].upper()}{s['what'][1:]} ({s['where']}): "
+        + ("" if s["paper"] is None else f"paper {_number(s['paper'])}, ")
+        + f"here {_number(s['ours'])}."
         for s in content["statements"]
     ]
+
+
+def command(content: Mapping[str, Any]) -> str:
+    """The command a result was made with, without folders; its bare form where not recorded."""
+    return " ".join(["opinioncast reproduce", content["name"], *(_options(content) or ())])
+
+
+def commands(contents: Sequence[Mapping[str, Any]], document: str) -> list[str]:
+    """Commands that make the results anew: one for all of the same options, in shell lines.
+
+    Args:
+        document: where the results go, as the commands name it.
+    """
+    together: dict[tuple[str, ...], list[str]] = {}
+    for content in contents:
+        options = _options(content)
+        if options is not None:
+            together.setdefault(tuple(options), []).append(content["name"])
+    ends = ("--data DATA", "-o out", f"--docs {document}")
+    return [
+        _shell_lines(["opinioncast reproduce", *names, *options, *ends])
+        for options, names in together.items()
+    ]
+
+
+def _shell_lines(words: Sequence[str]) -> str:
+    """A command in lines of up to 100 characters, broken between ``words``."""
+    glued = " ".join(w.replace(" ", "\0") for w in words)
+    lines = textwrap.wrap(glued, 100, break_on_hyphens=False, break_long_words=False)
+    return " \\\n        ".join(line.replace("\0", " ") for line in lines)
+
+
+def _options(content: Mapping[str, Any]) -> Sequence[str] | None:
+    """Options a result was made with; None where an older run that had some did not record them."""
+    if "options" in content:
+        found: Sequence[str] = content["options"]
+        return found
+    return None if content["limits"] else ()
 
 
 def _number(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,10 @@ from opinioncast.curate.overlap import (
 )
 from opinioncast.curate.question_map import question_map
 from opinioncast.errors import InputError
+from opinioncast.evaluate.clusters import question_counts, question_words
 from opinioncast.evaluate.distance import Array
 from opinioncast.evaluate.scaling import PowerLaw, bootstrap_power_law
-from opinioncast.evaluate.scores import QUESTION
+from opinioncast.evaluate.scores import CellScores
 from opinioncast.evaluate.steerability import Steerability, steerability
 from opinioncast.jobs.evaluation_inputs import why_withheld
 from opinioncast.jobs.finetune import CURVE
@@ -38,13 +39,16 @@ from opinioncast.reproduce.context import (
     interval,
     joined,
     note,
+    per_model,
     with_note,
 )
 from opinioncast.reproduce.recipe import MethodRow, Value, subset_training
-from opinioncast.reproduce.result import Result
+from opinioncast.reproduce.result import Result, beside_paper
 from opinioncast.survey import load_groups, standard_attributes
 
 UNIT = "training questions"
+WITH_WAVES = "with waves"
+"""Column: questions counting each wave's by itself."""
 
 
 def heatmaps(context: Context) -> Result:
@@ -79,20 +83,24 @@ def heatmaps(context: Context) -> Result:
     present = [(attribute, g) for g in first.groups]
     base = joined(compared_words(context, table), absent_words(recipe, present))
     title = context.heading(context.title(table))
-    rows = [_agreement(name, s) for name, s in found.items()]
+    rows = [
+        _agreement(name, s, scored)
+        for (name, s), scored in zip(found.items(), scores.values(), strict=True)
+    ]
+    frame = pl.DataFrame(rows, infer_schema_length=None)
     return Result(
         recipe,
-        pl.DataFrame(rows, infer_schema_length=None),
-        list(rows[0]),
+        frame,
+        with_note([c for c in frame.columns if c != "asked"], frame),
         base,
         lambda: steerability_figure(found, title=title),
-        lambda: interactive.heatmaps(matrices, first.groups),
+        lambda: interactive.heatmaps(matrices, first.groups, first.seen),
         more={"matrices": _long(matrices, first)},
     )
 
 
-def _agreement(name: str, of: Steerability) -> dict[str, object]:
-    found = of.agreement()
+def _agreement(name: str, of: Steerability, scores: CellScores) -> dict[str, object]:
+    found, means = of.agreement(), scores.mean()
     return {
         "method": name,
         "correlation": found.correlation,
@@ -103,10 +111,13 @@ def _agreement(name: str, of: Steerability) -> dict[str, object]:
         "penalty": found.penalty,
         "human_penalty": found.human_penalty,
         "questions": int(of.questions.min()),
+        **{c: means[c] for c in ("cells", "asked", "note")},
     }
 
 
 def _long(matrices: dict[str, Array], of: Steerability) -> pl.DataFrame:
+    """A row per panel, target and source, and whether these were in the training data."""
+    seen = [None] * len(of.groups) if of.seen is None else ["yes" if s else "no" for s in of.seen]
     return pl.DataFrame(
         [
             {
@@ -115,10 +126,13 @@ def _long(matrices: dict[str, Array], of: Steerability) -> pl.DataFrame:
                 "source": of.groups[j],
                 "distance": float(value),
                 "questions": int(of.questions[i, j]),
+                "target_trained_on": seen[i],
+                "source_trained_on": seen[j],
             }
             for name, matrix in matrices.items()
             for (i, j), value in np.ndenumerate(matrix)
-        ]
+        ],
+        infer_schema_length=None,
     )
 
 
@@ -139,17 +153,20 @@ def scaling(context: Context) -> Result:
             )
             training = {**context.setting.trainings, **recipe.trainings}[subset_training(fraction)]
             trained_on = context.workshop.training_table(training)
-            size = trained_on.frame.select(QUESTION).n_unique()
+            size, with_waves = question_counts(trained_on.frame)
             scores = scored[float(size)] = context.scores(table, row, model)
             low, high = interval(scores)
+            means = scores.mean()
             rows.append(
                 {
                     "model": context.label(model),
                     "fraction": fraction,
                     UNIT: size,
-                    "wd": scores.mean()["wd"],
+                    WITH_WAVES: with_waves,
+                    "wd": means["wd"],
                     "low": low,
                     "high": high,
+                    **{c: means[c] for c in ("cells", "asked", "note")},
                 }
             )
         fit = fits[context.label(model)] = bootstrap_power_law(scored)
@@ -158,28 +175,23 @@ def scaling(context: Context) -> Result:
         found = _scaling_measures(fit, untrained, recipe.target, recipe.fractions)
         for name, value in found.items():
             measures.setdefault(name, {})[context.label(model)] = value
-    frame = pl.DataFrame(rows, infer_schema_length=None)
+    frame, paper = beside_paper(
+        pl.DataFrame(rows, infer_schema_length=None), recipe.paper, label="model"
+    )
     title = context.heading(context.title(table))
+    shown = [*rows[0], *paper]
+    if frame[UNIT].equals(frame[WITH_WAVES], check_names=False):
+        shown.remove(WITH_WAVES)
+    shown.remove("asked")
     return Result(
         recipe,
         frame,
-        frame.columns,
+        with_note(shown, frame),
         base,
         lambda: scaling_figure(fits, title=title, unit=UNIT, target=recipe.target),
         lambda: interactive.scaling(fits, unit=UNIT),
         {name: per_model(values) for name, values in measures.items()},
     )
-
-
-def per_model(values: Mapping[str, Value]) -> Value:
-    """A measure of one model as it is, of several in words."""
-    if len(values) == 1:
-        return next(iter(values.values()))
-    texts = {
-        k: "not known" if v is None else f"{v:.3f}" if isinstance(v, float) else v
-        for k, v in values.items()
-    }
-    return "; ".join(f"{model} {text}" for model, text in texts.items())
 
 
 def _scaling_measures(
@@ -215,8 +227,8 @@ def curves(context: Context) -> Result:
             frames[label] = frame
             rows.append({"loss": label, **_ends(frame)})
     table = context.workshop.tables.table(recipe.tables[0])
-    questions = table.frame.select(QUESTION).n_unique()
-    base = f"{context.title(recipe.tables[0])}: {len(table):,} rows of {questions} questions"
+    words = question_words(table.frame)
+    base = f"{context.title(recipe.tables[0])}: {len(table):,} rows of {words}"
     return Result(
         recipe,
         pl.DataFrame(rows, infer_schema_length=None),
@@ -278,15 +290,18 @@ def question_maps(context: Context) -> Result:
     """Where the questions of the tables lie."""
     sets = _sets(context, sentence_encoder())
     points = question_map(sets)
-    frame = pl.DataFrame({"set": [s.name for s in sets], "questions": [len(s.ids) for s in sets]})
-    measures = {
-        f"questions_{t}": len(s.ids) for t, s in zip(context.recipe.tables, sets, strict=True)
-    }
+    counts = [
+        question_counts(context.workshop.tables.table(t).frame) for t in context.recipe.tables
+    ]
+    different, with_waves = ([c[i] for c in counts] for i in (0, 1))
+    names = [s.name for s in sets]
+    frame = pl.DataFrame({"set": names, "questions": different, WITH_WAVES: with_waves})
+    measures = {f"questions_{t}": n for t, n in zip(context.recipe.tables, different, strict=True)}
     return Result(
         context.recipe,
         frame,
         frame.columns,
-        f"{len(points):,} questions, embedded by MiniLM",
+        f"{len(points):,} points: questions, one for each wave that asked them, embedded by MiniLM",
         lambda: question_map_figure(points),
         lambda: interactive.question_map(points),
         measures,
@@ -309,11 +324,14 @@ def similarities(context: Context) -> Result:
     ]
     frame = pl.DataFrame(rows)
     pairs = int(overlap.histogram["pairs"].sum())
+    words = " and ".join(
+        question_words(context.workshop.tables.table(t).frame) for t in context.recipe.tables
+    )
     return Result(
         context.recipe,
         frame,
         frame.columns,
-        f"{pairs:,} pairs of {len(left.ids)} and {len(right.ids)} questions, embedded by MiniLM",
+        f"{pairs:,} pairs of {words}, embedded by MiniLM",
         lambda: similarity_figure(overlap),
         lambda: interactive.similarities(overlap.histogram, overlap.threshold),
         {"threshold": overlap.threshold},
@@ -339,9 +357,10 @@ def input_use(context: Context) -> Result:
             )
     frame = pl.concat(frames)
     panels = _input_panels(frame)
-    cells = int(frame["cells"][0])
+    cells, observed = int(frame["cells"][0]), context.observed(table)
     axis = "Wasserstein distance above that as asked (0: not used)"
-    base = f"{context.title(table)}: {cells:,} cells"
+    scored = f"{cells:,}" if cells == len(observed) else f"{cells:,} of {len(observed):,}"
+    base = f"{context.title(table)}: {scored} cells of {question_words(observed.frame)}"
     shown = with_note([c for c in frame.columns if c != "asked"], frame)
     return Result(
         recipe,

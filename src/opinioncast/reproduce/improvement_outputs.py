@@ -27,6 +27,10 @@ from opinioncast.reproduce.result import PAPER, Result, beside_paper
 from opinioncast.survey import OpinionTable, load_groups
 
 SAMPLING = "sampling noise"
+LOWER_ENDS = ("lower_low", "lower_high")
+"""95% of the lower bound, over resampled respondents; null where sampling noise stands for it."""
+
+_NO_NUMBER = pl.lit(None, dtype=pl.Float64)
 
 
 def groups(context: Context) -> Result:
@@ -34,7 +38,9 @@ def groups(context: Context) -> Result:
     recipe = context.recipe
     (table,) = recipe.tables
     bounds = context.bounds(table)
-    lower = None if bounds is None else bounds.select(*GROUP, lower="human")
+    lower = None
+    if bounds is not None:
+        lower = bounds.select(*GROUP, lower="human", lower_low="human_low", lower_high="human_high")
     frames = [_compared(context, table, model, GROUP, lower) for model in recipe.models]
     frame = pl.concat(frames)
     place = {key: i for i, key in enumerate(group_order(recipe))}
@@ -98,10 +104,17 @@ def _compared(
     ours = context.scores(table, recipe.ours, model)
     frame = improvement_by(ours, zero_shot, *columns, lower=lower)
     ends = ours.intervals(*columns)
-    return frame.join(ends, on=list(columns), how="left", maintain_order="left").select(
+    frame = frame.join(ends, on=list(columns), how="left", maintain_order="left")
+    if lower is None:
+        frame = frame.with_columns(lower_low=_NO_NUMBER, lower_high=_NO_NUMBER)
+    else:
+        band = lower.select(*columns, *LOWER_ENDS)
+        frame = frame.join(band, on=list(columns), how="left", maintain_order="left")
+    return frame.select(
         *columns,
         pl.lit(context.label(model)).alias("model"),
         "lower",
+        *LOWER_ENDS,
         "zero_shot",
         "ours",
         "low",
@@ -123,7 +136,7 @@ def _withhold(frame: pl.DataFrame, observed: OpinionTable) -> tuple[pl.DataFrame
     if not count:
         return frame, ""
     hidden = frame.with_columns(
-        pl.when(~few).then(pl.col(c)).alias(c) for c in ("lower", "relative")
+        pl.when(~few).then(pl.col(c)).alias(c) for c in ("lower", *LOWER_ENDS, "relative")
     )
     return hidden, f"{count} lower bounds on fewer than {FEW_CELLS} cells"
 
@@ -176,7 +189,7 @@ def _improvement_result(
                 "ours", part["ours"].to_list(), part["low"].to_list(), part["high"].to_list()
             ),
             DotSeries("zero-shot", part["zero_shot"].to_list()),
-            DotSeries(lower, part["lower"].to_list()),
+            _lower_series(lower, part),
         ]
         series += [
             DotSeries(c.replace(PAPER, "paper, "), part[c].to_list(), hollow=True)
@@ -186,20 +199,31 @@ def _improvement_result(
         series = [s for s in series if any(v is not None for v in s.values)]
         panels.append(DotPanel(label, _row_labels(part, columns), series))
     title = f"{recipe.title} ({context.setting.name} setting)"
-    hide = {"absolute", "asked"} | ({"model"} if len(recipe.models) == 1 else set())
+    hide = {"absolute", "asked", *LOWER_ENDS} | ({"model"} if len(recipe.models) == 1 else set())
     if frame["lower"].null_count() == frame.height:
         hide |= {"lower", "relative"}
     own = [c for c in frame.columns if not c.startswith(PAPER) and c not in hide]
+    band = frame["lower_low"].null_count() < frame.height
     return Result(
         recipe,
         frame,
         with_note([*own, *paper], frame),
         base,
-        lambda: dot_figure(panels, title=title, axis=AXIS, note=note(context, base, paper)),
+        lambda: dot_figure(
+            panels, title=title, axis=AXIS, note=note(context, base, paper, band=band)
+        ),
         lambda: dots(panels, axis=AXIS),
         measures,
         withheld=withheld,
     )
+
+
+def _lower_series(name: str, frame: pl.DataFrame) -> DotSeries:
+    """The lower bound, in its band where respondents were resampled (paper, Figure 3)."""
+    low, high = (frame[c].to_list() for c in LOWER_ENDS)
+    if all(v is None for v in low):
+        return DotSeries(name, frame["lower"].to_list())
+    return DotSeries(name, frame["lower"].to_list(), low, high, band=True)
 
 
 def _row_labels(frame: pl.DataFrame, columns: tuple[str, ...]) -> list[str]:

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
+from opinioncast.evaluate.compare import paired_test
 from opinioncast.evaluate.scores import CellScores
 from opinioncast.jobs.evaluation_inputs import GROUP
 from opinioncast.jobs.methods import LANGUAGE_MODEL_METHODS
 from opinioncast.report.dot_chart import DotPanel, DotSeries, dot_figure
 from opinioncast.report.interactive import dots
+from opinioncast.report.terminal import span
 from opinioncast.reproduce.context import (
     AXIS,
     Context,
@@ -20,6 +22,7 @@ from opinioncast.reproduce.context import (
     joined,
     mass_words,
     note,
+    per_model,
     with_note,
 )
 from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe, Value
@@ -34,6 +37,7 @@ def methods(context: Context) -> Result:
     measures: dict[str, Value] = {}
     for table in context.recipe.tables:
         reductions: list[float | None] = []
+        tests: dict[str, dict[str, Value]] = {}
         for model in context.recipe.models:
             found: dict[str, CellScores] = {}
             for row in context.recipe.methods:
@@ -42,6 +46,8 @@ def methods(context: Context) -> Result:
             some = next(iter(found.values()))
             scored.setdefault(context.title(table), some)
             reductions.append(_reduction(context.recipe, found))
+            for against, words in _tests(context.recipe, found).items():
+                tests.setdefault(against, {})[context.label(model)] = words
             for row in context.recipe.methods:
                 if row.bound is not None:
                     values = _bound(context, row, some, table)
@@ -62,6 +68,7 @@ def methods(context: Context) -> Result:
                     }
                 )
         measures[f"reduction_{table}"] = _range(reductions)
+        measures |= {f"{against}_{table}": per_model(words) for against, words in tests.items()}
     # a row with a model of its own is the same beside each of the recipe's models
     frame = pl.DataFrame(rows, infer_schema_length=None).unique(maintain_order=True)
     frame, paper = beside_paper(frame, context.recipe.paper, label="model")
@@ -103,6 +110,36 @@ def _reduction(recipe: ReproductionRecipe, found: Mapping[str, CellScores]) -> f
     if not others or not ours or any(v is None for v in values) or not min(others) > 0:
         return None
     return float(1 - ours[0] / min(others))
+
+
+def _tests(recipe: ReproductionRecipe, found: Mapping[str, CellScores]) -> dict[str, Value]:
+    """Ours against the first zero-shot prompt and against the blend: difference, interval, p.
+
+    Zero-shot is the first listed, not the best: a choice by the result would flatter it.
+    """
+    rows = [m for m in recipe.methods if m.name in found and not m.model]
+    alone = [m for m in rows if m.method == "zero-shot"]
+    pairs = {
+        "against_zero_shot": next((m for m in alone if m.training is None), None),
+        "against_blend": next((m for m in rows if m.method == "blend"), None),
+    }
+    ours = next((m for m in alone if m.training == FINE_TUNED), None)
+    return {
+        name: None
+        if ours is None or other is None
+        else _tested(found[ours.name], found[other.name])
+        for name, other in pairs.items()
+    }
+
+
+def _tested(ours: CellScores, other: CellScores) -> str | None:
+    if not (ours.mean()["cells"] and other.mean()["cells"]):
+        return None  # no question has a scale
+    test = paired_test(ours, other)
+    return (
+        f"{test.difference:+.3f} ({span(test.low, test.high)}), p = {test.p_value:.1g}, "
+        f"{test.cells:,} cells of {test.questions} questions"
+    )
 
 
 def _range(values: Sequence[float | None]) -> Value:

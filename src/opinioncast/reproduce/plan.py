@@ -24,6 +24,7 @@ class PlannedStep:
 
     Attributes:
         kind: curate, bounds, train, predict or score.
+        name: as the step's folder begins; two trainings of one name differ in what ``text`` says.
         rows: prompts, or rows of training times passes; about. None where it takes no model.
         wanted_by: the first recipe that needs it.
     """
@@ -94,7 +95,7 @@ class _Planner:
     ) -> None:
         self.setting, self.data, self.adapter = setting, data, adapter
         self.questions, self.epochs = questions, epochs
-        self.steps: dict[tuple[str, str], PlannedStep] = {}
+        self.steps: dict[tuple[object, ...], PlannedStep] = {}
         self.files: dict[str, str] = {}
         self.models: dict[str, str] = {}
 
@@ -109,8 +110,22 @@ class _Planner:
                 self._train(recipe, model, training)
         self._step("score", recipe.name, None, recipe.name, recipe.title)
 
-    def _step(self, kind: str, name: str, rows: int | None, wanted_by: str, text: str = "") -> None:
-        self.steps.setdefault((kind, name), PlannedStep(kind, name, rows, wanted_by, text))
+    def _step(
+        self,
+        kind: str,
+        name: str,
+        rows: int | None,
+        wanted_by: str,
+        text: str = "",
+        shape: object = None,
+    ) -> None:
+        """Add a step once.
+
+        Args:
+            shape: what tells it from others of its name, which two recipes may both have.
+        """
+        step = PlannedStep(kind, name, rows, wanted_by, text)
+        self.steps.setdefault((kind, name, shape), step)
 
     def _table(self, key: str, wanted_by: str) -> None:
         table = self.setting.tables[key]
@@ -146,9 +161,10 @@ class _Planner:
             return 1.0
         return min(1.0, self.questions / self.setting.tables[table].questions)
 
-    def _train(self, recipe: ReproductionRecipe, model: str, training: str) -> None:
+    def _train(self, recipe: ReproductionRecipe, model: str, training: str) -> object:
+        """Add a training, if it is to be run, and return what tells its adapter from others."""
         if training == FINE_TUNED and self.adapter is not None and one_adapter(recipe):
-            return
+            return "given"
         self._model(model)
         wanted = {**self.setting.trainings, **recipe.trainings}[training]
         for key in filter(None, (wanted.table, wanted.validation)):
@@ -158,8 +174,11 @@ class _Planner:
         rows = table.questions * _groups(table, settings) * self._share(wanted.table)
         rows *= wanted.subset * settings.fraction * (settings.augment or 1)
         rows *= settings.optimizer.epochs if self.epochs is None else self.epochs
-        text = ", ".join(filter(None, [f"{settings.target} target", _loss(settings)]))
-        self._step("train", f"{model}-{training}", round(rows), recipe.name, text)
+        answers = f"answers in {settings.answers}"
+        text = ", ".join([f"{settings.target} target", _loss(settings), answers])
+        shape = (wanted.table, wanted.validation, wanted.subset, settings.hash)
+        self._step("train", f"{model}-{training}", round(rows), recipe.name, text, shape)
+        return shape
 
     def _predict(self, recipe: ReproductionRecipe, table: str, row: MethodRow, model: str) -> None:
         chosen = row.model or model
@@ -171,8 +190,7 @@ class _Planner:
         for module in row.modules:
             if find_file(module, self.data) is None:
                 self.files[module] = self.setting.how_to_get(module)
-        if row.training is not None:
-            self._train(recipe, chosen, row.training)
+        shape = None if row.training is None else self._train(recipe, chosen, row.training)
         cells = round(self.setting.tables[table].cells * self._share(table))
         if recipe.kind == "input_use":
             # as asked, without the question, shuffled: each cell; without the group: each question
@@ -180,7 +198,7 @@ class _Planner:
         label = f"{table}-{chosen}-{row.key}"
         if recipe.kind == "input_use":
             label += "-input_use"
-        self._step("predict", label, cells if language else None, recipe.name)
+        self._step("predict", label, cells if language else None, recipe.name, shape=shape)
 
 
 def _loss(recipe: FinetuneRecipe) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from opinioncast.jobs.adapters import Prompting, trained_prompting
-from opinioncast.reproduce.recipe import MethodRow
+from opinioncast.reproduce.recipe import MethodRow, TrainingRecipe
 from opinioncast.reproduce.setting import Setting
 
 
@@ -39,11 +39,31 @@ def prompted_otherwise(
     return {k: v if isinstance(v, bool) else str(v) for k, v in asdict(used).items()}
 
 
-def prompting_words(setting: Setting, row: MethodRow, model: str, adapter: Path) -> str:
-    """How the adapter's prompts differ from the setting's, in words; empty where they do not."""
+def own_prompting(
+    setting: Setting, row: MethodRow, model: str, training: TrainingRecipe
+) -> Prompting:
+    """How an adapter of the recipe's own training would be asked; a format the row names stays.
+
+    Raises:
+        InputError: a training that does not fit.
+    """
+    tuned = setting.finetune(model, training, {"name": "training", "table": training.table})
+    own = Prompting(tuned.layout, tuned.format, tuned.refusal, tuned.chat, tuned.answers)
+    return replace(own, format=row.format) if "format" in row.model_fields_set else own
+
+
+def prompting_words(
+    setting: Setting, row: MethodRow, model: str, training: TrainingRecipe, adapter: Path
+) -> str:
+    """How the adapter's prompts differ from those of the recipe's own training, in words; empty
+    where they do not.
+    """
     said, used = (
         asdict(p)
-        for p in (set_prompting(setting, row, model), used_prompting(setting, row, model, adapter))
+        for p in (
+            own_prompting(setting, row, model, training),
+            used_prompting(setting, row, model, adapter),
+        )
     )
     parts = [f"{k} {used[k]} instead of {said[k]}" for k in said if used[k] != said[k]]
     return f"prompted as it was trained ({', '.join(parts)})" if parts else ""

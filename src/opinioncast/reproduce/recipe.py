@@ -116,12 +116,15 @@ class Statement(Strict):
 class PaperFigures(Strict):
     """What the paper reports, transcribed.
 
+    In a file, ``figures_of: table9`` stands for key, columns, rows and shown of that recipe: a
+    figure drawn from a table's figures.
+
     Attributes:
         where: table or figure.
         key: columns by which a row is matched with one of ours.
         columns, rows: the table; null where the paper has no figure.
         shown: columns beside ours in the narrow tables; None: all but the key.
-        statements: figures in the text.
+        statements: figures in the text; a value of null where the paper gives none beside ours.
     """
 
     where: str
@@ -231,8 +234,23 @@ def load_reproduction(name_or_path: str | Path, setting: str) -> ReproductionRec
     """
     names = builtin_names("reproduce")
     path = locate_recipe(name_or_path, "reproduce", names, "reproduction recipe")
-    raw = read_yaml(path, "A reproduction recipe")
-    return parse(ReproductionRecipe, in_setting(raw, setting), str(name_or_path))
+    raw = with_figures(in_setting(read_yaml(path, "A reproduction recipe"), setting), setting)
+    return parse(ReproductionRecipe, raw, str(name_or_path))
+
+
+def with_figures(raw: Any, setting: str) -> Any:
+    """A recipe whose ``paper`` names another in ``figures_of``, with that one's figures in place.
+
+    Raises:
+        InputError: no such recipe, or its own figures do not fit.
+    """
+    paper = raw.get("paper") if isinstance(raw, Mapping) else None
+    if not isinstance(paper, Mapping) or "figures_of" not in paper:
+        return raw
+    other = load_reproduction(str(paper["figures_of"]), setting).paper
+    figures = other.model_dump(include={"key", "columns", "rows", "shown"})
+    own = {k: v for k, v in paper.items() if k != "figures_of"}
+    return {**raw, "paper": figures | own}
 
 
 def in_setting(raw: Any, setting: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from opinioncast.files import atomic_path
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.report.figure_files import write_figure
 from opinioncast.report.interactive import write_interactive
+from opinioncast.report.json_text import json_text
 from opinioncast.report.tables import write_table
 from opinioncast.reproduce.recipe import PaperFigures, ReproductionRecipe, Value
 from opinioncast.survey.tables import ORIGIN
@@ -72,7 +72,7 @@ def beside_paper(
         infer_schema_length=None,
     )
     key = list(paper.key)
-    rows = rows.with_columns(pl.col(key).cast(pl.String))
+    rows = rows.with_columns(pl.col(k).cast(frame.schema[k]) for k in key)
     values = [c for c in paper.columns if c not in key]
     models = [] if label is None else frame[label].drop_nulls().unique().to_list()
     if label is not None and models and set(models) <= set(values):
@@ -133,7 +133,7 @@ def write_result(result: Result, folder: Path, record: Mapping[str, Any]) -> dic
     """Write ``NAME`` as .csv, .md, .tex, .svg, .png and .html, ``result.json``, ``manifest.json``.
 
     Args:
-        record: of the run: setting, limits, steps.
+        record: of the run: setting, limits, options of the command, steps.
 
     Returns:
         What ``result.json`` holds, for the document.
@@ -171,6 +171,7 @@ def write_result(result: Result, folder: Path, record: Mapping[str, Any]) -> dic
         "origin": ORIGIN if result.model else "survey questions",
         "setting": record.get("setting"),
         "limits": limits,
+        "options": list(record.get("options") or ()),
         "base": result.base,
         "columns": shown.columns,
         "rows": [list(row) for row in shown.iter_rows()],
@@ -190,8 +191,7 @@ def write_result(result: Result, folder: Path, record: Mapping[str, Any]) -> dic
     }
     path = folder / RESULT
     with atomic_path(path) as temporary:
-        text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
-        temporary.write_text(text + "\n", "utf-8")
+        temporary.write_text(json_text(content), "utf-8")
     files.append(path)
     write_manifest(folder, dict(record) | {"recipe": recipe.model_dump(mode="json")}, files)
     return content

@@ -9,6 +9,7 @@ from typing import Any
 
 from opinioncast.errors import IncompleteRunError, InputError, OpinioncastError
 from opinioncast.finetune.trainer import Moment
+from opinioncast.jobs.adapters import SHIPPED, SHIPPED_ADAPTER
 from opinioncast.report.interactive import graph_objects
 from opinioncast.reproduce import figure_outputs, improvement_outputs, method_outputs
 from opinioncast.reproduce.context import Context
@@ -22,13 +23,15 @@ from opinioncast.reproduce.recipe import (
     load_reproduction,
 )
 from opinioncast.reproduce.result import Result, write_result
-from opinioncast.reproduce.setting import Setting, load_setting
+from opinioncast.reproduce.setting import Setting, builtin_settings, load_setting
 from opinioncast.reproduce.store import Done, Store
 from opinioncast.reproduce.tables import Tables
-from opinioncast.reproduce.workshop import Workshop, one_adapter
+from opinioncast.reproduce.workshop import FINE_TUNED, Workshop, one_adapter
 
 ALL = "all"
 WORK = "work"
+SETTING = "embedded"
+"""The setting of a command that names none."""
 
 _KINDS: Mapping[str, Callable[[Context], Result]] = {
     "methods": method_outputs.methods,
@@ -69,7 +72,7 @@ class Request:
     """
 
     names: Sequence[str]
-    setting: str | Path = "embedded"
+    setting: str | Path = SETTING
     data: Sequence[Path] = (Path(),)
     out: Path = Path("opinioncast-out/reproduce")
     adapter: Path | None = None
@@ -133,13 +136,46 @@ class Request:
         if self.epochs is not None:
             parts.append(f"{self.epochs} epoch(s) of every training")
         if self.adapter is not None and one_adapter(recipe):
-            parts.append(f"fine-tuned adapter given: {adapter_identity(self.adapter)[:12]}")
+            given = "shipped adapter in place of a training of the recipe's own"
+            if not self._shipped():
+                given = f"fine-tuned adapter given: {adapter_identity(self.adapter)[:12]}"
+            parts.append(given)
             row = next(r for r in recipe.rows() if r.training)
-            if words := prompting_words(setting, row, recipe.models[0], self.adapter):
+            training = {**setting.trainings, **recipe.trainings}[FINE_TUNED]
+            if words := prompting_words(setting, row, recipe.models[0], training, self.adapter):
                 parts.append(words)
             if recipe.kind in ("groups", "heatmaps"):
                 parts.append("which groups it was trained on is the setting's word, not checked")
         return "Not as the recipe says: " + "; ".join(parts) if parts else ""
+
+    def options(self, recipe: ReproductionRecipe) -> list[str]:
+        """Options of the command that shape this recipe's result; a user's paths as FILE, FOLDER.
+
+        What does not reach the recipe (an adapter where none is asked) is left out: with these
+        options, the command makes the result anew.
+        """
+        named = str(self.setting) in builtin_settings()
+        parts = []
+        if str(self.setting) != SETTING:
+            parts.append(f"--setting {self.setting if named else 'FILE'}")
+        given = self.adapter is not None and one_adapter(recipe)
+        if given:
+            parts.append(f"--adapter {SHIPPED if self._shipped() else 'FOLDER'}")
+        if self.questions is not None:
+            parts.append(f"--questions {self.questions}")
+        if self.seed:
+            parts.append(f"--seed {self.seed}")
+        if not given and (recipe.curves or any(row.training for row in recipe.rows())):
+            if self.epochs is not None:
+                parts.append(f"--epochs {self.epochs}")
+            if self.compile:
+                parts.append("--compile")
+        return parts
+
+    def _shipped(self) -> bool:
+        """Whether the adapter given is the one that ships, under whatever path."""
+        assert self.adapter is not None  # asked of a given one only
+        return adapter_identity(self.adapter) == adapter_identity(SHIPPED_ADAPTER)
 
 
 @dataclass(frozen=True)
@@ -225,6 +261,7 @@ def _run(
                 "origin": "model output compared with survey data",
                 "setting": setting.name,
                 "limits": limits,
+                "options": request.options(recipe),
                 "seed": request.seed,
                 "steps": _names(store.asked),
                 "new_steps": _names([d for d in store.asked if not d.reused]),

@@ -232,7 +232,10 @@ def pooled(frames: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
 
 
 def draw_questions(table: OpinionTable, count: int, seed: int) -> OpinionTable:
-    """``count`` questions of the table (all where it has fewer), whatever the order of its rows."""
+    """``count`` questions of the table (all where it has fewer), whatever the order of its rows.
+
+    A question in two waves is two here, as training and prediction take them.
+    """
     keys = table.frame.select(QUESTION).unique().sort(QUESTION)
     if count >= keys.height:
         return table

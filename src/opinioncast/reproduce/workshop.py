@@ -217,6 +217,8 @@ class Workshop:
             "prompt": self.setting.prompt.model_dump(mode="json"),
             "model": identity(self.setting.models[chosen].model),
             "adapter": None if adapter is None else adapter_identity(adapter),
+            # the step holds intervals: those of an earlier way to draw must not be taken for these
+            "drawn": "questions, with all their waves",
         }
         if otherwise := prompted_otherwise(self.setting, row, chosen, adapter):
             shape["prompted"] = otherwise
