@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from opinioncast.errors import ModelError
-from opinioncast.report.terminal import decimal, score_table
+from opinioncast.report.terminal import decimal, score_table, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,11 +53,10 @@ def finetune(
         _console.print("Mean Wasserstein distance to the validation answers (0 to 1)")
         _console.print(score_table(run.scores))
         means = run.scores.mean()
-        low, high = run.scores.interval()
         _console.print(
             f"\nall {means['cells']} cells: model {decimal(means['wd'])} (95% over questions "
-            f"{low:.3f} to {high:.3f}), uniform guess {decimal(means['wd_uniform'])}, sampling "
-            f"noise {decimal(means['wd_noise'])}"
+            f"{span(*run.scores.interval())}), uniform guess {decimal(means['wd_uniform'])}, "
+            f"sampling noise {decimal(means['wd_noise'])}"
         )
     _console.print(
         f"{training.stopped} after update {training.state.step}; kept update {training.best_step}; "

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from opinioncast.cli.progress import progress_bar
 from opinioncast.errors import InputError
-from opinioncast.report.terminal import decimal
+from opinioncast.report.terminal import decimal, span
 from opinioncast.survey import OpinionTable
 
 _console = Console()
@@ -66,10 +66,9 @@ def train_network(
     with progress_bar("epochs") as progress:
         run = train_network_to_folder(train, held, encoder, settings, out, progress=progress)
     means = run.scores.mean()
-    low, high = run.scores.interval()
     _console.print(
         f"{means['cells']} validation cells: {run.model.name} {decimal(means['wd'])} (95% over "
-        f"questions {low:.3f} to {high:.3f}), uniform guess "
+        f"questions {span(*run.scores.interval())}), uniform guess "
         f"{decimal(means['wd_uniform'])}, sampling noise {decimal(means['wd_noise'])}"
     )
     for file in run.files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -159,7 +160,7 @@ def _scores(scores: CellScores | None) -> list[str]:
         "may flatter a little.",
         "",
         f"Mean Wasserstein distance (0 to 1) over {mean['cells']} cells: {_number(mean['wd'])} "
-        f"(95% over questions {low:.3f} to {high:.3f}); uniform guess "
+        f"(95% over questions {_number(low)} to {_number(high)}); uniform guess "
         f"{_number(mean['wd_uniform'])}; sampling noise alone {_number(mean['wd_noise'])}.",
         "",
         "| attribute | group | model | uniform (upper bound) | noise (lower bound) | cells |",
@@ -170,4 +171,4 @@ def _scores(scores: CellScores | None) -> list[str]:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    return "-" if value is None or math.isnan(value) else f"{value:.3f}"

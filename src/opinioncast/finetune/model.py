@@ -154,14 +154,14 @@ def save_trained(
     folder: Path,
     *,
     base: str,
-    tokenizer: Any,
+    tokenizer: Any = None,
 ) -> list[Path]:
-    """Write a PEFT adapter folder (where all of it was trained a whole model with its tokenizer);
-    safetensors only.
+    """Write a PEFT adapter folder (a whole model where all of it was trained); safetensors only.
 
     Args:
         weights: of :class:`opinioncast.finetune.trainer.TrainingRun`, by name in ``model``.
         base: what the adapter's configuration names as its base model.
+        tokenizer: written with a whole model; an adapter goes with its base's.
 
     Raises:
         StorageError: the folder cannot be written.
@@ -172,7 +172,8 @@ def save_trained(
         folder.mkdir(parents=True, exist_ok=True)
         if peft is None:
             model.inner.save_pretrained(folder, state_dict=own)
-            tokenizer.save_pretrained(folder)
+            if tokenizer is not None:
+                tokenizer.save_pretrained(folder)
         else:
             peft["default"].base_model_name_or_path = base
             model.inner.save_pretrained(folder, state_dict=own, save_embedding_layers=False)

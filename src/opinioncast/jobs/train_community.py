@@ -225,7 +225,7 @@ def _card(
     default = model == EMBEDDED
     lora = settings.lora
     targets = lora.targets if isinstance(lora.targets, str) else ", ".join(lora.targets)
-    return front_matter(loaded.name, "gemma" if default else None) + "\n".join(
+    return front_matter(loaded.name, "gemma" if default else None, adapter=True) + "\n".join(
         [
             f"# Community module: {corpus}",
             "",

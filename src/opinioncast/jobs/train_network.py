@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -132,6 +133,11 @@ def _source(table: OpinionTable) -> Mapping[str, Any]:
     } | {key: table.meta[key] for key in wanted if key in table.meta}
 
 
+def _span(summary: Mapping[str, Any]) -> str:
+    low, high = summary["wd_low"], summary["wd_high"]
+    return "-" if math.isnan(low) else f"{low:.4f} to {high:.4f}"
+
+
 def _card(
     model: EmbeddingModel, train: OpinionTable, scores: CellScores, summary: Mapping[str, Any]
 ) -> str:
@@ -168,8 +174,8 @@ def _card(
             "like any in it; they chose epochs and temperature, so the figure flatters a little.",
             "",
             f"Mean Wasserstein distance (0 to 1) over {summary['cells']} cells: "
-            f"{summary['wd']:.4f} (95% over questions {summary['wd_low']:.4f} to "
-            f"{summary['wd_high']:.4f}); uniform guess {summary['wd_uniform']:.4f}; sampling noise "
+            f"{summary['wd']:.4f} (95% over questions {_span(summary)}); "
+            f"uniform guess {summary['wd_uniform']:.4f}; sampling noise "
             f"alone {'-' if summary['wd_noise'] is None else format(summary['wd_noise'], '.4f')}.",
             "",
             "| attribute | group | model | uniform | noise | cells |",

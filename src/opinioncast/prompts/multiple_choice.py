@@ -47,7 +47,7 @@ def shown_options(
             where=f'question "{question.question_id}"',
             expected="25 substantive options at most when a refusal is shown",
             found=f"{len(shown)} options",
-            hint="ask without a refusal (--no-refusal, refusal: false in a recipe) or merge options",
+            hint="ask without one (--no-refusal, refusal: false in a recipe) or merge options",
         )
     if refusal.casefold() in {option.casefold() for option in shown}:
         raise InputError(
@@ -55,7 +55,7 @@ def shown_options(
             where=f'question "{question.question_id}"',
             expected=f'options without "{refusal}", which the prompt adds',
             found=list(question.options),
-            hint="take it out of the options, or ask without one (--no-refusal, refusal: false in a "
-            "recipe)",
+            hint="take it out of the options, or ask without the prompt's (--no-refusal, refusal: "
+            "false in a recipe)",
         )
     return [*shown, refusal]
