@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.backends.service import (
     Service,
     chat_answer,
     completion,
+    is_probe,
     made_up,
     made_up_list,
 )
@@ -127,6 +129,72 @@ def test_it_gives_up_after_its_attempts_and_says_how_to_go_on(service: Service) 
     assert "goes on from here" in str(caught.value)
 
 
+LOADING: Answer = (503, {}, {"error": {"message": "Loading model"}})
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504])
+@pytest.mark.parametrize("scoring", ["auto", "top"])
+def test_a_service_that_is_still_loading_is_waited_for(
+    service: Service, status: int, scoring: str
+) -> None:
+    """The first requests of a run ask what the service can do; they have six attempts as well."""
+    service.faults.extend([(status, {}, {"error": {"message": "Loading model"}})] * 5)
+    ready = backend(service, scoring=scoring)
+    assert shares(ready) == pytest.approx(np.array(expected()), rel=1e-9)
+    clock = ready.limits.clock
+    assert isinstance(clock, FakeClock)
+    assert clock.slept == [1.0, 2.0, 4.0, 8.0, 16.0]
+    assert ready.usage["service"]["scoring /completions"]["listed"] == 20
+    service.faults.extend([LOADING] * 6)
+    with pytest.raises(ServiceError, match="503"):
+        list(backend(service, scoring=scoring).score(REQUESTS))
+
+
+def test_the_tokenizer_of_a_service_is_waited_for() -> None:
+    """``/tokenize`` while it is found out what the service can do, and afterwards."""
+    failing = {"at first": 5, "later": 5}
+
+    def reads_ids(path: str, payload: dict[str, Any]) -> Answer:
+        if path == "/tokenize":
+            when = "at first" if payload["prompt"] in (" B", "\n") else "later"
+            failing[when] -= 1
+            if failing[when] >= 0:
+                return LOADING
+            pieces = re.findall(" ?[^ ]| ", payload["prompt"])  # a space goes with what follows
+            return 200, {}, {"tokens": [sum(map(ord, piece)) for piece in pieces]}
+        wanted = payload["logprob_token_ids"]
+        listed = {f"token_id:{i}": float(np.log(0.05 * (1 + i % 3))) for i in wanted}
+        return 200, {}, completion(payload, listed, f"token_id:{wanted[0]}")
+
+    with Service(reads_ids) as service:
+        ready = backend(service, scoring="token-ids")
+        ((_, scores),) = ready.score([LabelRequest("Answer:", ("A", "B", "C"))])
+    # "A" is 65 and " A" 97, with remainders 2 and 1: 0.15 + 0.10; then 66, 98 and 67, 99
+    assert np.exp(scores.log_probs) == pytest.approx([0.25, 0.20, 0.15])
+    assert max(failing.values()) < 0, "both were met"
+
+
+@pytest.mark.parametrize("fault", [(500, {}, b"oops"), (501, {}, {}), (200, {}, b"<html>")])
+def test_what_was_found_after_a_fault_of_the_server_is_not_kept(
+    tmp_path: Path, fault: Answer
+) -> None:
+    """Two faults on the longest list look like a no. That serves the run, and not the next one."""
+    found = []
+    with Service(lambda path, payload: made_up(path, payload, longest=1000)) as service:
+        for faults in ([fault] * 2, [], [fault] * 2):
+            service.faults.extend(faults)
+            ready = backend(service, journal=Journal(tmp_path / "answers.sqlite"))
+            try:
+                list(ready.score(REQUESTS[:1]))
+            finally:
+                ready.close()
+            # what it lists is 20 tokens whatever is asked for, so it is told by the requests
+            found.append([p["logprobs"] for _, p in service.asked if is_probe(p["prompt"])])
+            service.asked.clear()
+            service.faults.clear()
+    assert found == [[1000, 1000, 100], [1000], []], "the second run found out, the third knew"
+
+
 @pytest.mark.parametrize(
     ("status", "says"),
     [
@@ -196,8 +264,8 @@ def test_a_service_that_never_answers_in_time() -> None:
             list(ready.score(REQUESTS))
         done.set()
     assert caught.value.lost is True
-    assert ready.usage["cost"] == 0
-    assert ready.usage["cost_possible"] > 0  # it may have been charged
+    assert ready.cost["cost"] == 0
+    assert ready.cost["cost_possible"] > 0  # it may have been charged
 
 
 def test_answers_without_log_probabilities_are_named(service: Service) -> None:
@@ -245,7 +313,7 @@ def test_the_run_stops_before_the_cap_and_goes_on_with_nothing_asked_twice(
             stopped = error
         finally:
             ready.close()
-        assert ready.usage["cost"] <= 0.13
+        assert ready.cost["cost"] <= 0.13
         assert service.answered > before, "each run gets further"
         if found is None:
             assert stopped is not None
@@ -262,7 +330,7 @@ def test_money_is_what_the_service_counted(service: Service) -> None:
     ready = backend(service, price_in=2.0, price_out=10.0)
     list(ready.score(REQUESTS))
     usage = ready.usage
-    assert usage["cost"] == pytest.approx(
+    assert ready.cost["cost"] == pytest.approx(
         (2.0 * usage["tokens_in"] + 10.0 * usage["tokens_out"]) / 1e6, abs=1e-6
     )
     listed_ones = [p for p in service.asked if p[1].get("logprobs") == 20]
@@ -308,7 +376,8 @@ def test_two_models_of_one_run_share_the_cap_and_the_limit(service: Service) -> 
     list(one.score(REQUESTS[:20]))
     with pytest.raises(BudgetError):
         list(other.score(REQUESTS))
-    assert one.usage["cost"] == other.usage["cost"] <= 0.3
+    assert one.cost["cost"] == other.cost["cost"] <= 0.3
+    assert not any("cost" in name for name in (*one.usage, *other.usage)), "else it counts twice"
     assert one.usage["tokens_in"] != other.usage["tokens_in"]
 
 
@@ -355,6 +424,12 @@ def test_the_key_is_nowhere_on_disk(
     [
         ({"base_url": "localhost:8000"}, "http"),
         ({"base_url": "http://localhost:800000/v1"}, "cannot be used"),
+        ({"base_url": "http://[::1/v1"}, "cannot be used"),
+        ({"base_url": "http://local\thost/v1"}, r"cannot be used[^$]*local\\thost"),
+        ({"base_url": "http://local host/v1"}, "cannot be used"),
+        ({"base_url": "http://me:pw@[::1/v1"}, "cannot be used"),
+        ({"base_url": "http://a..b/v1"}, "cannot be used"),
+        ({"base_url": f"http://{'a' * 64}/v1"}, "cannot be used"),
         ({"base_url": "https://me:pw@host/v1"}, "no secrets"),
         ({"base_url": "https://host/v1?key=x"}, "no secrets"),
         ({"max_cost": 1.0}, "prices"),
@@ -365,8 +440,9 @@ def test_the_key_is_nowhere_on_disk(
     ],
 )
 def test_settings_that_cannot_be(changed: dict[str, Any], says: str) -> None:
-    with pytest.raises(InputError, match=says) as caught:
+    with pytest.raises(InputError) as caught:
         ApiSettings(**({"base_url": "http://127.0.0.1/v1", "model": "m"} | changed))
+    assert re.search(says, str(caught.value))
     assert "pw" not in str(caught.value)
 
 
@@ -374,6 +450,24 @@ def test_a_key_that_was_named_and_is_not_set(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with pytest.raises(InputError, match="not set"):
         ApiSettings("http://127.0.0.1/v1", "m", api_key_env="NO_SUCH_KEY").api_key()
+
+
+@pytest.mark.parametrize("key", ["sk-schlüssel", "sk-two\nlines", "sk-\u200bcopied"])
+def test_a_key_that_cannot_be_sent_is_named_and_not_shown(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", key)
+    settings = ApiSettings("http://127.0.0.1/v1", "m", api_key_env="MY_KEY")
+    with pytest.raises(InputError, match="cannot be sent") as caught:
+        ApiBackend(settings)
+    assert "MY_KEY" in str(caught.value)
+    assert "sk-" not in str(caught.value)
+
+
+def test_an_address_that_only_the_http_client_refuses_is_named() -> None:
+    with pytest.raises(InputError, match="cannot be used") as caught:
+        ApiBackend(ApiSettings("http://☃.net/v1", "m"))
+    assert "☃.net" in str(caught.value)
 
 
 def test_texts_chat_and_schemas() -> None:
@@ -449,7 +543,7 @@ def test_a_request_that_fails_oddly_leaves_nothing_set_aside() -> None:
         list(ready.score(REQUESTS))
     budget = ready.limits.budget
     assert budget._reserved == 0
-    assert ready.usage["cost_possible"] > 0
+    assert ready.cost["cost_possible"] > 0
 
 
 def test_a_request_is_sent_when_the_rate_limit_lets_it_through(service: Service) -> None:

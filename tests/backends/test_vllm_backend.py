@@ -7,11 +7,12 @@ with a real small model, so what is tested is everything but vLLM's own arithmet
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -23,14 +24,20 @@ import pytest
 from tests.backends import vllm_signatures
 
 torch = pytest.importorskip("torch")
+peft = pytest.importorskip("peft")
 
 from opinioncast.backends import LabelRequest, TextRequest  # noqa: E402
 from opinioncast.backends.protocol import can_score, can_write  # noqa: E402
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
-from opinioncast.backends.vllm_backend import VllmBackend, VllmSettings  # noqa: E402
+from opinioncast.backends.vllm_backend import VllmBackend, hash_files  # noqa: E402
+from opinioncast.backends.vllm_settings import VllmSettings  # noqa: E402
 from opinioncast.errors import InputError, ModelError  # noqa: E402
-from opinioncast.jobs.backends import HasClose  # noqa: E402
+from opinioncast.jobs.backends import HasClose, open_model  # noqa: E402
+from opinioncast.jobs.methods import MethodSettings  # noqa: E402
+from opinioncast.jobs.predict import PredictSettings, run_method  # noqa: E402
+from opinioncast.methods.prediction import Prediction  # noqa: E402
 from opinioncast.prompts import Layout  # noqa: E402
+from opinioncast.survey import Question, load_groups  # noqa: E402
 
 
 def signatures() -> dict[str, list[str]]:
@@ -61,11 +68,16 @@ def checked(name: str, given: Sequence[str], also: Sequence[str] = ()) -> None:
 
 
 class Engine:
-    """``vllm`` as far as the backend uses it."""
+    """``vllm`` as far as the backend uses it; adapters are PEFT's own, put on a copy of the base.
+
+    Attributes:
+        opened: what the engine opened last was given. openings: how many were opened.
+    """
 
     def __init__(self, load_plain: Callable[[Path], tuple[Any, Any]]) -> None:
         self.calls: list[Call] = []
         self.opened: dict[str, Any] = {}
+        self.openings = 0
         self.max_model_len = 512
         engine = self
 
@@ -89,7 +101,9 @@ class Engine:
                 assert "**kwargs" in SIGNATURES["LLM.__init__"], "the rest goes to EngineArgs"
                 checked("LLM.__init__", list(given), also=SIGNATURES["EngineArgs"])
                 engine.opened = {"model": model} | given
+                engine.openings += 1
                 self.model, self.tokenizer = load_plain(Path(model))
+                self.tuned: dict[int, Any] = {}
                 assert "model_config" in SIGNATURES["LLM attributes"]
                 self.model_config = SimpleNamespace(
                     dtype=torch.float32, max_model_len=engine.max_model_len, hf_config=None
@@ -107,7 +121,21 @@ class Engine:
                 for prompt in prompts:
                     checked("TokensPrompt", list(prompt))
                 engine.calls.append(Call(prompts, params, given["lora_request"]))
+                self.current = self.with_lora(given["lora_request"])
                 return [self.one(p, s) for p, s in zip(prompts, params, strict=True)]
+
+            def with_lora(self, lora: Lora | None) -> Any:
+                """Told apart by number, as vLLM does: a number used twice brings back the first."""
+                if lora is None:
+                    return self.model
+                number, path = lora.fields["lora_int_id"], Path(lora.fields["lora_path"])
+                assert 1 <= number <= engine.opened["max_loras"]
+                if not (path / "adapter_model.safetensors").exists():
+                    return self.model
+                if number not in self.tuned:
+                    base = copy.deepcopy(self.model)
+                    self.tuned[number] = peft.PeftModel.from_pretrained(base, str(path)).eval()
+                return self.tuned[number]
 
             def one(self, prompt: dict[str, list[int]], params: dict[str, Any]) -> Any:
                 assert params["temperature"] == 0.0
@@ -116,7 +144,7 @@ class Engine:
                 given = None
                 for _ in range(params["max_tokens"]):
                     with torch.inference_mode():
-                        logits = self.model(torch.tensor([ids + said])).logits[0, -1].float()
+                        logits = self.current(torch.tensor([ids + said])).logits[0, -1].float()
                     last = torch.log_softmax(logits, dim=-1)
                     said.append(int(last.argmax()))
                     if given is None and params.get("logprob_token_ids"):
@@ -199,13 +227,14 @@ def test_what_the_engine_is_told(engine: Engine, make_folder: Callable[..., Path
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
         "seed": 0,
         "enable_lora": True,
+        "max_loras": 1,
         "max_lora_rank": 16,  # the least vLLM has room for that holds 12
         "gpu_memory_utilization": 0.8,
         "max_model_len": 400,
     }
     list(backend.score([LabelRequest("Answer:", ("A", "B"))]))
     fields = engine.calls[0].lora.fields
-    assert fields == {"lora_name": "adapter", "lora_int_id": 1, "lora_path": str(adapter)}
+    assert fields == {"lora_name": "adapter-1", "lora_int_id": 1, "lora_path": str(adapter)}
     assert backend.name.endswith(f" + {adapter.parent.name}/{adapter.name}")
 
 
@@ -246,14 +275,16 @@ def test_a_left_out_log_probability_is_named(
     engine: Engine, make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = VllmBackend(VllmSettings(str(make_folder("llama"))))
-    full = backend._llm.one
+    assert backend.engine is not None
+    llm = backend.engine.llm
+    full = llm.one
 
     def poor(prompt: Any, params: Any) -> Any:
         output = full(prompt, params)
         output.outputs[0].logprobs[0].popitem()
         return output
 
-    monkeypatch.setattr(backend._llm, "one", poor)
+    monkeypatch.setattr(llm, "one", poor)
     with pytest.raises(ModelError, match="left out"):
         list(backend.score([LabelRequest("Answer:", tuple("ABCDE"))]))
 
@@ -261,9 +292,13 @@ def test_a_left_out_log_probability_is_named(
 def test_closed_it_lets_the_engine_go(engine: Engine, make_folder: Callable[..., Path]) -> None:
     """vLLM ends its processes when nothing holds the engine any more."""
     backend = VllmBackend(VllmSettings(str(make_folder("llama"))))
-    held = weakref.ref(backend._llm)
+    assert backend.engine is not None
+    held = weakref.ref(backend.engine.llm)
+    other = VllmBackend(VllmSettings(str(make_folder("llama"))), engine=backend.engine)
     assert isinstance(backend, HasClose)
     backend.close()
+    assert held() is not None, "another model of the run still holds it"
+    other.close()
     assert held() is None
 
 
@@ -287,6 +322,122 @@ def test_the_fingerprint_hangs_on_weights_and_adapter(
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     tuned = VllmSettings(str(make_folder("llama")), adapter=str(tmp_path))
     assert VllmBackend(tuned).fingerprint["adapter"] is not None
+
+
+@pytest.mark.parametrize("name", ["model.bin", "model.pt", "model.gguf", "model.pth", "a.npz"])
+def test_weights_of_every_kind_shape_the_fingerprint(name: str, tmp_path: Path) -> None:
+    """Else rows of the weights before would come from the cache."""
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / name).write_bytes(b"one")
+    before = hash_files(tmp_path)
+    (tmp_path / "README.md").write_text("about the model")
+    assert hash_files(tmp_path) == before
+    (tmp_path / name).write_bytes(b"two")
+    after = hash_files(tmp_path)
+    assert after != before
+    (tmp_path / name).rename(tmp_path / f"other {name}")
+    assert hash_files(tmp_path) != after
+    alone = tmp_path / f"other {name}"  # a model may be one file
+    first = hash_files(alone)
+    alone.write_bytes(b"three")
+    assert hash_files(alone) != first
+
+
+@pytest.fixture
+def adapters(
+    make_folder: Callable[..., Path],
+    load_plain: Callable[[Path], tuple[Any, Any]],
+    tmp_path: Path,
+) -> list[Path]:
+    """Two random adapters of different ranks on one base."""
+    base, found = make_folder("llama"), []
+    for rank in (4, 12):
+        torch.manual_seed(rank)
+        config = peft.LoraConfig(
+            r=rank,
+            lora_alpha=4 * rank,
+            target_modules=["q_proj", "v_proj"],
+            init_lora_weights=False,
+            base_model_name_or_path=str(base),
+            task_type="CAUSAL_LM",
+        )
+        found.append(tmp_path / f"adapter {rank}")
+        peft.get_peft_model(load_plain(base)[0], config).save_pretrained(found[-1])
+        path = found[-1] / "adapter_config.json"
+        named = json.loads(path.read_text()) | {"base_model_name_or_path": str(base)}
+        path.write_text(json.dumps(named))
+    return found
+
+
+def test_adapters_on_one_base_share_an_engine(
+    engine: Engine,
+    adapters: list[Path],
+    make_folder: Callable[..., Path],
+    survey_requests: Callable[..., list[LabelRequest]],
+) -> None:
+    """Each is asked by its own number, and gives PyTorch's numbers of that adapter; so does the
+    base beside them."""
+    folder = str(make_folder("llama"))
+    room = VllmSettings(dtype="float32", other_adapters=tuple(map(str, adapters)))
+    opened: list[VllmBackend] = []
+    for adapter in (str(adapters[1]), None, str(adapters[0])):
+        backend = open_model(folder, room, adapter=adapter, beside=opened)
+        assert isinstance(backend, VllmBackend)
+        opened.append(backend)
+    assert engine.openings == 1
+    assert (engine.opened["max_loras"], engine.opened["max_lora_rank"]) == (2, 16)
+    requests = survey_requests(Layout.QUESTION_FIRST)[:3]
+    by_adapter = {}
+    for backend, adapter in zip(opened, (adapters[1], None, adapters[0]), strict=True):
+        here = TorchBackend.load(folder, adapter=adapter, device="cpu", dtype="float32")
+        expected, found = dict(here.score(requests)), dict(backend.score(requests))
+        for i in range(3):
+            assert np.exp(found[i].log_probs) == pytest.approx(
+                np.exp(expected[i].log_probs), abs=1e-5
+            )
+        by_adapter[adapter] = found[0].log_probs
+    assert len({tuple(p.round(4)) for p in by_adapter.values()}) == 3, "the adapters differ"
+    assert len({json.dumps(dict(b.fingerprint)) for b in opened}) == 3
+    other = open_model(folder, VllmSettings(dtype="bfloat16"), beside=opened)
+    assert isinstance(other, VllmBackend)
+    assert engine.openings == 2, "another dtype is another engine"
+
+
+def test_modules_of_pluralism_share_the_engine_of_the_model_that_answers(
+    engine: Engine, adapters: list[Path], make_folder: Callable[..., Path]
+) -> None:
+    engine.max_model_len = 2048
+    questions = [Question("q", "Yes or no?", ("Yes", "No"), (1, 2), "S", "1")]
+
+    def run(prefix: str, **more: Any) -> Prediction:
+        modules = tuple(f"{prefix}:{a}" for a in adapters)
+        methods = MethodSettings(modules=modules, comment_tokens=6)
+        settings = PredictSettings(
+            "pluralism", methods, str(make_folder("llama")), dtype="float32", use_cache=False
+        )
+        return run_method(questions, load_groups("SEX=Female"), replace(settings, **more))
+
+    def usage(prediction: Prediction) -> list[dict[str, int]]:
+        return list(prediction.record["backend_usage"].values())
+
+    there = run("vllm", backend=VllmSettings())
+    assert engine.openings == 1
+    asked = [call.lora and call.lora.fields["lora_path"] for call in engine.calls]
+    assert asked[:2] == [str(a) for a in adapters], "each module is asked once, with its adapter"
+    assert set(asked[2:]) <= {None}, "chooser and answers: the base by itself"
+    assert (there.record["retries"], there.record["parse_failures"]) == (0, 0)
+    # a label of several tokens is asked for in several prompts, which the engine reads anew
+    assert 0 < there.record["tokens_in"] <= sum(u["tokens_in"] for u in usage(there))
+    here = run("torch", device="cpu")
+    assert engine.openings == 1
+    comments = [[c["comment"] for c in p.details[0]["comments"]] for p in (there, here)]
+    assert comments[0] == comments[1]
+    assert comments[0][0] != comments[0][1]
+    # the modules may also run in vLLM beside a model that answers in this process
+    run("vllm", device="cpu", beside=(VllmSettings(context_length=1024),))
+    assert engine.opened["max_model_len"] == 1024
+    assert engine.openings == 2
+    assert len(engine.calls) == len(asked) + 2
 
 
 @pytest.mark.parametrize(

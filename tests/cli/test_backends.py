@@ -14,14 +14,17 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tests.backends.service import Answer, Service, chat_answer, made_up
+from tests.backends.service import Answer, Service, chat_answer, completion, made_up
+from tests.fake_backend import FakeBackend
 
 pytest.importorskip("httpx")
 
 from opinioncast.backends.api_settings import ApiSettings
 from opinioncast.cli.main import main
 from opinioncast.errors import InputError
+from opinioncast.jobs import backends as jobs_backends
 from opinioncast.jobs.backends import BACKEND_OPTIONS, BACKENDS, backend_settings, open_model
+from opinioncast.jobs.parts import Part
 
 QUESTIONS = "".join(
     f"- id: q{i}\n  question: Is number {i} a good one?\n  options: [Yes, No, Not sure]\n"
@@ -77,6 +80,8 @@ def test_every_option_is_refused_by_the_backends_that_would_ignore_it(
         (REACH, "--model"),
         (["--backend", "api", "--method", "uniform"], "uses no language model"),
         (["--max-cost", "1"], "--max-cost with --backend api"),
+        (["--backend", "api", "--model", "m", "--base-url", "http://[::1/v1"], "http://[::1/v1"),
+        (["--backend", "api", "--model", "m", "--base-url", "http://a\tb/v1"], r"http://a\tb/v1"),
         (
             [*REACH, "--model", "m", "--api-key-env", "NO_SUCH_KEY"],
             "NO_SUCH_KEY",
@@ -88,6 +93,17 @@ def test_what_a_backend_lacks_is_named(
 ) -> None:
     assert run("predict", "q.yaml", *arguments) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_key_that_cannot_be_sent_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPINIONCAST_API_KEY", "sk-schlüssel")
+    assert run("predict", "q.yaml", *REACH, "--model", "m") == 2
+    error = capsys.readouterr().err
+    assert "cannot be sent" in error
+    assert "OPINIONCAST_API_KEY" in error
+    assert "sk-" not in error
 
 
 def test_a_run_over_http_and_its_manifest(folder: Path) -> None:
@@ -106,12 +122,13 @@ def test_a_run_over_http_and_its_manifest(folder: Path) -> None:
     )
     (usage,) = found["backend_usage"].values()
     assert (usage["requests"], usage["from_journal"]) == (0, PROMPTS)
-    assert usage["cost"] == 0
-    assert usage["cost_before"] == pytest.approx(
+    assert (found["retries"], found["parse_failures"]) == (0, 0)
+    assert found["cost"] == 0
+    assert found["cost_before"] == pytest.approx(
         (usage["tokens_in_before"] + 2 * usage["tokens_out_before"]) / 1e6, abs=1e-6
     )
     assert usage["tokens_out_before"] == PROMPTS
-    assert usage["cost_cap"] == 5
+    assert found["cost_cap"] == 5
     assert usage["service"]["scoring /completions"] == {
         "scoring": "top",
         "listed": 20,
@@ -209,6 +226,135 @@ def test_a_chooser_without_log_probabilities_writes_its_pick(
         assert "few-shot -k 0" in capsys.readouterr().err
     assert (found["chooser_reads"], found["rows"]) == ("text", 5)
     assert found["picked"] == [0, 5]
+
+
+PLURALISM = ["--method", "pluralism", "-g", "SEX=Male"]
+
+
+def with_chooser(path: str, payload: dict[str, Any]) -> Answer:
+    """The model called picks takes the second comment."""
+    if payload.get("model") != "picks" or path != "/v1/completions":
+        return made_up(path, payload)
+    listed = {" 2": -0.3, " 1": -1.6} | {f"word{i}": -12.0 for i in range(18)}
+    return 200, {}, completion(payload, listed, " 2")
+
+
+def test_cost_and_retries_of_several_models_are_told_once(folder: Path) -> None:
+    prices = ["--price-in", "1000", "--price-out", "2000", "--scoring", "top"]
+    modules = ["--modules", "one", "--modules", "two", "--chooser", "picks"]
+    with Service(with_chooser) as service:
+        service.faults.extend([(503, {"Retry-After": "0"}, {}), (429, {"Retry-After": "0"}, {})])
+        assert run(*over(service, *PLURALISM, *modules, *prices)) == 0
+    found = manifest(folder / "opinioncast-out")
+    usage = found["backend_usage"]
+    assert len(usage) == 4
+    assert not any("cost" in name for counts in usage.values() for name in counts)
+    tokens = [sum(counts[f"tokens_{way}"] for counts in usage.values()) for way in ("in", "out")]
+    assert found["cost"] == pytest.approx((1000 * tokens[0] + 2000 * tokens[1]) / 1e6, abs=1e-5)
+    assert found["cost"] > 0
+    assert found["retries"] == sum(counts["retries"] for counts in usage.values()) == 2
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """What is opened in this process, in place of PyTorch: a model that picks the first comment."""
+    opened: list[tuple[str, dict[str, Any]]] = []
+
+    def open_here(model: str, **more: Any) -> FakeBackend:
+        opened.append((model, more))
+        return FakeBackend(
+            lambda request: [0.9] + [0.05] * (len(request.labels) - 1),
+            write=lambda request: f"{model} agrees",
+            name=model,
+        )
+
+    monkeypatch.setattr(jobs_backends, "open_torch", open_here)
+    return opened
+
+
+def test_each_part_of_pluralism_may_be_behind_a_service_of_its_own(
+    folder: Path, here: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """The answers from one service, one module and the chooser from another, one module from this
+    process; each is asked what is its to say, and all share the prices and the cap."""
+    with Service(made_up) as answers, Service(with_chooser) as others:
+        parts = ["--modules", f"api:one@{others.base_url}", "--modules", "torch:embedded"]
+        parts += ["--chooser", f"api:picks@{others.base_url}", "--device", "cpu"]
+        prices = ["--price-in", "1", "--price-out", "1", "--max-cost", "1"]
+        assert run(*over(answers, *PLURALISM, *parts, *prices)) == 0
+        asked = {
+            (i, payload["model"])
+            for i, service in enumerate((answers, others))
+            for _, payload in service.asked
+        }
+    assert asked == {(0, "m"), (1, "one"), (1, "picks")}
+    assert [model for model, _ in here] == ["embedded"]
+    assert here[0][1]["device"] == "cpu"
+    found = manifest(folder / "opinioncast-out")
+    assert [m["name"] for m in found["modules"]] == [f"one at {others.base_url}", "embedded"]
+    assert found["chooser"]["base_url"] == others.base_url
+    assert found["backend"]["base_url"] == answers.base_url
+    assert sorted(found["backend_usage"]) == sorted(
+        [f"m at {answers.base_url}", f"one at {others.base_url}", f"picks at {others.base_url}"]
+    )
+    assert found["picked"] == [0, 5]
+    assert found["cost_cap"] == 1
+    assert found["cost"] > 0
+
+
+def test_services_may_comment_for_a_model_in_this_process(
+    folder: Path, here: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """No --backend: the options of services are those of the parts."""
+    with Service(made_up) as service:
+        parts = ["--modules", "api:one", "--modules", f"api:two@{service.base_url}"]
+        options = ["--base-url", service.base_url, "--scoring", "top", "--device", "cpu"]
+        command = ["predict", "q.yaml", *PLURALISM, *parts, *options, "--model", "mine"]
+        assert run(*command) == 0
+        assert {payload["model"] for _, payload in service.asked} == {"one", "two"}
+        assert set(service.prompts.values()) == {2}, "each of two models, once"
+    assert [model for model, _ in here] == ["mine"]
+    assert sum(manifest(folder / "opinioncast-out")["picked"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([*REACH, "--model", "m", "--modules", "embedded", "--modules", "n"], "torch:embedded"),
+        (["--modules", "api:one", "--modules", "api:two"], "api:one@http://"),
+        (["--modules", "api:@http://127.0.0.1:1/v1", "--modules", "two"], "api:MODEL@URL"),
+        (["--modules", "api:a@http://[::1/v1", "--modules", "two"], "cannot be used"),
+        (
+            ["--base-url", "http://127.0.0.1:1/v1", "--modules", "api:a@http://127.0.0.1:1/v1"],
+            "--base-url with --backend api",
+        ),
+        ([*REACH, "--model", "m", "--modules", "torch:a", "--adapter", "b"], "--adapter with"),
+        ([*REACH, "--model", "m", "--modules", "vllm:a", "--device", "cpu"], "--device with"),
+    ],
+)
+def test_parts_that_cannot_run_where_they_are_put(
+    arguments: list[str], says: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("predict", "q.yaml", *PLURALISM, *arguments) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "kind", "base_url"),
+    [
+        ("folder/a", "folder/a", None, None),
+        ("org/model@main", "org/model@main", None, None),
+        ("torch:org/model", "org/model", "torch", None),
+        ("api:m", "m", "api", None),
+        ("api:claude@2024@https://host/v1", "claude@2024", "api", "https://host/v1"),
+        ("api:org/m:free@http://[::1]:80/v1", "org/m:free", "api", "http://[::1]:80/v1"),
+        ("vllm:C:/models/a", "C:/models/a", "vllm", None),
+        ("C:/models/a", "C:/models/a", None, None),
+    ],
+)
+def test_names_of_parts(name: str, model: str, kind: str | None, base_url: str | None) -> None:
+    part = Part.read(name)
+    assert (part.model, part.kind, part.base_url) == (model, kind, base_url)
 
 
 def test_settings_of_a_backend_are_refused_by_another() -> None:

@@ -76,6 +76,7 @@ def test_few_shot_names_what_could_not_be_read(
     assert manifest["label_mass_mean"] is None
     assert manifest["tokens_in"] > 50
     assert manifest["tokens_out"] == 6 + 2
+    assert (manifest["retries"], manifest["cost"]) == (0, None)
     assert "written.jsonl" in manifest["files"]
     female, male = written(out)
     assert female["unreadable"] is None
@@ -130,6 +131,44 @@ def test_no_option_is_ignored(
     assert "does not use what was given" in printed
     assert options[0].replace("--no-", "--") in printed
     assert backend.asked == []
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--no-cache"], "--no-cache"),
+        (["--cache"], "--cache"),
+        (["--no-refusal", "--chat"], "--no-refusal, --chat"),
+        (["--backend", "api", "--base-url", "http://127.0.0.1:1/v1"], "--base-url, --backend"),
+        (["--base-url", "http://127.0.0.1:1/v1"], "--base-url"),
+    ],
+)
+def test_options_are_named_as_they_are_typed(
+    backend: FakeBackend, capsys: pytest.CaptureFixture[str], options: list[str], named: str
+) -> None:
+    assert run("--method", "uniform", *options) == 2
+    printed = capsys.readouterr().err
+    assert "uses no language model" in printed
+    assert f"no {named}\n" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["--method", "total", "--train", "train.parquet"], "whole population (TOTAL)"),
+        (["--method", "few-shot", "--train", "train.parquet"], "another model"),
+        (["--method", "nearest", "--train", "train.parquet", "-g", "RACE=Black"], "every group"),
+    ],
+)
+def test_advice_for_missing_rows_fits_the_method(
+    backend: FakeBackend, capsys: pytest.CaptureFixture[str], arguments: list[str], advice: str
+) -> None:
+    assert run(*arguments) == 3
+    printed = capsys.readouterr().err
+    assert advice in printed
+    assert "manifest.json" in printed
+    assert "--format" not in printed, "none of these takes it"
+    assert ("--chat" in printed) == ("few-shot" in arguments)
 
 
 @pytest.mark.parametrize(("method", "needs"), [("few-shot", "--train"), ("pluralism", "--modules")])

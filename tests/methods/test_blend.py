@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -67,6 +67,22 @@ def test_a_cell_one_part_lacks_is_a_problem_not_the_other_part_alone() -> None:
     assert [(p.group, p.missing, p.what) for p in found.problems] == [
         ("Female", True, "no prediction from fixed")
     ]
+
+
+def test_the_reason_for_a_missing_row_is_kept() -> None:
+    """That of the part that lacks it; of a question asked in two waves, each wave's own."""
+    waves = [replace(Q, wave=wave) for wave in ("1", "2")]
+    why = [Problem("q", "SEX", "Female", f"no JSON in wave {w}", missing=True) for w in (1, 2)]
+    low = Problem("q", "SEX", "Female", "label mass is low", missing=False)
+    first = Fixed([0.9, 0.1], groups=("Male",), problems=(low, *why))
+    second = Fixed([0.5, 0.5], groups=(), name="other")
+    found = Blend([(first, 1), (second, 1)]).predict(waves, GROUPS)
+    assert [p.what for p in found.problems if p.missing and p.group == "Female"] == [
+        "no prediction from fixed: no JSON in wave 1; nor from other",
+        "no prediction from fixed: no JSON in wave 2; nor from other",
+    ]
+    assert [p.what for p in found.problems if p.group == "Male"] == ["no prediction from other"] * 2
+    assert low in found.problems
 
 
 def test_doubt_in_a_part_stays_in_the_mixture() -> None:

@@ -36,7 +36,7 @@ class ApiBackend:
         transport: for tests.
 
     Raises:
-        InputError: the environment variable named for the key is not set.
+        InputError: an address or a key that cannot be used.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class ApiBackend:
 
     @property
     def usage(self) -> Mapping[str, Any]:
-        """What this run asked, what it cost, and what the service can do: for its manifest."""
+        """What this run asked of this model, and what the service can do: for its manifest."""
         return {
             **self._client.record,
             "prompts_with_unlisted_labels": len(self._unlisted),
@@ -80,6 +80,11 @@ class ApiBackend:
             "prompts_refused_for_unlisted_labels": self._refused,
             "service": self._service.record,
         }
+
+    @property
+    def cost(self) -> Mapping[str, Any]:
+        """What all models that share the limits cost together, for the manifest of their run."""
+        return self._client.cost
 
     @property
     def keeps_answers(self) -> Literal[True]:

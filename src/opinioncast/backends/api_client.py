@@ -1,7 +1,8 @@
 """HTTP to a service that fails at times: retries, limits, the spending cap and the journal.
 
 Sent again: 408, 425, 429, every 5xx, time-outs, broken connections and answers that are no JSON,
-with exponential backoff and jitter, never before ``Retry-After``. Any other status is final.
+with exponential backoff and jitter, never before ``Retry-After``. Any other status is final. What a
+service can do is asked with less patience for 500 and 501, which may be all it has to say.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import httpx
 
 from opinioncast.backends.api_journal import Journal
 from opinioncast.backends.api_limits import Limits
-from opinioncast.backends.api_settings import KEY_VARIABLE, ApiSettings
+from opinioncast.backends.api_settings import KEY_VARIABLE, ApiSettings, unusable_address
 from opinioncast.errors import OpinioncastError, ServiceError
 
 Body = Mapping[str, Any]
@@ -36,6 +37,8 @@ _COUNTS = (
     "tokens_out_before",
 )
 _AGAIN = (408, 425, 429)
+_ODD = (500, 501)  # what some servers say to a field they do not know; others send a page
+_ODD_PROBES = 2  # so often a question what a service can do is sent to one that does so
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds, of the backoff
 _PATIENCE = 600.0  # seconds; a service that asks for a longer pause ends the run
 _FRAME_TOKENS = 64  # what a chat template and a beginning-of-text token add at most
@@ -64,6 +67,9 @@ class ApiClient:
         journal: answers are kept there as they come; None keeps none.
         limits: shared with other models of the run; its own where left out.
         transport: of httpx, for tests.
+
+    Raises:
+        InputError: an address or a key that cannot be used.
     """
 
     def __init__(
@@ -74,6 +80,10 @@ class ApiClient:
         limits: Limits | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        try:
+            httpx.URL(settings.base_url)
+        except httpx.InvalidURL as error:  # it would be no RequestError later
+            raise unusable_address(settings.base_url, error) from error
         self._settings = settings
         self._journal = journal
         self.limits = limits or Limits.of(settings)
@@ -96,7 +106,7 @@ class ApiClient:
         *,
         how: Any = None,
         at_root: bool = False,
-        attempts: int | None = None,
+        probing: bool = False,
         keep: bool = True,
     ) -> dict[str, Any]:
         """POST ``payload`` and give what ``read`` makes of the answer, from the journal if known.
@@ -105,7 +115,8 @@ class ApiClient:
             how: what else shapes what ``read`` gives (JSON values); part of the journal's key.
             at_root: ``path`` is below the server's address, not below ``/v1``. What is there runs
                 no model and costs no tokens.
-            attempts: other than the settings'.
+            probing: it is asked what the service can do: a second 500, 501 or answer that is no
+                JSON is taken for a no, not for a fault to wait for. All else is sent again as ever.
             keep: use the journal.
 
         Raises:
@@ -116,9 +127,8 @@ class ApiClient:
         """
         base = self._settings.root_url if at_root else self._settings.base_url.rstrip("/")
         url = f"{base}{path}"
-        attempts = attempts or self._settings.attempts
         if self._journal is None or not keep:
-            return read(self._send(url, payload, attempts, free=at_root)[0])
+            return read(self._send(url, payload, free=at_root, probing=probing)[0])
         key = Journal.key(url, payload, how)
         known = self._journal.get(key)
         if known is not None:
@@ -129,7 +139,7 @@ class ApiClient:
         if self._journal.begin(key):
             self._count(asked_again_after_kill=1)
         try:
-            body, tokens = self._send(url, payload, attempts, free=at_root)
+            body, tokens = self._send(url, payload, free=at_root, probing=probing)
             found = read(body)
         except OpinioncastError as error:
             if not getattr(error, "lost", False):
@@ -140,9 +150,15 @@ class ApiClient:
 
     @property
     def record(self) -> dict[str, Any]:
-        """Counts of this run, for its manifest; ``..._before``: of answers from the journal, paid
-        by earlier runs. The cost is that of all models of the run."""
-        return {**self.counts, **self.limits.budget.record}
+        """Counts of this run and model, for its manifest; ``..._before``: of answers from the
+        journal, paid by earlier runs."""
+        with self._counting:
+            return dict(self.counts)
+
+    @property
+    def cost(self) -> dict[str, Any]:
+        """What the models that share the limits cost together; None: no prices were given."""
+        return self.limits.budget.record
 
     @property
     def tokens(self) -> tuple[int, int]:
@@ -164,9 +180,10 @@ class ApiClient:
             self._journal.close()
 
     def _send(
-        self, url: str, payload: Body, attempts: int, *, free: bool
+        self, url: str, payload: Body, *, free: bool, probing: bool
     ) -> tuple[Body, tuple[int, int]]:
         """The answer, and the tokens read and written for it."""
+        attempts, odd = self._settings.attempts, 0
         budget, rate, clock = self.limits.budget, self.limits.rate, self.limits.clock
         most_in, most_out = (0, 0) if free else _most_tokens(payload)
         lost = False
@@ -222,7 +239,8 @@ class ApiClient:
                 wait = _retry_after(answer.headers.get("Retry-After"))
                 if wait is not None and wait > _PATIENCE:
                     raise failure
-            if attempt == attempts:
+                odd += answer.is_success or answer.status_code in _ODD
+            if attempt == attempts or (probing and odd == _ODD_PROBES):
                 raise failure
             self._count(retries=1)
             longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempt - 1))
@@ -249,7 +267,9 @@ class ApiClient:
     def _failure(self, url: str, answer: httpx.Response) -> ServiceError:
         status = answer.status_code
         if answer.is_success:
-            return self._error("The service's answer is no JSON object", url, answer.text)
+            broken = self._error("The service's answer is no JSON object", url, answer.text)
+            broken.status = status
+            return broken
         variable = self._settings.api_key_env or KEY_VARIABLE
         hint = _HINTS.get(status, "").format(key=variable, base=self._settings.base_url.rstrip("/"))
         if "insufficient_quota" in answer.text:

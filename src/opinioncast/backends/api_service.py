@@ -71,6 +71,7 @@ class Service:
         self._plans: dict[tuple[str, tuple[str, ...]], LabelPlan] = {}
         self._limit_field = "max_tokens"  # newer OpenAI models want max_completion_tokens
         self._lock = threading.RLock()
+        self._unsure = False  # whether a no that is being found out rests on a fault of the server
 
     def ability(self, path: str) -> Ability:
         """How label probabilities are read at ``path``.
@@ -239,15 +240,15 @@ class Service:
                 # token than was asked for is the one that was drawn.
                 return min(listed, int(found["listed"])), said
             except ServiceError as error:
-                if not _is_no(error):
+                if not self._no(error):
                     raise
                 status = f"status {error.status}: " if error.status else ""
                 said = f"{status}{error.found or error.title}"
         return 0, said
 
     def _reads_ids(self) -> bool:
-        ids = self._tokenize("A") + self._tokenize(" B")
-        wanted = sorted({ids[-1], self._tokenize("\n")[-1]})
+        ids = [self._tokenize(text, probing=True)[-1] for text in (" B", "\n")]
+        wanted = sorted(set(ids))
         more = {
             "temperature": 1,
             "logprobs": 1,
@@ -277,7 +278,7 @@ class Service:
         self._ask(CHAT, _PROBE, 1, {}, lambda body: {"text": text_of(body)}, probing=True)
         return True
 
-    def _tokenize(self, text: str) -> list[int]:
+    def _tokenize(self, text: str, *, probing: bool = False) -> list[int]:
         payload = {"model": self._settings.model, "prompt": text, "add_special_tokens": False}
 
         def read(body: Body) -> dict[str, Any]:
@@ -286,7 +287,7 @@ class Service:
                 raise ServiceError("The service gives no token ids", found=body)
             return {"tokens": tokens}
 
-        found = self._client.ask("/tokenize", payload, read, at_root=True, attempts=2)
+        found = self._client.ask("/tokenize", payload, read, at_root=True, probing=probing)
         if not found["tokens"]:
             raise ServiceError("The service's tokenizer writes nothing for a text", found=text)
         return list(found["tokens"])
@@ -303,7 +304,7 @@ class Service:
         probing: bool = False,
     ) -> dict[str, Any]:
         model = {"model": self._settings.model}
-        kept = {"attempts": 2, "keep": False} if probing else {"attempts": None, "keep": True}
+        kept = {"probing": probing, "keep": not probing}
         if path == COMPLETIONS:
             payload = {**model, "prompt": text, "max_tokens": max_new_tokens, **more}
             return self._client.ask(path, payload, read, how=how, **kept)
@@ -325,9 +326,14 @@ class Service:
         try:
             return bool(what())
         except ServiceError as error:
-            if not _is_no(error):
+            if not self._no(error):
                 raise
             return False
+
+    def _no(self, error: ServiceError) -> bool:
+        """Whether an error is a no; one that may pass leaves what is found out unsure."""
+        self._unsure |= error.status is not None and not 400 <= error.status < 500
+        return _is_no(error)
 
     def _once(self, what: str, find: Any) -> dict[str, Any]:
         """What was found out before, in this run or by the journal, or is found out now."""
@@ -335,9 +341,11 @@ class Service:
             journal = self._client.journal
             known = journal.get(self._key(what)) if journal is not None else None
             if known is None:
+                self._unsure = False
                 known = find()
-                if journal is not None and (known.get("yes") or known.get("scoring")):
-                    journal.keep(self._key(what), known)  # a no may be a fault that passes
+                able = known.get("yes") or known.get("scoring")  # a no may be a fault that passes,
+                if journal is not None and able and not self._unsure:  # a lesser way for one too
+                    journal.keep(self._key(what), known)
             self._abilities[what] = known
         return dict(self._abilities[what])
 
@@ -363,8 +371,8 @@ def _is_no(error: ServiceError) -> bool:
     """Whether an error says that the service does not do what was tried.
 
     A missing key, an exhausted account or an unreachable server says nothing about that. Some
-    servers fail with a status of 500 on fields they do not know.
+    servers fail with a status of 500 on fields they do not know, others show a page.
     """
-    if error.status is None:
+    if error.status is None or 200 <= error.status < 300:
         return error.answered
     return error.status in (400, 404, 405, 413, 422, 500, 501)

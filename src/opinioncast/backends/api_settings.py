@@ -12,6 +12,7 @@ from opinioncast.errors import InputError
 Scoring = Literal["auto", "token-ids", "echo", "top"]
 """How label probabilities are read: see :mod:`opinioncast.backends.api_service`."""
 
+_ADDRESS = "--base-url, or the URL of api:MODEL@URL"
 KEY_VARIABLE = "OPINIONCAST_API_KEY"
 """Environment variable of the API key. No vendor's own variable is read unasked: the address is the
 user's choice, and a key goes only where it was meant to go."""
@@ -54,22 +55,19 @@ class ApiSettings:
     chat: bool = False
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
         try:
+            parts = urlsplit(self.base_url)
             usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:  # a port that is no number, or too large a one
+            (parts.hostname or "").encode("idna")  # what a connection would make of it
+        except ValueError:  # a bracket left open, a port or a host that cannot be
             usable = False
-        if not usable:
-            raise InputError(
-                "The address of the service cannot be used",
-                where="--base-url",
-                expected="http:// or https://, a host and usually /v1",
-                found=self.base_url,
-            )
+        # urlsplit passes over tabs and line ends; a connection would not
+        if not usable or not self.base_url.isprintable() or " " in self.base_url:
+            raise unusable_address(self.base_url)
         if parts.username or parts.password or parts.query or parts.fragment:
             raise InputError(
                 "The address of the service must hold no secrets: it is written into manifests",
-                where="--base-url",
+                where=_ADDRESS,
                 expected="no user, password or query in it",
                 found=f"{parts.scheme}://...{parts.hostname}",
                 hint="put the key into an environment variable and name it with --api-key-env",
@@ -122,9 +120,10 @@ class ApiSettings:
         """The key, read from the environment at this moment and kept in no setting.
 
         Raises:
-            InputError: ``api_key_env`` was named and is not set.
+            InputError: ``api_key_env`` was named and is not set, or the key cannot be sent.
         """
-        key = os.environ.get(self.api_key_env or KEY_VARIABLE, "").strip()
+        variable = self.api_key_env or KEY_VARIABLE
+        key = os.environ.get(variable, "").strip()
         if not key and self.api_key_env is not None:
             raise InputError(
                 "The environment variable of the API key is not set",
@@ -133,4 +132,25 @@ class ApiSettings:
                 found="nothing",
                 hint=f"export {self.api_key_env}=...",
             )
+        odd = next((i for i, c in enumerate(key) if not (c.isascii() and c.isprintable())), None)
+        if odd is not None:
+            raise InputError(
+                "The API key cannot be sent",
+                where=f"environment variable {variable}",
+                expected="printable ASCII characters, as a service hands them out",
+                found=f"another kind of character at place {odd + 1} of {len(key)}",
+                hint=f"copy the key anew and export {variable}=...",
+            )
         return key or None
+
+
+def unusable_address(address: str, why: object | None = None) -> InputError:
+    """The error of an address that nothing can be sent to, with what a library says of it. What
+    stands before an @ may be a password and is not shown."""
+    shown = "..." + address[address.rindex("@") :] if "@" in address else address
+    return InputError(
+        "The address of the service cannot be used",
+        where=_ADDRESS,
+        expected="http:// or https://, a host and usually /v1, with no spaces in it",
+        found=repr(shown) + ("" if why is None else f" ({why})"),
+    )

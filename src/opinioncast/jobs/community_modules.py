@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from opinioncast.backends.protocol import Backend, Generator, can_write
 from opinioncast.errors import ModelError
-
-ADAPTER_CONFIG = "adapter_config.json"
+from opinioncast.jobs.parts import Part, base_name
 
 
 def writer(backend: Backend) -> Generator:
@@ -36,19 +34,20 @@ def open_modules(
     """A generator for each of ``names``, in their order.
 
     Args:
-        names: adapter folders, which go onto the base model their configuration names, one copy of
-            it for all of them; or models by folder or name.
-        named: opens a model. local: opens an adapter's base in this process; asked again for the
-            same model it must give the same one.
+        names: as :meth:`opinioncast.jobs.parts.Part.read` takes them: adapter folders, which go
+            onto the base model their configuration names, one copy of it for all of them; or
+            models by folder or name. Each may say where it runs.
+        named: opens anything but an adapter in this process. local: opens such an adapter's base;
+            asked again for the same model it must give the same one.
 
     Raises:
-        ModelError: a folder or model that cannot be opened.
+        InputError, ModelError: a folder or model that cannot be opened.
     """
     return [
-        _on_base(Path(name), local)
-        if (Path(name) / ADAPTER_CONFIG).is_file()
+        _on_base(Path(part.model), local)
+        if part.is_adapter and part.kind != "vllm"
         else writer(named(name))
-        for name in names
+        for name, part in zip(names, map(Part.read, names), strict=True)
     ]
 
 
@@ -56,7 +55,7 @@ def _on_base(folder: Path, local: Callable[[str], Backend]) -> Generator:
     from opinioncast.backends.torch_backend import TorchBackend
     from opinioncast.backends.torch_model import with_adapter
 
-    base = local(_base_name(folder))
+    base = local(base_name(folder))
     if not isinstance(base, TorchBackend):
         raise ModelError(
             "An adapter's base model must run in this process",
@@ -66,17 +65,3 @@ def _on_base(folder: Path, local: Callable[[str], Backend]) -> Generator:
         )
     # a module only writes: whether its prompts could share prefixes need not be probed
     return TorchBackend(with_adapter(base.loaded, folder), shared_prefix=False)
-
-
-def _base_name(folder: Path) -> str:
-    path = folder / ADAPTER_CONFIG
-    try:
-        name = json.loads(path.read_text("utf-8"))["base_model_name_or_path"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            "An adapter does not name its base model",
-            where=str(path),
-            expected="base_model_name_or_path: a folder, a hub name, or embedded",
-            found=error,
-        ) from error
-    return str(name)

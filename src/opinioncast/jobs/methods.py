@@ -51,6 +51,19 @@ the language model and go with every method that has one."""
 
 METHODS = ("zero-shot", "few-shot", "pluralism", "uniform", "total", "nearest", "network", "blend")
 
+_OTHER_PROMPTS = "try --chat with a chat model, another --format, or another model"
+_OTHER_MODEL = "try --chat with a chat model, or another model"
+ADVICE = {
+    "zero-shot": _OTHER_PROMPTS,
+    "blend": _OTHER_PROMPTS,
+    "few-shot": _OTHER_MODEL,
+    "pluralism": _OTHER_MODEL,
+    "total": "give a --train table with the answers of the whole population (TOTAL) to every "
+    "question asked",
+    "nearest": "give a --train table with answers of every group asked for",
+}
+"""What may help where a method leaves rows missing or without label mass."""
+
 NEAREST_NEIGHBOURS = 20
 """Of the method nearest; few-shot shows the paper's five."""
 
@@ -73,8 +86,9 @@ class MethodSettings:
         pool: of the blend.
         structured: hold few-shot answers to the JSON form; None: where the backend can.
         modules: community models of pluralism: folders of ``opinioncast train-community``, or
-            models by folder or name.
-        chooser: model that picks a comment; None: the one that answers.
+            models by folder or name; with ``api:MODEL@URL``, ``torch:MODEL`` or ``vllm:MODEL`` on a
+            backend of their own (:mod:`opinioncast.jobs.parts`).
+        chooser: model that picks a comment, named like a module; None: the one that answers.
         chooser_reads: ``scores`` or ``text``; None: scores, unless the chooser only writes.
         comment_tokens: length of a comment at most; None: the method's own.
     """
@@ -92,6 +106,11 @@ class MethodSettings:
     chooser_reads: ChooserReads | None = None
     comment_tokens: int | None = None
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the models beside the one that answers."""
+        return (*self.modules, *(() if self.chooser is None else (self.chooser,)))
+
 
 @dataclass(frozen=True)
 class LanguageModels:
@@ -99,7 +118,7 @@ class LanguageModels:
 
     Attributes:
         own: opens the model that answers; called only where it is needed.
-        named: opens another model of the same kind by folder or name.
+        named: opens another model by folder or name, with or without a prefix for its backend.
         local: opens a model in this process by folder or name (the base of adapters).
         style, orders, chat, seed, judge_mass: as in :class:`opinioncast.methods.ZeroShot`.
         cache: finished rows are kept there; None keeps none.

@@ -8,8 +8,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
+from opinioncast.backends.api_settings import ApiSettings
 from opinioncast.backends.protocol import Backend
+from opinioncast.backends.vllm_settings import VllmSettings
 from opinioncast.errors import IncompleteRunError
 from opinioncast.evaluate.scores import CellScores, score_cells, share_cells
 from opinioncast.files import atomic_path
@@ -20,21 +23,24 @@ from opinioncast.jobs.adapters import (
     trained_model,
     trained_prompting,
 )
-from opinioncast.jobs.backends import EMBEDDED as EMBEDDED  # is found here too
 from opinioncast.jobs.backends import (
+    BACKEND_OPTIONS,
     BackendSettings,
     LanguageModel,
     close,
     open_model,
     usage_record,
 )
+from opinioncast.jobs.backends import EMBEDDED as EMBEDDED  # is found here too
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.jobs.methods import (
+    ADVICE,
     DEFAULT_METHOD,
     LanguageModels,
     MethodSettings,
     build_method,
 )
+from opinioncast.jobs.parts import Part, Places, base_name, kind_of, kinds_used
 from opinioncast.methods.error_bars import ErrorBars
 from opinioncast.methods.prediction import Prediction, Problem, Progress
 from opinioncast.methods.row_cache import RowCache
@@ -68,6 +74,8 @@ class PredictSettings:
             trained, else not.
         device, dtype: chosen by the machine when left out.
         backend: where the language model runs, and what that needs; None: in this process.
+        beside: the same for parts of pluralism that name another backend (``api:MODEL@URL``);
+            defaults where left out.
         use_cache: reuse and keep finished rows.
         seed: of random option orders.
     """
@@ -85,6 +93,7 @@ class PredictSettings:
     device: str | None = None
     dtype: str | None = None
     backend: BackendSettings = None
+    beside: tuple[ApiSettings | VllmSettings, ...] = ()
     use_cache: bool = True
     seed: int = 0
 
@@ -96,22 +105,27 @@ class PredictSettings:
         return adapter_folder(self.adapter)
 
     @property
+    def _trained(self) -> Prompting | None:
+        """The prompts that the adapter, or without one the model's folder, was trained on."""
+        return trained_prompting(self.adapter_used or self.model)
+
+    @property
     def prompting(self) -> Prompting:
-        """What was asked for; what was not, as the adapter was trained."""
+        """What was asked for; what was not, as the adapter or model was trained."""
         asked = {name: getattr(self, name) for name in _PROMPTING}
-        trained = trained_prompting(self.adapter_used) or Prompting()
+        trained = self._trained or Prompting()
         return replace(trained, **{n: value for n, value in asked.items() if value is not None})
 
     @property
     def answers_as_trained(self) -> bool:
         """Whether the adapter says what it was trained to answer with, and is asked for that."""
-        trained = trained_prompting(self.adapter_used)
+        trained = self._trained
         return trained is not None and trained.answers is self.prompting.answers
 
     @property
     def untrained(self) -> list[str]:
         """Where prompts, or the name of the model, differ from those the adapter was trained on."""
-        trained, asked = trained_prompting(self.adapter_used), self.prompting
+        trained, asked = self._trained, self.prompting
         if trained is None:
             return []
         base = trained_model(self.adapter_used)
@@ -144,6 +158,51 @@ def open_backend(settings: PredictSettings, beside: Sequence[Backend] = ()) -> L
     )
 
 
+def models_of_run(
+    settings: PredictSettings,
+) -> tuple[PredictSettings, dict[str, PredictSettings]]:
+    """Settings of the model that answers, and of every module and chooser of pluralism by its name.
+
+    A device or dtype goes to the models whose backend uses it, and a vLLM engine gets room for
+    every adapter that the run puts on its model.
+
+    Raises:
+        InputError: a part behind a service that has no address. ModelError: an adapter without the
+            name of its base model.
+    """
+    names = settings.methods.parts if settings.method == "pluralism" else ()
+    places = Places(settings.backend, settings.beside)
+    used = kinds_used(kind_of(settings.backend), names)
+    parts = {name: _of_part(settings, Part.read(name), places) for name in names}
+    on_vllm = [
+        (s.model, adapter)
+        for s in (settings, *parts.values())
+        if isinstance(s.backend, VllmSettings) and (adapter := s.adapter_used or s.backend.adapter)
+    ]
+
+    def fitted(s: PredictSettings) -> PredictSettings:
+        backend, kind = s.backend, kind_of(s.backend)
+        if isinstance(backend, VllmSettings):
+            room = tuple(sorted({adapter for model, adapter in on_vllm if model == s.model}))
+            backend = replace(backend, other_adapters=room)
+        lent: dict[str, Any] = {  # to another model of the run; what none uses is refused later
+            name: None
+            for name in ("device", "dtype")
+            if kind not in (users := BACKEND_OPTIONS[name]) and not used.isdisjoint(users)
+        }
+        return replace(s, backend=backend, **lent)
+
+    return fitted(settings), {name: fitted(part) for name, part in parts.items()}
+
+
+def _of_part(settings: PredictSettings, part: Part, places: Places) -> PredictSettings:
+    backend = places.of(part)
+    if part.is_adapter and backend is not None:
+        model = base_name(Path(part.model))
+        return replace(settings, model=model, adapter=part.model, backend=backend)
+    return replace(settings, model=part.model, adapter=None, backend=backend)
+
+
 def run_method(
     questions: Sequence[Question],
     groups: GroupScheme,
@@ -160,10 +219,11 @@ def run_method(
         backends.append(open_backend(wanted, backends))
         return backends[-1]
 
+    own, parts = models_of_run(settings)
     prompting = settings.prompting
     models = LanguageModels(
-        own=lambda: opened(settings),
-        named=lambda model: opened(replace(settings, model=model, adapter=None)),
+        own=lambda: opened(own),
+        named=lambda name: opened(parts[name]),
         local=lambda model: opened(replace(settings, model=model, adapter=None, backend=None)),
         style=PromptStyle(
             prompting.layout,
@@ -206,23 +266,33 @@ def predict(
     """
     if not isinstance(groups, GroupScheme):
         groups = load_groups(*([groups] if isinstance(groups, str | Path) else groups))
-    prediction = run_method(questions, groups, settings or PredictSettings())
-    raise_for_problems(prediction.problems)
+    settings = settings or PredictSettings()
+    prediction = run_method(questions, groups, settings)
+    raise_for_problems(prediction.problems, method=settings.method)
     return prediction.table
 
 
-def raise_for_problems(problems: Sequence[Problem], where: Path | None = None) -> None:
-    """Raise IncompleteRunError if there are any, naming the first ones."""
+def raise_for_problems(
+    problems: Sequence[Problem], where: Path | None = None, *, method: str | None = "zero-shot"
+) -> None:
+    """Raise IncompleteRunError if there are any, naming the first ones.
+
+    Args:
+        where: the file that lists all of them.
+        method: one of :data:`opinioncast.jobs.methods.METHODS`, for what may help; None: a command
+            that leaves no choice.
+    """
     if not problems:
         return
     missing = sum(p.missing for p in problems)
     listed = "; ".join(str(p) for p in problems[:3])
+    hints = [f"all are listed under problems in {where}" if where else None]
+    hints.append(None if method is None else ADVICE.get(method))
     raise IncompleteRunError(
         f"{missing} rows are missing and {len(problems) - missing} have no label mass",
         where=listed + (f"; and {len(problems) - 3} more" if len(problems) > 3 else ""),
         expected="every question x group, answered with one of the options",
-        hint=(f"all are listed under problems in {where}; " if where else "")
-        + "try --chat with a chat model, another --format, or another model",
+        hint="; ".join(h for h in hints if h) or None,
     )
 
 
@@ -302,6 +372,8 @@ def run_record(prediction: Prediction, groups: GroupScheme, seconds: float) -> d
         "parse_failures": 0,  # a method that reads no text has none, and reads and writes no token
         "tokens_in": 0,
         "tokens_out": 0,
+        "retries": 0,  # nor is anything asked again where no service is asked, or anything paid
+        "cost": None,
         **prediction.record,
         "groups": groups.name,
         "rows": len(prediction.table),

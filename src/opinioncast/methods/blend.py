@@ -58,7 +58,8 @@ class Blend:
         *,
         progress: Progress | None = None,
     ) -> Prediction:
-        """Run every method and mix. A cell that one of them lacks is a problem, not a guess.
+        """Run every method and mix. A cell that one of them lacks is a problem, not a guess, with
+        the reason that part gave.
 
         ``label_mass`` and ``order_spread`` are the least and the largest of the parts that have
         them: what is doubtful in one part is doubtful in the mixture. ``refusal_rate`` is the
@@ -79,6 +80,7 @@ class Blend:
             }
             for prediction in predictions
         ]
+        reasons = [_reasons(prediction.problems) for prediction in predictions]
         weights = np.array([w for _, w in self.parts])
         weights = weights / weights.sum()
         record: dict[str, Any] = {
@@ -99,15 +101,18 @@ class Blend:
                 found = [c.get(key) for c in cells]
                 present = [r for r in found if r is not None]
                 if len(present) < len(found):
+                    told = (question.question_id, group.attribute, group.group)
                     lacking = [
-                        m.name for (m, _), r in zip(self.parts, found, strict=True) if r is None
+                        ": ".join([method.name, *_next(why, told)])
+                        for (method, _), row, why in zip(self.parts, found, reasons, strict=True)
+                        if row is None
                     ]
                     problems.append(
                         Problem(
                             question.question_id,
                             group.attribute,
                             group.group,
-                            f"no prediction from {', '.join(lacking)}",
+                            f"no prediction from {'; nor from '.join(lacking)}",
                             missing=True,
                         )
                     )
@@ -136,6 +141,24 @@ class Blend:
         else:
             mixed = np.exp(weights @ np.log(np.maximum(p, _FLOOR)))
         return [float(v) for v in mixed / mixed.sum()]
+
+
+_Cell = tuple[str, str, str]  # question, attribute, group
+
+
+def _reasons(problems: Sequence[Problem]) -> dict[_Cell, list[str]]:
+    """Why rows are missing; a question that several waves ask has one reason a wave."""
+    found: dict[_Cell, list[str]] = {}
+    for p in problems:
+        if p.missing:
+            found.setdefault((p.question_id, p.attribute, p.group), []).append(p.what)
+    return found
+
+
+def _next(reasons: dict[_Cell, list[str]], cell: _Cell) -> list[str]:
+    """The next reason for ``cell``, or none; it is taken out."""
+    told = reasons.get(cell)
+    return [told.pop(0)] if told else []
 
 
 def _values(rows: Sequence[dict[str, Any]], column: str) -> list[float]:
