@@ -1,7 +1,7 @@
 """What each choice of the shipped adapter's recipe is worth: the search, one change at a time.
 
     python benchmarks/ablation.py TRAIN VALIDATION -o DIR [--only NAME ...] [--markdown FILE]
-                                  [--kernel DIR] [--blend VARIATION]
+                                  [--kernel DIR] [--blend VARIATION|shipped]
                                   [--quick]
 
 TRAIN and VALIDATION are the tables of ``opinioncast curate training``. Every variation is trained
@@ -11,7 +11,8 @@ surveys; OpinionQA and SubPOP-Eval are not looked at. Differences to ``base`` ar
 question (bootstrap, 95%). A variation that is finished in DIR is not trained again; a killed one
 goes on.
 
-``--blend`` asks what share the kernel regression should have of a blend with a variation's adapter:
+``--blend`` asks what share the kernel regression should have of a blend with a variation's adapter,
+or the shipped one:
 on the validation questions, and on a survey that neither has seen (both trained on the General
 Social Survey, the adapter in two passes, and asked ANES questions).
 
@@ -35,7 +36,9 @@ from opinioncast.evaluate.compare import paired_test
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.files import atomic_path
 from opinioncast.finetune.recipe import FinetuneRecipe, parse_finetune
+from opinioncast.jobs.adapters import SHIPPED
 from opinioncast.jobs.finetune import finetune_to_folder
+from opinioncast.jobs.predict import PredictSettings, run_method
 from opinioncast.methods.blend import Blend
 from opinioncast.methods.embedding_model import load_embedding_model
 from opinioncast.methods.kernel_regression import fit_kernel
@@ -198,8 +201,12 @@ def _interval(row: dict[str, Any], name: str, form: str) -> str:
     return f"{row[name]:{form}} ({row[name + '_low']:{form}} to {row[name + '_high']:{form}})"
 
 
-def blend_shares(train: Path, validation: Path, out: Path, recipe: str) -> pl.DataFrame:
-    """Distances of blends of kernel regression and adapter, within and across survey families."""
+def blend_shares(train: Path, validation: Path, out: Path, adapter: str) -> pl.DataFrame:
+    """Distances of blends of kernel regression and adapter, within and across survey families.
+
+    Args:
+        adapter: the variation whose adapter is asked within the families, or ``shipped``.
+    """
     tables = [OpinionTable.read(path) for path in (train, validation)]
     whole = OpinionTable(pl.concat([t.frame for t in tables]), tables[0].meta)
     # nothing of ANES shapes what is asked ANES questions, the kernel's temperature included
@@ -215,7 +222,7 @@ def blend_shares(train: Path, validation: Path, out: Path, recipe: str) -> pl.Da
     rows = []
     few, seen = checked(tables[1], None), out / "validation.parquet"
     for name, variation, folder, learned, held, observed, paths in (
-        ("same surveys", recipe, slug(recipe), tables[0], tables[1], few, (train, seen)),
+        ("same surveys", adapter, slug(adapter), tables[0], tables[1], few, (train, seen)),
         (
             "another survey",
             ACROSS,
@@ -226,10 +233,14 @@ def blend_shares(train: Path, validation: Path, out: Path, recipe: str) -> pl.Da
             (out / "gss.parquet", out / "anes.parquet"),
         ),
     ):
-        trained(recipe_of(variation, *paths, quick=False), out / folder, observed)
-        said = PredictionTable.read(out / folder / "adapter" / "validation.parquet")
-        kernel = fit_kernel(learned, held, SentenceModel.load())
         groups = GroupScheme.of_standard(observed.subpopulations(), "observed table")
+        if variation == SHIPPED:
+            settings = PredictSettings(method="zero-shot", adapter=SHIPPED)
+            said = run_method(observed.questions(), groups, settings).table
+        else:
+            trained(recipe_of(variation, *paths, quick=False), out / folder, observed)
+            said = PredictionTable.read(out / folder / "adapter" / "validation.parquet")
+        kernel = fit_kernel(learned, held, SentenceModel.load())
         drawn_by_kernel = kernel.predict(observed.questions(), groups)
         parts = (Known("kernel", drawn_by_kernel), Known("adapter", Prediction(said, (), {})))
         for share in SHARES:
@@ -259,7 +270,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=VARIATIONS)
     parser.add_argument("--kernel", type=Path, help="folder of opinioncast train-network")
     parser.add_argument("--markdown", type=Path)
-    parser.add_argument("--blend", metavar="VARIATION", choices=VARIATIONS)
+    parser.add_argument("--blend", metavar="VARIATION", choices=[*VARIATIONS, SHIPPED])
     parser.add_argument("--quick", action="store_true")
     args = parser.parse_args()
     observed = checked(OpinionTable.read(args.validation), 6 if args.quick else None)
