@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
 from tests.finetune.small_table import QUESTIONS
 
-from opinioncast.finetune.recipe import parse_finetune
+from opinioncast.finetune.recipe import FinetuneRecipe, parse_finetune
 from opinioncast.jobs.finetune import finetune_to_folder
 
 Make = Callable[..., Path]
@@ -54,12 +55,10 @@ FSDP = (
 )
 
 
-@pytest.mark.parametrize("setup", ["", FSDP], ids=["ddp", "fsdp"])
-def test_two_processes_equal_one(
-    make_folder: Make, table_file: Make, tmp_path: Path, setup: str
-) -> None:
-    recipe = parse_finetune(
-        {
+@pytest.fixture
+def make_recipe(make_folder: Make, table_file: Make) -> Callable[..., FinetuneRecipe]:
+    def make(**changed: Any) -> FinetuneRecipe:
+        settings = {
             "name": "tiny",
             "model": str(make_folder("llama")),
             "table": str(table_file("train.parquet", questions=QUESTIONS[:3], seed=1)),
@@ -71,9 +70,17 @@ def test_two_processes_equal_one(
             "pack_tokens": 300,
             "dtype": "float32",
             "device": "cpu",
-        },
-        "test",
-    )
+        }
+        return parse_finetune(settings | changed, "test")
+
+    return make
+
+
+@pytest.mark.parametrize("setup", ["", FSDP], ids=["ddp", "fsdp"])
+def test_two_processes_equal_one(
+    make_recipe: Callable[..., FinetuneRecipe], tmp_path: Path, setup: str
+) -> None:
+    recipe = make_recipe()
     one = finetune_to_folder(recipe, tmp_path / "one")
     launch(recipe, tmp_path / "two", tmp_path / "run.py", setup=setup)
     manifest = json.loads((tmp_path / "two" / "adapter" / "manifest.json").read_text("utf-8"))
@@ -84,3 +91,17 @@ def test_two_processes_equal_one(
     for name, weight in a.items():
         torch.testing.assert_close(b[name], weight, rtol=1e-3, atol=2e-5)
     assert manifest["best_step"] == one.training.best_step
+
+
+def test_the_documented_set_up_for_a_large_model_trains_alike(
+    make_recipe: Callable[..., FinetuneRecipe], tmp_path: Path
+) -> None:
+    """FSDP, one process reads the weights, bfloat16, activations computed again."""
+    recipe = make_recipe(dtype="bfloat16", checkpoint_activations=True)
+    one = finetune_to_folder(recipe, tmp_path / "one")
+    efficient = FSDP.replace("LOADING='false'", "LOADING='true'")
+    launch(recipe, tmp_path / "two", tmp_path / "run.py", setup=efficient)
+    curves = [pl.read_csv(f / "curve.csv") for f in (one.folder, tmp_path / "two" / "adapter")]
+    a, b = (c.filter(pl.col("loss").is_not_null())["loss"].to_list() for c in curves)
+    assert len(a) == one.training.state.step
+    assert b == pytest.approx(a, rel=0.02)  # bfloat16 has three digits
