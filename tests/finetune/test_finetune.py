@@ -26,8 +26,9 @@ from tests.finetune.small_table import GROUPS, QUESTIONS, make_table
 from opinioncast.errors import InputError, ModelError
 from opinioncast.finetune.recipe import FinetuneRecipe, SweepRecipe, parse_finetune
 from opinioncast.finetune.trainer import Trainer, diverges
-from opinioncast.jobs.finetune import finetune_to_folder, training_data
+from opinioncast.jobs.finetune import finetune_to_folder
 from opinioncast.jobs.predict import PredictSettings, run_method
+from opinioncast.jobs.training_data import training_data
 from opinioncast.prompts import Answers, Layout
 from opinioncast.survey import load_groups
 
@@ -197,7 +198,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_result(
             import json
             from pathlib import Path
             from opinioncast.finetune.recipe import parse_finetune
-            from opinioncast.jobs.finetune import finetune_to_folder, training_data
+            from opinioncast.jobs.finetune import finetune_to_folder
             recipe = parse_finetune(json.loads({json.dumps(recipe.model_dump_json())}), "test")
             finetune_to_folder(recipe, Path({str(tmp_path / "killed")!r}))
             """

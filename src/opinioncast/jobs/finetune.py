@@ -6,7 +6,6 @@ validation predictions and the manifest; ``out/checkpoints`` what a killed run r
 
 from __future__ import annotations
 
-import random
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from accelerate import Accelerator
 from opinioncast.backends import embedded
 from opinioncast.backends.prompt_tokens import PromptTokenizer
 from opinioncast.backends.torch_model import choose_device
-from opinioncast.curate.split import split_table
 from opinioncast.errors import InputError, ModelError
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.files import atomic_path
@@ -36,33 +34,17 @@ from opinioncast.finetune.model import (
     save_trained,
 )
 from opinioncast.finetune.packing import Packer
-from opinioncast.finetune.recipe import EMBEDDED, FinetuneRecipe, SplitValidation
-from opinioncast.finetune.targets import TrainingRow, training_rows
+from opinioncast.finetune.recipe import EMBEDDED, FinetuneRecipe
+from opinioncast.finetune.targets import TrainingRow
 from opinioncast.finetune.trainer import Moment, Trainer, TrainingRun
 from opinioncast.jobs.manifest import NAME, write_manifest
-from opinioncast.survey import (
-    GroupScheme,
-    OpinionTable,
-    PredictionTable,
-    load_groups,
-    opinion_row,
-)
+from opinioncast.jobs.training_data import TrainingData, training_data
+from opinioncast.survey import PredictionTable, opinion_row
 from opinioncast.survey.tables import ORIGIN
 
 CURVE = "curve.csv"
 SWEEP = "sweep.csv"
 Progress = Callable[[Moment], None]
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Tables and rows of a recipe."""
-
-    groups: GroupScheme
-    train: OpinionTable
-    valid: OpinionTable | None
-    train_rows: Sequence[TrainingRow]
-    valid_rows: Sequence[TrainingRow]
 
 
 @dataclass(frozen=True)
@@ -80,87 +62,6 @@ class FinetuneRun:
     scores: CellScores | None
     folder: Path
     files: tuple[Path, ...]
-
-
-def training_data(recipe: FinetuneRecipe, beside: Path = Path()) -> TrainingData:
-    """Read the recipe's tables and make its rows.
-
-    Args:
-        beside: folder where tables are looked for when they are not found as named.
-
-    Raises:
-        InputError: a group without rows, validation rows for none of the groups.
-        DataError: tables that are absent, break their schema, or share a cell.
-    """
-    table = _tables(recipe.table, beside)
-    valid: OpinionTable | None = None
-    if isinstance(recipe.validation, SplitValidation):
-        held = recipe.validation
-        split = split_table(
-            table,
-            by=held.by,
-            fractions={"train": 1 - held.fraction, "validation": held.fraction},
-            seed=held.seed,
-        )
-        table, valid = split.parts["train"], split.parts["validation"]
-    elif recipe.validation is not None:
-        valid = _tables(recipe.validation, beside)
-    if recipe.groups is None:
-        groups = GroupScheme.of_standard(table.subpopulations(), "the training table")
-    else:
-        groups = load_groups(*recipe.groups)
-    rows = training_rows(table, groups, refusal=recipe.refusal, row_weight=recipe.row_weight)
-    if recipe.fraction < 1:
-        questions = len({r.question for r in rows})
-        rows = _some_questions(rows, max(1, round(recipe.fraction * questions)), recipe.seed)
-    valid_rows: list[TrainingRow] = []
-    if valid is not None:
-        present = set(valid.subpopulations())
-        shared = [g for g in groups if g in present]
-        if not shared:
-            raise InputError(
-                "The validation table has no rows for any trained group",
-                expected="; ".join(map(str, groups)),
-                found="; ".join(map(str, present)) or "an empty table",
-            )
-        valid_rows = training_rows(
-            valid, groups.with_subpopulations(shared), refusal=recipe.refusal
-        )
-        valid_rows = _some_questions(valid_rows, recipe.checks.questions, recipe.seed)
-        _check_apart(rows, valid_rows)
-    return TrainingData(groups, table, valid, rows, valid_rows)
-
-
-def _tables(names: str | tuple[str, ...], beside: Path) -> OpinionTable:
-    tables = []
-    for name in [names] if isinstance(names, str) else names:
-        path = Path(name)
-        tables.append(OpinionTable.read(path if path.is_file() else beside / name))
-    if len(tables) == 1:
-        return tables[0]
-    meta = {"tables": [dict(t.meta) for t in tables]}
-    return OpinionTable(pl.concat([t.frame for t in tables]), meta)
-
-
-def _some_questions(rows: list[TrainingRow], most: int | None, seed: int) -> list[TrainingRow]:
-    questions = list(dict.fromkeys(r.question for r in rows))
-    if most is None or most >= len(questions):
-        return rows
-    kept = set(random.Random(seed).sample(questions, most))
-    return [r for r in rows if r.question in kept]
-
-
-def _check_apart(train: Sequence[TrainingRow], valid: Sequence[TrainingRow]) -> None:
-    both = {r.question for r in train} & {r.question for r in valid}
-    if both:
-        first = min(both, key=lambda q: q.question_id)
-        raise InputError(
-            "The validation rows ask what the training rows ask too",
-            where=f"{len(both)} questions; {first.family} {first.wave} {first.question_id}",
-            expected="no question in both",
-            found=first.text,
-            hint="use validation: {fraction: 0.1}, or split the table when it is curated",
-        )
 
 
 def finetune_to_folder(
