@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from opinioncast.methods.kernel_regression import (
     fit_kernel,
 )
 from opinioncast.methods.prediction import Progress
+from opinioncast.report.terminal import decimal, span
 from opinioncast.survey import GroupScheme, OpinionTable
 
 if TYPE_CHECKING:
@@ -133,11 +133,6 @@ def _source(table: OpinionTable) -> Mapping[str, Any]:
     } | {key: table.meta[key] for key in wanted if key in table.meta}
 
 
-def _span(summary: Mapping[str, Any]) -> str:
-    low, high = summary["wd_low"], summary["wd_high"]
-    return "-" if math.isnan(low) else f"{low:.4f} to {high:.4f}"
-
-
 def _card(
     model: EmbeddingModel, train: OpinionTable, scores: CellScores, summary: Mapping[str, Any]
 ) -> str:
@@ -174,9 +169,10 @@ def _card(
             "like any in it; they chose epochs and temperature, so the figure flatters a little.",
             "",
             f"Mean Wasserstein distance (0 to 1) over {summary['cells']} cells: "
-            f"{summary['wd']:.4f} (95% over questions {_span(summary)}); "
-            f"uniform guess {summary['wd_uniform']:.4f}; sampling noise "
-            f"alone {'-' if summary['wd_noise'] is None else format(summary['wd_noise'], '.4f')}.",
+            f"{summary['wd']:.4f} (95% over questions "
+            f"{span(summary['wd_low'], summary['wd_high'], 4)}); uniform guess "
+            f"{summary['wd_uniform']:.4f}; sampling noise alone "
+            f"{decimal(summary['wd_noise'], 4)}.",
             "",
             "| attribute | group | model | uniform | noise | cells |",
             "|---|---|---|---|---|---|",

@@ -75,12 +75,12 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.0f}%"
 
 
-def decimal(value: float | None) -> str:
-    """Three decimals; a dash where there is no value (None, NaN)."""
-    return "-" if value is None or math.isnan(value) else f"{value:.3f}"
+def decimal(value: float | None, places: int = 3) -> str:
+    """So many decimals; a dash where there is no value (None, NaN)."""
+    return "-" if value is None or math.isnan(value) else f"{value:.{places}f}"
 
 
-def span(low: float | None, high: float | None) -> str:
+def span(low: float | None, high: float | None, places: int = 3) -> str:
     """An interval in words; a dash where there is none."""
-    ends = decimal(low), decimal(high)
+    ends = decimal(low, places), decimal(high, places)
     return "-" if "-" in ends else " to ".join(ends)
