@@ -11,10 +11,10 @@ surveys; OpinionQA and SubPOP-Eval are not looked at. Differences to ``base`` ar
 question (bootstrap, 95%). A variation that is finished in DIR is not trained again; a killed one
 goes on.
 
-``--blend`` asks what share the kernel regression should have of a blend with a variation's adapter,
-or the shipped one:
-on the validation questions, and on a survey that neither has seen (both trained on the General
-Social Survey, the adapter in two passes, and asked ANES questions).
+``--blend`` asks what shares the kernel regression, the nearest questions and a variation's adapter,
+or the shipped one, should have of a blend: on the validation questions, and on a survey that no
+part has seen (all trained on the General Social Survey, the adapter in two passes, and asked ANES
+questions). The default is the least mean of the two, to a tenth.
 
 ``--quick`` trains two variations on a few questions. The last line is one JSON object.
 """
@@ -38,7 +38,9 @@ from opinioncast.files import atomic_path
 from opinioncast.finetune.recipe import FinetuneRecipe, parse_finetune
 from opinioncast.jobs.adapters import SHIPPED
 from opinioncast.jobs.finetune import finetune_to_folder
+from opinioncast.jobs.methods import NEAREST_NEIGHBOURS
 from opinioncast.jobs.predict import PredictSettings, run_method
+from opinioncast.methods.baselines import NearestQuestions
 from opinioncast.methods.blend import Blend
 from opinioncast.methods.embedding_model import load_embedding_model
 from opinioncast.methods.kernel_regression import fit_kernel
@@ -70,7 +72,9 @@ BASE: dict[str, Any] = {
 
 ACROSS = "2 passes"
 ACROSS_QUESTIONS = 150
-SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.2, 0.0)
+TENTHS = range(11)
+SHARES = tuple((k / 10, n / 10, (10 - k - n) / 10) for k in TENTHS for n in TENTHS if k + n <= 10)
+"""Of kernel regression, nearest questions and adapter."""
 
 PAPER_LORA = {"rank": 8, "alpha": 32, "dropout": 0.05, "targets": ["q_proj", "v_proj"]}
 
@@ -204,7 +208,8 @@ def _interval(row: dict[str, Any], name: str, form: str) -> str:
 
 
 def blend_shares(train: Path, validation: Path, out: Path, adapter: str) -> pl.DataFrame:
-    """Distances of blends of kernel regression and adapter, within and across survey families.
+    """Distances of blends of kernel regression, nearest questions and adapter, within and across
+    survey families; the least mean of the two first.
 
     Args:
         adapter: the variation whose adapter is asked within the families, or ``shipped``.
@@ -243,14 +248,23 @@ def blend_shares(train: Path, validation: Path, out: Path, adapter: str) -> pl.D
             trained(recipe_of(variation, *paths, quick=False), out / folder, observed)
             said = PredictionTable.read(out / folder / "adapter" / "validation.parquet")
         kernel = fit_kernel(learned, held, SentenceModel.load())
-        drawn_by_kernel = kernel.predict(observed.questions(), groups)
-        parts = (Known("kernel", drawn_by_kernel), Known("adapter", Prediction(said, (), {})))
-        for share in SHARES:
-            weights = [(part, w) for part, w in zip(parts, (share, 1 - share), strict=True) if w]
+        near = NearestQuestions(learned, kernel.encoder, NEAREST_NEIGHBOURS)
+        parts = (
+            Known("kernel", kernel.predict(observed.questions(), groups)),
+            Known("nearest", near.predict(observed.questions(), groups)),
+            Known("adapter", Prediction(said, (), {})),
+        )
+        for shares in SHARES:
+            weights = [(part, w) for part, w in zip(parts, shares, strict=True) if w]
             method = weights[0][0] if len(weights) == 1 else Blend(weights)
             mean = score_cells(observed, method.predict(observed.questions(), groups).table).mean()
-            rows.append({"asked": name, "kernel": share, "wd": mean["wd"], "kl": mean["kl"]})
-    return pl.DataFrame(rows)
+            rows.append(
+                dict(zip(("kernel", "nearest", "adapter"), shares, strict=True))
+                | {"asked": name, "wd": mean["wd"], "kl": mean["kl"]}
+            )
+    found = pl.DataFrame(rows).pivot("asked", index=["kernel", "nearest", "adapter"])
+    distances = [c for c in found.columns if c.startswith("wd_")]
+    return found.with_columns(wd_mean=pl.mean_horizontal(distances)).sort("wd_mean")
 
 
 @dataclass(frozen=True)

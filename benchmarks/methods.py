@@ -5,7 +5,7 @@
 
 ``--data`` is the folder that holds ``opinionqa/opinionqa_contentious.jsonl``; the rows marked
 ``in_sample22`` are scored. ``--train`` is an opinion table of other surveys, for the nearest
-questions and the few-shot examples: the demo's General Social Survey questions when left out.
+questions and the few-shot examples: the training table that ships when left out.
 ``--network`` is a folder of ``opinioncast train-network`` (the shipped one), ``--modules`` are
 folders of ``opinioncast train-community``; without them pluralism's two modules are the untrained
 model, and its row says so.
@@ -40,8 +40,7 @@ from opinioncast.evaluate.scores import score_cells
 from opinioncast.files import atomic_path
 from opinioncast.jobs.adapters import SHIPPED
 from opinioncast.jobs.community_modules import open_modules
-from opinioncast.jobs.demo import demo_table
-from opinioncast.jobs.methods import SHIPPED_NETWORK, MethodSettings
+from opinioncast.jobs.methods import SHIPPED_NETWORK, SHIPPED_TRAINING, MethodSettings
 from opinioncast.jobs.predict import PredictSettings, open_backend
 from opinioncast.methods.baselines import (
     NearestQuestions,
@@ -62,8 +61,7 @@ from opinioncast.survey import GroupScheme, OpinionTable, PredictionTable
 
 QUICK_QUESTIONS = 2
 TUNED = "fine-tuned (shipped adapter)"
-NETWORK_SHARE = MethodSettings().blend
-"""Of the blend: the rest is the language model's."""
+SHARES = MethodSettings().blend
 
 
 By = Literal["question", "group"] | None
@@ -226,7 +224,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, help="for the methods of the language model")
     parser.add_argument("--methods", nargs="+", help="only those whose name begins like this")
     parser.add_argument("--network", type=Path, default=SHIPPED_NETWORK)
-    parser.add_argument("--train", type=Path)
+    parser.add_argument("--train", type=Path, default=SHIPPED_TRAINING)
     parser.add_argument("--modules", nargs="+", default=[])
     options = parser.parse_args()
     sample, whole = opinionqa(options.data)
@@ -234,8 +232,7 @@ def main() -> None:
     slow = first_questions(sample, limit)
     bench = Bench(sample, slow)
     encoder = SentenceModel.load()
-    train = OpinionTable.read(options.train) if options.train else demo_table()
-    shown = "" if options.train else ", demo's questions"
+    train = OpinionTable.read(options.train)
     network = load_embedding_model(options.network, encoder)
     made: dict[str, Any] = {}
     print(_line(_COLUMNS))
@@ -273,12 +270,13 @@ def main() -> None:
             return ModularPluralism(modules, model(), model(), comment_tokens=tokens, cache=cache)
 
         def blend() -> Method:
-            drawn = predicted(network, slow, "question")
+            near = NearestQuestions(OpinionTable.read(SHIPPED_TRAINING), encoder)
             said = made.get(TUNED) or predicted(fine_tuned(), slow, "question")
             return Blend(
                 [
-                    (Known("network", drawn), NETWORK_SHARE),
-                    (Known("zero-shot", said), 1 - NETWORK_SHARE),
+                    (Known("network", predicted(network, slow, "question")), SHARES.network),
+                    (Known("nearest", predicted(near, slow, "question")), SHARES.nearest),
+                    (Known("zero-shot", said), SHARES.language_model),
                 ]
             )
 
@@ -286,7 +284,7 @@ def main() -> None:
         plan: dict[str, tuple[Callable[[], Method], By]] = {
             "uniform": (Uniform, None),
             "total (oracle)": (lambda: TotalPopulation(totals(whole)), None),
-            f"nearest{shown}": (lambda: NearestQuestions(train, encoder), None),
+            "nearest": (lambda: NearestQuestions(train, encoder), None),
             "network": (lambda: network, None),
             "zero-shot QA (paper's prompt)": (lambda: as_in_the_paper(Format.QA), "group"),
             "zero-shot BIO (paper's prompt)": (lambda: as_in_the_paper(Format.BIO), "group"),
@@ -299,13 +297,10 @@ def main() -> None:
                 lambda: zero_shot(answers=Answers.WORDS),
                 "question",
             ),
-            f"few-shot, 5 examples{shown}": (few_shot, "group"),
+            "few-shot, 5 examples": (few_shot, "group"),
             f"pluralism{untrained}": (pluralism, "group"),
             TUNED: (fine_tuned, "question"),
-            f"blend ({NETWORK_SHARE:g} network, {1 - NETWORK_SHARE:.1f} fine-tuned)": (
-                blend,
-                "question",
-            ),
+            "blend (the default)": (blend, "question"),
         }
         for name, (build, by) in plan.items():
             if options.methods and not name.startswith(tuple(options.methods)):

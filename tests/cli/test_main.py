@@ -187,7 +187,7 @@ def test_a_language_models_option_is_not_ignored_by_another_method(
     [
         ("network", ["--train", "t.parquet"]),
         ("zero-shot", ["--network", "folder"]),
-        ("uniform", ["--blend", "0.3"]),
+        ("uniform", ["--blend", "0.5,0.3,0.2"]),
     ],
 )
 def test_no_methods_option_is_ignored(
@@ -217,10 +217,50 @@ def test_the_default_is_the_blend_of_what_ships(
     assert not stop.value.code
     manifest = json.loads((tmp_path / "opinioncast-out" / "manifest.json").read_text("utf-8"))
     assert manifest["rows"] == 2
-    assert manifest["weights"] == [0.8, pytest.approx(0.2)]
-    assert manifest["parts"][0]["method"] == "embedding kernel regression"
-    assert manifest["parts"][1]["layout"] == "question-first"
-    assert manifest["parts"][1]["answers"] == "words"  # as the shipped adapter was trained
+    assert manifest["weights"] == pytest.approx([0.5, 0.3, 0.2])
+    network, nearest, language_model = manifest["parts"]
+    assert network["method"] == "embedding kernel regression"
+    assert nearest["train"] == network["trained_on"]["train_hash"]
+    assert language_model["layout"] == "question-first"
+    assert language_model["answers"] == "words"  # as the shipped adapter was trained
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--blend", "0.8"], "three numbers"),
+        (["--blend", "0.6,0.4,0"], "the last above 0"),
+        (["--blend", "1,-0.5,0.5"], "the last above 0"),
+        (["--blend", "0,0,1"], "one of the others too"),
+        (["--blend", "0.8,0,0.2", "--train", "t.parquet"], "a share above 0 for it"),
+        (["--blend", "0,0.8,0.2", "--network", "folder"], "a share above 0 for it"),
+    ],
+)
+def test_shares_of_the_blend_that_cannot_be(
+    backend: FakeBackend, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    assert run("predict", "q.yaml", "--method", "blend", *options) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_shares_of_the_blend_can_be_given(backend: FakeBackend, tmp_path: Path) -> None:
+    pytest.importorskip("sentence_transformers")
+    given = ["--method", "blend", "--blend", "4,0,1"]
+    assert run("predict", "q.yaml", "-g", "SEX=Female", *given) == 0
+    manifest = json.loads((tmp_path / "opinioncast-out" / "manifest.json").read_text("utf-8"))
+    assert manifest["weights"] == pytest.approx([0.8, 0.2])
+    assert "abstained" not in manifest
+
+
+def test_the_nearest_questions_leave_strange_groups_to_the_other_parts(
+    backend: FakeBackend, tmp_path: Path
+) -> None:
+    pytest.importorskip("sentence_transformers")
+    asked = ["predict", "q.yaml", "-g", "SEX=Female", "-g", "AGE=65+", "--method", "blend"]
+    assert run(*asked) == 0
+    manifest = json.loads((tmp_path / "opinioncast-out" / "manifest.json").read_text("utf-8"))
+    assert manifest["rows"] == 4
+    assert manifest["abstained"] == {"nearest questions": 2}
 
 
 def test_groups_lists_what_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -117,7 +117,7 @@ def test_pluralism_writes_its_comments_and_another_method_removes_them(
         ("zero-shot", ["--comment-tokens", "9"]),
         ("few-shot", ["--chooser-reads", "text"]),
         ("nearest", ["--structured"]),
-        ("blend", ["--neighbours", "3"]),
+        ("blend", ["--structured"]),
     ],
 )
 def test_no_option_is_ignored(
@@ -171,7 +171,7 @@ def test_advice_for_missing_rows_fits_the_method(
     assert ("--chat" in printed) == ("few-shot" in arguments)
 
 
-@pytest.mark.parametrize(("method", "needs"), [("few-shot", "--train"), ("pluralism", "--modules")])
+@pytest.mark.parametrize(("method", "needs"), [("total", "--train"), ("pluralism", "--modules")])
 def test_what_a_method_needs_is_named(
     backend: FakeBackend, capsys: pytest.CaptureFixture[str], method: str, needs: str
 ) -> None:

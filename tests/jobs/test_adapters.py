@@ -12,9 +12,10 @@ import yaml
 from opinioncast.errors import DataError
 from opinioncast.finetune.recipe import FinetuneRecipe, load_finetune
 from opinioncast.jobs.adapters import SHIPPED, SHIPPED_ADAPTER, Prompting, trained_prompting
-from opinioncast.jobs.methods import SHIPPED_NETWORK
+from opinioncast.jobs.methods import SHIPPED_NETWORK, SHIPPED_TRAINING
 from opinioncast.jobs.predict import PredictSettings
 from opinioncast.prompts import Answers, Format, Layout
+from opinioncast.survey import OpinionTable
 
 
 def test_the_shipped_adapter_is_whole_and_says_what_it_is() -> None:
@@ -45,8 +46,29 @@ def test_it_was_trained_by_the_shipped_recipe() -> None:
 
 
 def test_what_ships_stays_small() -> None:
-    models = [*SHIPPED_NETWORK.rglob("*"), *SHIPPED_ADAPTER.rglob("*")]
+    models = SHIPPED_NETWORK.parent.rglob("*")
     assert sum(f.stat().st_size for f in models if f.is_file()) < 15e6
+
+
+def test_the_parts_that_ship_were_trained_on_the_table_that_ships() -> None:
+    table = OpinionTable.read(SHIPPED_TRAINING)
+    network = json.loads((SHIPPED_NETWORK / "network.json").read_text("utf-8"))
+    adapter = json.loads((SHIPPED_ADAPTER / "manifest.json").read_text("utf-8"))
+    trained_on = (network["record"]["train_hash"], adapter["fingerprint"]["table"])
+    assert trained_on == (table.content_hash, table.content_hash)
+
+
+def test_the_training_table_may_be_passed_on() -> None:
+    """Shares of groups of 20 people or more, with citation and terms; none of OpinionQA."""
+    table = OpinionTable.read(SHIPPED_TRAINING)
+    assert table.frame["n"].min() >= 20
+    assert set(table.frame["family"]) == {"GSS", "ANES"}
+    assert table.meta["redistribution"] == "group-level"
+    assert "NORC" in table.meta["citation"]
+    assert "must not be identified" in table.meta["terms"]
+    card = (SHIPPED_TRAINING.parent / "README.md").read_text("utf-8")
+    assert table.meta["citation"] in " ".join(card.split())
+    assert table.content_hash in card
 
 
 def test_prompts_come_with_the_adapter() -> None:

@@ -56,5 +56,5 @@ def test_demo_runs_and_writes_chart_page_and_tables(tmp_path: Path) -> None:
     assert not re.findall(r'(?:src|href)="(?!data:)', page), "the page must be self-contained"
     predicted = pl.read_parquet(tmp_path / "language_model.parquet")
     assert predicted["label_mass"].min() > 0  # type: ignore[operator]
-    assert manifest["parts"][1]["answers"] == "words"
+    assert manifest["parts"][2]["answers"] == "words"
     assert manifest["language_model"]["scores"]["wd"] < scores["wd_uniform"]

@@ -69,6 +69,27 @@ def test_a_cell_one_part_lacks_is_a_problem_not_the_other_part_alone() -> None:
     ]
 
 
+def test_a_part_that_may_abstain_leaves_the_cell_to_the_others() -> None:
+    """Weights 3, 1 and 4; without the third 3/4 x 0.9 + 1/4 x 0.5 = 0.8."""
+    near = Fixed([0.2, 0.8], groups=("Male",), name="near")
+    parts = [(Fixed([0.9, 0.1]), 3), (Uniform(), 1), (near, 4)]
+    found = Blend(parts, may_abstain=("near",)).predict([Q], GROUPS)
+    shares = dict(found.table.frame.select("group", "distribution").iter_rows())
+    assert shares["Female"] == pytest.approx([0.8, 0.2])
+    assert shares["Male"] == pytest.approx([0.5, 0.5])  # (3 x 0.9 + 0.5 + 4 x 0.2) / 8
+    assert found.record["abstained"] == {"near": 1}
+    assert not found.problems
+
+
+def test_a_cell_that_only_abstainers_could_answer_is_a_problem() -> None:
+    near = Fixed([0.2, 0.8], groups=("Male",), name="near")
+    far = Fixed([0.2, 0.8], groups=("Male",), name="far")
+    found = Blend([(near, 1), (far, 1)], may_abstain=("near", "far")).predict([Q], GROUPS)
+    assert found.table.frame["group"].to_list() == ["Male"]
+    assert [p.what for p in found.problems] == ["no prediction from near; nor from far"]
+    assert found.record["abstained"] == {"near": 0, "far": 0}  # nobody answered in their place
+
+
 def test_the_reason_for_a_missing_row_is_kept() -> None:
     """That of the part that lacks it; of a question asked in two waves, each wave's own."""
     waves = [replace(Q, wave=wave) for wave in ("1", "2")]

@@ -17,6 +17,7 @@ from opinioncast.jobs.methods import (
     DEFAULT_METHOD,
     LANGUAGE_MODEL_METHODS,
     METHODS,
+    BlendShares,
     MethodSettings,
     check_options,
 )
@@ -117,14 +118,18 @@ def predict(
     seed: Annotated[int | None, typer.Option(help="Of random option orders.")] = None,
     train: Annotated[
         Path | None,
-        typer.Option(help="Opinion table for the methods nearest, few-shot and total."),
+        typer.Option(
+            help="Opinion table for the methods nearest, few-shot and blend (default: the training "
+            "table that ships) and total."
+        ),
     ] = None,
     neighbours: Annotated[
         int | None,
         typer.Option(
             "--neighbours",
             "-k",
-            help="Training questions used (few-shot 5, nearest 20; few-shot 0: none shown).",
+            help="Training questions used (few-shot 5, nearest and blend 20; few-shot 0: none "
+            "shown).",
             min=0,
         ),
     ] = None,
@@ -163,8 +168,11 @@ def predict(
         Path | None, typer.Option(help="Folder of a trained network; the shipped one otherwise.")
     ] = None,
     blend: Annotated[
-        float | None,
-        typer.Option(help="Share of the network in a blend (default: 0.8).", min=0.01, max=0.99),
+        str | None,
+        typer.Option(
+            help="Shares of network, nearest questions and language model in a blend (default: "
+            "0.5,0.3,0.2)."
+        ),
     ] = None,
     backend: of_backend.BackendName = None,
     base_url: of_backend.BaseUrl = None,
@@ -236,7 +244,7 @@ def predict(
         "chooser_reads": chooser_reads,
         "comment_tokens": comment_tokens,
         "network": network,
-        "blend": blend,
+        "blend": None if blend is None else BlendShares.parse(blend),
     }
     others = {name: value for name, value in asked_of_method.items() if value is not None}
     check_options(method, [*others, *given])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 SHIPPED_NETWORK = Path(str(resources.files("opinioncast") / "models" / "kernel"))
 """Kernel regression on the embedded sentence model, trained on the recipe ``training``."""
 
+SHIPPED_TRAINING = (
+    Path(str(resources.files("opinioncast") / "models" / "training")) / "opinions.parquet"
+)
+"""The table that the kernel regression and the shipped adapter were trained on: group-level shares.
+The nearest questions and few-shot examples are taken from it where no other is given."""
+
 DEFAULT_METHOD = "blend"
 """The best of what ships: see the search in docs/finetuning.md."""
 
@@ -30,8 +37,8 @@ LANGUAGE_MODEL_METHODS = ("zero-shot", "few-shot", "pluralism", "blend")
 """Methods that put prompts to a language model (with its adapter, if it has one)."""
 
 METHOD_OPTIONS = {
-    "train": ("nearest", "total", "few-shot"),
-    "neighbours": ("nearest", "few-shot"),
+    "train": ("nearest", "total", "few-shot", "blend"),
+    "neighbours": ("nearest", "few-shot", "blend"),
     "network": ("network", "blend"),
     "blend": ("blend",),
     "structured": ("few-shot",),
@@ -60,7 +67,8 @@ ADVICE = {
     "pluralism": _OTHER_MODEL,
     "total": "give a --train table with the answers of the whole population (TOTAL) to every "
     "question asked",
-    "nearest": "give a --train table with answers of every group asked for",
+    "nearest": "give a --train table with answers of every group asked for (the one that "
+    "ships has those of paper22 and TOTAL)",
 }
 """What may help where a method leaves rows missing or without label mass."""
 
@@ -69,20 +77,66 @@ NEAREST_NEIGHBOURS = 20
 
 
 @dataclass(frozen=True, slots=True)
+class BlendShares:
+    """The parts of the blend. The default is what the validation questions, and a survey that no
+    part had seen, chose (docs/finetuning.md).
+
+    Raises:
+        InputError: a negative share, no language model, or nothing beside it.
+    """
+
+    network: float = 0.5
+    nearest: float = 0.3
+    language_model: float = 0.2
+
+    def __post_init__(self) -> None:
+        values = astuple(self)
+        if not all(math.isfinite(v) and v >= 0 for v in values) or not (
+            self.language_model > 0 and self.network + self.nearest > 0
+        ):
+            raise InputError(
+                "The parts of the blend cannot be mixed",
+                where="--blend",
+                expected="shares of network, nearest questions and language model: the last above "
+                "0, one of the others too",
+                found=",".join(f"{v:g}" for v in values),
+                hint="a part by itself is --method network, nearest or zero-shot",
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> BlendShares:
+        """Of "0.5,0.3,0.2".
+
+        Raises:
+            InputError: not three numbers, or shares that cannot be mixed.
+        """
+        try:
+            network, nearest, language_model = map(float, text.split(","))
+        except ValueError as error:
+            raise InputError(
+                "The shares of the blend cannot be read",
+                where="--blend",
+                expected="three numbers: network, nearest questions, language model, such as "
+                "0.5,0.3,0.2",
+                found=text,
+            ) from error
+        return cls(network, nearest, language_model)
+
+
+@dataclass(frozen=True, slots=True)
 class MethodSettings:
     """What methods other than zero-shot need.
 
     Attributes:
-        train: opinion table with other questions' answers (nearest, few-shot) or with TOTAL rows
-            of the questions asked (total).
+        train: opinion table with other questions' answers (nearest, few-shot, blend; None: the one
+            that comes with the package) or with TOTAL rows of the questions asked (total).
         network: folder that ``opinioncast train-network`` wrote (network, blend); None: the one
             that comes with the package.
         sentence_model: folder or hub name; None: the embedded one.
-        neighbours: training questions used for each question; None: 20 (nearest), 5 (few-shot).
-            0 for few-shot: no examples, and no ``train``.
+        neighbours: training questions used for each question; None: 20 (nearest, blend), 5
+            (few-shot). 0 for few-shot: no examples, and no ``train``.
         temperature: of the nearest questions.
-        blend: share of the network in the blend; the rest is the language model's. The default is
-            what the validation questions chose (docs/finetuning.md).
+        blend: shares of its parts.
         pool: of the blend.
         structured: hold few-shot answers to the JSON form; None: where the backend can.
         modules: community models of pluralism: folders of ``opinioncast train-community``, or
@@ -98,7 +152,7 @@ class MethodSettings:
     sentence_model: str | None = None
     neighbours: int | None = None
     temperature: float = 0.1
-    blend: float = 0.8
+    blend: BlendShares = BlendShares()
     pool: Pool = "linear"
     structured: bool | None = None
     modules: tuple[str, ...] = ()
@@ -173,37 +227,74 @@ def build_method(name: str, settings: MethodSettings, models: LanguageModels) ->
     if name == "total":
         from opinioncast.methods.baselines import TotalPopulation
 
-        return TotalPopulation(OpinionTable.read(_needed(settings.train, name, "train")))
-    if name == "nearest":
-        if settings.neighbours is not None and settings.neighbours < 1:
+        if settings.train is None:
             raise InputError(
-                "The method nearest needs neighbours",
-                expected="--neighbours 1 or more",
-                found=settings.neighbours,
+                "The method total needs a file",
+                expected="--train: an opinion table (parquet) with the TOTAL rows",
+                found="nothing",
             )
-        from opinioncast.backends.sentences import SentenceModel
-        from opinioncast.methods.baselines import NearestQuestions
-
-        return NearestQuestions(
-            OpinionTable.read(_needed(settings.train, name, "train")),
-            SentenceModel.load(settings.sentence_model),
-            NEAREST_NEIGHBOURS if settings.neighbours is None else settings.neighbours,
-            settings.temperature,
-        )
-    if name in ("network", "blend"):
-        from opinioncast.backends.sentences import SentenceModel
-        from opinioncast.methods.blend import Blend
-        from opinioncast.methods.embedding_model import load_embedding_model
-
-        network = load_embedding_model(
-            settings.network or SHIPPED_NETWORK,
-            SentenceModel.load(settings.sentence_model),
-        )
-        if name == "network":
-            return network
-        parts = [(network, settings.blend), (_zero_shot(models), 1 - settings.blend)]
-        return Blend(parts, settings.pool)
+        return TotalPopulation(OpinionTable.read(settings.train))
+    if name == "nearest":
+        return _nearest(settings)
+    if name == "network":
+        return _network(settings)
+    if name == "blend":
+        return _blend(settings, models)
     raise InputError("Unknown method", expected=", ".join(METHODS), found=name)
+
+
+def _nearest(settings: MethodSettings) -> Method:
+    from opinioncast.backends.sentences import SentenceModel
+    from opinioncast.methods.baselines import NearestQuestions
+
+    if settings.neighbours is not None and settings.neighbours < 1:
+        raise InputError(
+            "The method nearest needs neighbours",
+            expected="--neighbours 1 or more",
+            found=settings.neighbours,
+        )
+    return NearestQuestions(
+        OpinionTable.read(settings.train or SHIPPED_TRAINING),
+        SentenceModel.load(settings.sentence_model),
+        NEAREST_NEIGHBOURS if settings.neighbours is None else settings.neighbours,
+        settings.temperature,
+    )
+
+
+def _network(settings: MethodSettings) -> Method:
+    from opinioncast.backends.sentences import SentenceModel
+    from opinioncast.methods.embedding_model import load_embedding_model
+
+    return load_embedding_model(
+        settings.network or SHIPPED_NETWORK, SentenceModel.load(settings.sentence_model)
+    )
+
+
+def _blend(settings: MethodSettings, models: LanguageModels) -> Method:
+    """The nearest questions know the groups of their table only; the others answer for the rest."""
+    from opinioncast.methods.blend import Blend
+
+    shares = settings.blend
+    unused = {
+        "--network": settings.network is not None and not shares.network,
+        "--train": settings.train is not None and not shares.nearest,
+        "--neighbours": settings.neighbours is not None and not shares.nearest,
+    }
+    if any(unused.values()):
+        raise InputError(
+            "The blend has no part that would use what was given",
+            expected="a share above 0 for it in --blend",
+            found=", ".join(option for option, ignored in unused.items() if ignored),
+        )
+    parts: list[tuple[Method, float]] = []
+    may_abstain = []
+    if shares.network:
+        parts.append((_network(settings), shares.network))
+    if shares.nearest:
+        parts.append((_nearest(settings), shares.nearest))
+        may_abstain.append(parts[-1][0].name)
+    parts.append((_zero_shot(models), shares.language_model))
+    return Blend(parts, settings.pool, may_abstain)
 
 
 def _zero_shot(models: LanguageModels) -> Method:
@@ -226,7 +317,7 @@ def _few_shot(settings: MethodSettings, models: LanguageModels) -> Method:
     k = PAPER_NEIGHBOURS if settings.neighbours is None else settings.neighbours
     train = None
     if k > 0 or settings.train is not None:
-        train = OpinionTable.read(_needed(settings.train, "few-shot", "train"))
+        train = OpinionTable.read(settings.train or SHIPPED_TRAINING)
     return FewShot(
         backend=writer(models.own()),
         train=train,
@@ -263,13 +354,3 @@ def _pluralism(settings: MethodSettings, models: LanguageModels) -> Method:
         cache=models.cache,
         seed=models.seed,
     )
-
-
-def _needed(path: Path | None, method: str, option: str) -> Path:
-    if path is None:
-        raise InputError(
-            f"The method {method} needs a file",
-            expected=f"--{option}: an opinion table (parquet)",
-            found="nothing",
-        )
-    return path

@@ -1,13 +1,13 @@
 """A mixture of methods: their distributions of the same cell, averaged.
 
-A language model and a network on embeddings err in different places; their mean errs less than
-either (the idea of a linear opinion pool).
+A language model, a network on embeddings and the nearest questions err in different places; their
+mean errs less than each (the idea of a linear opinion pool).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,6 +29,9 @@ class Blend:
     Attributes:
         parts: methods with their weights, which are divided by their sum.
         pool: ``linear``: weighted mean of shares; ``log``: weighted geometric mean, rescaled.
+        may_abstain: names of methods that know only some groups or questions: a cell that they lack
+            is mixed of the others, their weights divided by their own sum. The record counts such
+            cells.
 
     Raises:
         InputError: fewer than two methods, or weights that are not positive.
@@ -36,6 +39,7 @@ class Blend:
 
     parts: Sequence[tuple[Method, float]]
     pool: Pool = "linear"
+    may_abstain: Collection[str] = ()
 
     def __post_init__(self) -> None:
         weights = [w for _, w in self.parts]
@@ -59,7 +63,7 @@ class Blend:
         progress: Progress | None = None,
     ) -> Prediction:
         """Run every method and mix. A cell that one of them lacks is a problem, not a guess, with
-        the reason that part gave.
+        the reason that part gave; but for those that may abstain.
 
         ``label_mass`` and ``order_spread`` are the least and the largest of the parts that have
         them: what is doubtful in one part is doubtful in the mixture. ``refusal_rate`` is the
@@ -83,6 +87,8 @@ class Blend:
         reasons = [_reasons(prediction.problems) for prediction in predictions]
         weights = np.array([w for _, w in self.parts])
         weights = weights / weights.sum()
+        optional = {i for i, (m, _) in enumerate(self.parts) if m.name in self.may_abstain}
+        abstained = {self.parts[i][0].name: 0 for i in sorted(optional)}
         record: dict[str, Any] = {
             "method": self.name,
             "model": " and ".join(str(p.record.get("model", "")) for p in predictions),
@@ -98,37 +104,43 @@ class Blend:
         for question in questions:
             for group in groups:
                 key = (question.family, question.wave, question.question_id, *group.key)
+                told = (question.question_id, group.attribute, group.group)
                 found = [c.get(key) for c in cells]
+                silent = {
+                    i: ": ".join([self.parts[i][0].name, *_next(reasons[i], told)])
+                    for i, row in enumerate(found)
+                    if row is None
+                }
                 present = [r for r in found if r is not None]
-                if len(present) < len(found):
-                    told = (question.question_id, group.attribute, group.group)
-                    lacking = [
-                        ": ".join([method.name, *_next(why, told)])
-                        for (method, _), row, why in zip(self.parts, found, reasons, strict=True)
-                        if row is None
-                    ]
+                if not present or not silent.keys() <= optional:
                     problems.append(
                         Problem(
                             question.question_id,
                             group.attribute,
                             group.group,
-                            f"no prediction from {'; nor from '.join(lacking)}",
+                            f"no prediction from {'; nor from '.join(silent.values())}",
                             missing=True,
                         )
                     )
                     continue
+                for i in silent:
+                    abstained[self.parts[i][0].name] += 1
+                share = np.delete(weights, list(silent))
+                share = share / share.sum()
                 rows.append(
                     opinion_row(
                         question,
                         group,
-                        self._mixed([r["distribution"] for r in present], weights),
-                        refusal_rate=_mean([r["refusal_rate"] for r in present], weights),
+                        self._mixed([r["distribution"] for r in present], share),
+                        refusal_rate=_mean([r["refusal_rate"] for r in present], share),
                         label_mass=min(_values(present, "label_mass"), default=None),
                         order_spread=max(_values(present, "order_spread"), default=None),
                         model=record["model"],
                         method=self.name,
                     )
                 )
+        if optional:
+            record["abstained"] = abstained
         problems += [p for prediction in predictions for p in prediction.problems if not p.missing]
         return Prediction.of_rows(rows, record, problems)
 
