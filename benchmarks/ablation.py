@@ -8,8 +8,9 @@ TRAIN and VALIDATION are the tables of ``opinioncast curate training``. Every va
 for the same number of passes over the same questions as ``base``, unless it says otherwise, and
 scored on every validation question for a few groups. The validation questions are of the training
 surveys; OpinionQA and SubPOP-Eval are not looked at. Differences to ``base`` are paired by
-question (bootstrap, 95%). A variation that is finished in DIR is not trained again; a killed one
-goes on.
+question (bootstrap, 95%). "Party spread" is the mean distance between the predictions for Democrats
+and for Republicans over that between their answers: 0 where the party changes nothing. A variation
+that is finished in DIR is not trained again; a killed one goes on.
 
 ``--blend`` asks what shares the kernel regression, the nearest questions and a variation's adapter,
 or the shipped one, should have of a blend: on the validation questions, and on a survey that no
@@ -34,6 +35,7 @@ from opinioncast.backends.sentences import SentenceModel
 from opinioncast.errors import DataError
 from opinioncast.evaluate.compare import paired_test
 from opinioncast.evaluate.scores import CellScores, score_cells
+from opinioncast.evaluate.steerability import steerability
 from opinioncast.files import atomic_path
 from opinioncast.finetune.recipe import FinetuneRecipe, parse_finetune
 from opinioncast.jobs.adapters import SHIPPED
@@ -55,6 +57,8 @@ CHECKED = (
     "EDUCATION=College graduate/some postgrad",
     "RELIG=Protestant",
 )
+
+PARTY = "POLPARTY"
 
 BASE: dict[str, Any] = {
     "model": "embedded",
@@ -105,6 +109,11 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     "half the questions, 2 passes": {"fraction": 0.5, "optimizer": {"epochs": 2}},
     "2 passes": {"optimizer": {"epochs": 2}},
     "3 passes": {"optimizer": {"epochs": 3}},
+    "KL + 100 contrast, 12 groups, rate 5e-4, 4 passes": {
+        "loss": {"kl": 1.0, "contrast": 100.0},
+        "groups_per_question": 12,
+        "optimizer": {"learning_rate": 5e-4, "batch_rows": 48, "epochs": 4},
+    },
     "paper layout, a quarter of the questions": {
         "layout": "paper",
         "groups_per_question": None,
@@ -170,6 +179,7 @@ def table_of(results: list[Result]) -> pl.DataFrame:
             "wd_low": low,
             "wd_high": high,
             "kl": mean["kl"],
+            "party_spread": steerability(result.scores, PARTY).agreement().spread_ratio,
             "cells": mean["cells"],
             "seconds_per_1000_rows": result.seconds_per_1000_rows,
             "difference": None,
@@ -189,8 +199,9 @@ def table_of(results: list[Result]) -> pl.DataFrame:
 
 def markdown(table: pl.DataFrame) -> str:
     lines = [
-        "| variation | WD (95% interval) | difference to base (95%) | KL | s per 1,000 rows |",
-        "|---|---|---|---|---|",
+        "| variation | WD (95% interval) | difference to base (95%) | KL | party spread "
+        "| s per 1,000 rows |",
+        "|---|---|---|---|---|---|",
     ]
     for row in table.iter_rows(named=True):
         change = "" if row["difference"] is None else _interval(row, "difference", "+.4f")
@@ -198,7 +209,7 @@ def markdown(table: pl.DataFrame) -> str:
         speed = "" if seconds is None else f"{seconds:.0f}"
         lines.append(
             f"| {row['variation']} | {_interval(row, 'wd', '.4f')} | {change} | {row['kl']:.3f} "
-            f"| {speed} |"
+            f"| {row['party_spread']:.2f} | {speed} |"
         )
     return "\n".join(lines) + "\n"
 
