@@ -46,7 +46,7 @@ from opinioncast.methods.baselines import NearestQuestions
 from opinioncast.methods.blend import Blend
 from opinioncast.methods.embedding_model import load_embedding_model
 from opinioncast.methods.kernel_regression import fit_kernel
-from opinioncast.methods.prediction import Prediction
+from opinioncast.methods.prediction import Known, Prediction
 from opinioncast.survey import GroupScheme, OpinionTable, PredictionTable, load_groups
 
 CHECKED = (
@@ -276,17 +276,6 @@ def blend_shares(train: Path, validation: Path, out: Path, adapter: str) -> pl.D
     found = pl.DataFrame(rows).pivot("asked", index=["kernel", "nearest", "adapter"])
     distances = [c for c in found.columns if c.startswith("wd_")]
     return found.with_columns(wd_mean=pl.mean_horizontal(distances)).sort("wd_mean")
-
-
-@dataclass(frozen=True)
-class Known:
-    """Predictions already made, as a method."""
-
-    name: str
-    made: Prediction
-
-    def predict(self, *_: Any, **__: Any) -> Prediction:
-        return self.made
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ from opinioncast.methods.blend import Blend
 from opinioncast.methods.embedding_model import load_embedding_model
 from opinioncast.methods.few_shot import FewShot
 from opinioncast.methods.pluralism import COMMENT_TOKENS, ModularPluralism
-from opinioncast.methods.prediction import Method, Prediction
+from opinioncast.methods.prediction import Known, Method, Prediction
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.methods.zero_shot import ZeroShot
 from opinioncast.prompts import Answers, Format, Layout, PromptStyle
@@ -66,17 +66,6 @@ SHARES = MethodSettings().blend
 
 By = Literal["question", "group"] | None
 _BEGINNING = {"question": ("family", "wave", "question_id"), "group": ("attribute", "group")}
-
-
-@dataclass(frozen=True)
-class Known:
-    """Predictions already made, as a method: a blend need not run its parts again."""
-
-    name: str
-    made: Any
-
-    def predict(self, *_: Any, **__: Any) -> Any:
-        return self.made
 
 
 @dataclass

@@ -253,7 +253,7 @@ def test_shares_of_the_blend_can_be_given(backend: FakeBackend, tmp_path: Path) 
 
 
 def test_the_nearest_questions_leave_strange_groups_to_the_other_parts(
-    backend: FakeBackend, tmp_path: Path
+    backend: FakeBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("sentence_transformers")
     asked = ["predict", "q.yaml", "-g", "SEX=Female", "-g", "AGE=65+", "--method", "blend"]
@@ -261,6 +261,7 @@ def test_the_nearest_questions_leave_strange_groups_to_the_other_parts(
     manifest = json.loads((tmp_path / "opinioncast-out" / "manifest.json").read_text("utf-8"))
     assert manifest["rows"] == 4
     assert manifest["abstained"] == {"nearest questions": 2}
+    assert "nearest questions: nothing to go by in 2 cells" in capsys.readouterr().out
 
 
 def test_groups_lists_what_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

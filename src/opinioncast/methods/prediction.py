@@ -76,3 +76,26 @@ class Method(Protocol):
     ) -> Prediction:
         """One row for every question x subpopulation, or a problem that says why not."""
         ...
+
+
+@dataclass(frozen=True)
+class Known:
+    """Predictions already made, as a method: what mixes or compares methods need not run it again.
+
+    Attributes:
+        name: of the method.
+        made: what it gave, for the questions and groups that are asked for.
+    """
+
+    name: str
+    made: Prediction
+
+    def predict(
+        self,
+        questions: Sequence[Question],
+        groups: GroupScheme,
+        *,
+        progress: Progress | None = None,
+    ) -> Prediction:
+        """All that was made, whatever is asked."""
+        return self.made
