@@ -98,7 +98,7 @@ def _answered(context: Context, row: MethodRow, model: str) -> str | None:
     if row.method in LANGUAGE_MODEL_METHODS:
         said = context.label(model, row)
         return f"{said} and MiniLM" if row.method == "blend" else said
-    return "MiniLM" if row.method == "network" else None
+    return "MiniLM" if row.method in ("network", "nearest") else None
 
 
 def _reduction(recipe: ReproductionRecipe, found: Mapping[str, CellScores]) -> float | None:
