@@ -82,6 +82,7 @@ SHARES = tuple((k / 10, n / 10, (10 - k - n) / 10) for k in TENTHS for n in TENT
 
 PAPER_LORA = {"rank": 8, "alpha": 32, "dropout": 0.05, "targets": ["q_proj", "v_proj"]}
 
+# No apostrophe in a name: PyTorch's compiler writes what follows "--only" into code, unescaped.
 VARIATIONS: dict[str, dict[str, Any]] = {
     "base": {},
     "answers by letter": {"answers": "letters"},
@@ -93,8 +94,8 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     "loss KL + 20 contrast": {"loss": {"kl": 1.0, "contrast": 20.0}},
     "loss WD": {"loss": {"kl": 0.0, "wasserstein": 1.0}},
     "one-hot targets": {"target": "one-hot"},
-    "the paper's LoRA (rank 8, query and value)": {"lora": PAPER_LORA},
-    "the paper's LoRA, learning rate 1e-3": {
+    "LoRA as in the paper (rank 8, query and value)": {"lora": PAPER_LORA},
+    "LoRA as in the paper, learning rate 1e-3": {
         "lora": PAPER_LORA,
         "optimizer": {"learning_rate": 1e-3},
     },
