@@ -245,7 +245,7 @@ def blend_shares(train: Path, validation: Path, out: Path, adapter: str) -> pl.D
         (
             "another survey",
             SHIPS,
-            "across",
+            "another-survey",
             gss,
             gss_held,
             anes,
