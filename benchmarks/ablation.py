@@ -115,6 +115,10 @@ VARIATIONS: dict[str, dict[str, Any]] = {
         "groups_per_question": 12,
         "optimizer": {"learning_rate": 5e-4, "batch_rows": 48, "epochs": 4},
     },
+    "KL, 12 groups, rate 5e-4, 4 passes": {
+        "groups_per_question": 12,
+        "optimizer": {"learning_rate": 5e-4, "batch_rows": 48, "epochs": 4},
+    },
     "paper layout, a quarter of the questions": {
         "layout": "paper",
         "groups_per_question": None,
