@@ -82,6 +82,17 @@ def test_the_axis_label_is_not_cut_off() -> None:
     assert box.x1 <= figure.bbox.x1
 
 
+def test_a_long_name_stays_inside_the_group_chart() -> None:
+    long = (
+        "kernel regression on all-MiniLM-L6-v2 and nearest questions by all-MiniLM-L6-v2 and more"
+    )
+    figure = group_chart(scored(0.2), model=long, title="t", baseline=(long, scored(0.3)))
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
+
+
 def matrices(groups: tuple[str, ...] = ("a", "b", "c")) -> Steerability:
     size = len(groups)
     place = np.arange(size) / 10

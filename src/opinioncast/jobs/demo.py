@@ -81,7 +81,10 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
             "Terms": observed.meta["terms"],
             "Table (content hash)": observed.content_hash,
         },
-        notes=[f"For comparison: {baseline[0]}, by itself, is at {wd:.3f}."],
+        notes=[
+            f"For comparison: {baseline[0]}, by itself, is at {wd:.3f}.",
+            *_abstained(prediction.record, scores.mean()["cells"]),
+        ],
     )
     files = [chart, page, *write_tables(prediction.table, out)]
     files.append(fine_tuned.table.write(out / "language_model.parquet"))
@@ -96,6 +99,15 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
     )
     problems = (*prediction.problems, *fine_tuned.problems)
     return DemoRun(prediction, scores, baseline, problems, tuple(files))
+
+
+def _abstained(record: Mapping[str, Any], cells: int) -> list[str]:
+    return [
+        f"In {count} of {cells} cells the part {part} had nothing to go by (groups or questions "
+        "that its table does not have); the other parts stand alone there."
+        for part, count in record.get("abstained", {}).items()
+        if count
+    ]
 
 
 def _trained_on(record: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ _AXIS = (
     "Mean Wasserstein distance to what people answered (0 = equal, 1 = opposite ends); "
     "in brackets: cells with a distance, of those asked for where they are fewer"
 )
+_LABEL = 52  # characters of a line in the legend, of which two stand side by side
 
 
 def group_chart(
@@ -85,11 +86,12 @@ def group_chart(
             s=34,
             color=_BASELINE,
             marker="x",
-            label=name,
+            label=textwrap.fill(name, _LABEL),
             zorder=4,
         )
     model_wd = _values(groups, overall, "wd")
-    axis.scatter(model_wd, rows, s=34, color=_MODEL, marker="o", label=model, zorder=5)
+    label = textwrap.fill(model, _LABEL)  # a blend names all its models
+    axis.scatter(model_wd, rows, s=34, color=_MODEL, marker="o", label=label, zorder=5)
     axis.plot(scores.interval(), [rows[-1]] * 2, color=_MODEL, linewidth=2, zorder=3)
     axis.set_yticks(rows, _labels(groups, overall), fontsize=8)
     axis.set_ylim(len(names) - 0.4, -0.6)
