@@ -17,6 +17,7 @@ from opinioncast.survey import OpinionTable
 
 if TYPE_CHECKING:
     from opinioncast.backends.protocol import Backend
+    from opinioncast.backends.sentences import SentenceModel
     from opinioncast.methods.blend import Pool
     from opinioncast.methods.pluralism import ChooserReads
     from opinioncast.methods.row_cache import RowCache
@@ -235,39 +236,41 @@ def build_method(name: str, settings: MethodSettings, models: LanguageModels) ->
             )
         return TotalPopulation(OpinionTable.read(settings.train))
     if name == "nearest":
-        return _nearest(settings)
+        return _nearest(settings, _encoder(settings))
     if name == "network":
-        return _network(settings)
+        return _network(settings, _encoder(settings))
     if name == "blend":
         return _blend(settings, models)
     raise InputError("Unknown method", expected=", ".join(METHODS), found=name)
 
 
-def _nearest(settings: MethodSettings) -> Method:
+def _encoder(settings: MethodSettings) -> SentenceModel:
     from opinioncast.backends.sentences import SentenceModel
+
+    return SentenceModel.load(settings.sentence_model)
+
+
+def _nearest(settings: MethodSettings, encoder: SentenceModel) -> Method:
     from opinioncast.methods.baselines import NearestQuestions
 
     if settings.neighbours is not None and settings.neighbours < 1:
         raise InputError(
-            "The method nearest needs neighbours",
+            "The nearest questions need neighbours",
             expected="--neighbours 1 or more",
             found=settings.neighbours,
         )
     return NearestQuestions(
         OpinionTable.read(settings.train or SHIPPED_TRAINING),
-        SentenceModel.load(settings.sentence_model),
+        encoder,
         NEAREST_NEIGHBOURS if settings.neighbours is None else settings.neighbours,
         settings.temperature,
     )
 
 
-def _network(settings: MethodSettings) -> Method:
-    from opinioncast.backends.sentences import SentenceModel
+def _network(settings: MethodSettings, encoder: SentenceModel) -> Method:
     from opinioncast.methods.embedding_model import load_embedding_model
 
-    return load_embedding_model(
-        settings.network or SHIPPED_NETWORK, SentenceModel.load(settings.sentence_model)
-    )
+    return load_embedding_model(settings.network or SHIPPED_NETWORK, encoder)
 
 
 def _blend(settings: MethodSettings, models: LanguageModels) -> Method:
@@ -286,12 +289,13 @@ def _blend(settings: MethodSettings, models: LanguageModels) -> Method:
             expected="a share above 0 for it in --blend",
             found=", ".join(option for option, ignored in unused.items() if ignored),
         )
+    encoder = _encoder(settings)
     parts: list[tuple[Method, float]] = []
     may_abstain = []
     if shares.network:
-        parts.append((_network(settings), shares.network))
+        parts.append((_network(settings, encoder), shares.network))
     if shares.nearest:
-        parts.append((_nearest(settings), shares.nearest))
+        parts.append((_nearest(settings, encoder), shares.nearest))
         may_abstain.append(parts[-1][0].name)
     parts.append((_zero_shot(models), shares.language_model))
     return Blend(parts, settings.pool, may_abstain)
@@ -310,7 +314,6 @@ def _zero_shot(models: LanguageModels) -> Method:
 
 
 def _few_shot(settings: MethodSettings, models: LanguageModels) -> Method:
-    from opinioncast.backends.sentences import SentenceModel
     from opinioncast.jobs.community_modules import writer
     from opinioncast.methods.few_shot import PAPER_NEIGHBOURS, FewShot
 
@@ -321,7 +324,7 @@ def _few_shot(settings: MethodSettings, models: LanguageModels) -> Method:
     return FewShot(
         backend=writer(models.own()),
         train=train,
-        encoder=None if train is None else SentenceModel.load(settings.sentence_model),
+        encoder=None if train is None else _encoder(settings),
         k=k,
         refusal=models.style.refusal,
         structured=settings.structured,
