@@ -203,6 +203,7 @@ def ladder(batch: int, *, ends: bool, compiled: bool) -> list[Way]:
     if not ends:
         steps = [published, last, labels, trees, paper, dry, ours, large, first]
         steps.append(replace(first, name="micro-batches of 2,048 tokens", pack_tokens=2_048))
+        steps.append(replace(first, name="micro-batches of 256 tokens", pack_tokens=256))
     if compiled:
         steps.append(replace(ours, name="layers compiled, paper layout", compile=True))
         steps.append(replace(first, name="layers compiled, question first", compile=True))
