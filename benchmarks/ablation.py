@@ -15,7 +15,7 @@ that is finished in DIR is not trained again; a killed one goes on.
 ``--blend`` asks what shares the kernel regression, the nearest questions and a variation's adapter,
 or the shipped one, should have of a blend: on the validation questions, and on a survey that no
 part has seen (all trained on the General Social Survey, the adapter by the recipe that ships, and
-asked ANES questions). The default is the least mean of the two, to a tenth.
+asked ANES questions); the least mean of the two first.
 
 ``--quick`` trains two variations on a few questions. The last line is one JSON object.
 """

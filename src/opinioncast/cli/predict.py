@@ -27,6 +27,7 @@ from opinioncast.jobs.predict import (
     predict_questionnaire,
     raise_for_problems,
 )
+from opinioncast.methods.blend import abstentions
 from opinioncast.prompts import Answers, Format, Layout
 from opinioncast.readers.questionnaire import read_questionnaire
 from opinioncast.report.chart import MODEL_OUTPUT
@@ -256,11 +257,8 @@ def predict(
     _console.print(f"[bold]{MODEL_OUTPUT}[/bold] ({run.prediction.record['model']})\n")
     for difference in run.prediction.record.get("not_as_trained", []):
         _console.print(f"[bold]Not as trained[/bold]: {difference}")
-    for part, cells in run.prediction.record.get("abstained", {}).items():
-        if cells:
-            _console.print(
-                f"{part}: nothing to go by in {cells} cells; the other parts alone there"
-            )
+    for sentence in abstentions(run.prediction.record):
+        _console.print(sentence)
     _console.print(prediction_table(run.prediction.table))
     if run.scores is not None:
         _console.print("Mean Wasserstein distance to the observed answers (0 to 1)")

@@ -13,6 +13,7 @@ from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.jobs.adapters import SHIPPED
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.jobs.predict import PredictSettings, run_method, run_record, write_tables
+from opinioncast.methods.blend import abstentions
 from opinioncast.methods.prediction import Prediction, Problem, Progress
 from opinioncast.report.figure_files import write_figure
 from opinioncast.report.group_chart import group_chart
@@ -83,7 +84,7 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
         },
         notes=[
             f"For comparison: {baseline[0]}, by itself, is at {wd:.3f}.",
-            *_abstained(prediction.record, scores.mean()["cells"]),
+            *abstentions(prediction.record),
         ],
     )
     files = [chart, page, *write_tables(prediction.table, out)]
@@ -99,15 +100,6 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
     )
     problems = (*prediction.problems, *fine_tuned.problems)
     return DemoRun(prediction, scores, baseline, problems, tuple(files))
-
-
-def _abstained(record: Mapping[str, Any], cells: int) -> list[str]:
-    return [
-        f"In {count} of {cells} cells the part {part} had nothing to go by (groups or questions "
-        "that its table does not have); the other parts stand alone there."
-        for part, count in record.get("abstained", {}).items()
-        if count
-    ]
 
 
 def _trained_on(record: Mapping[str, Any]) -> str:

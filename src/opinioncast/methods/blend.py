@@ -7,7 +7,7 @@ mean errs less than each (the idea of a linear opinion pool).
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -153,6 +153,15 @@ class Blend:
         else:
             mixed = np.exp(weights @ np.log(np.maximum(p, _FLOOR)))
         return [float(v) for v in mixed / mixed.sum()]
+
+
+def abstentions(record: Mapping[str, Any]) -> list[str]:
+    """Of a prediction's record: a sentence for each part that lacked cells."""
+    return [
+        f"{part}: nothing to go by in {cells} cells; the other parts alone there"
+        for part, cells in record.get("abstained", {}).items()
+        if cells
+    ]
 
 
 _Cell = tuple[str, str, str]  # question, attribute, group
