@@ -44,8 +44,8 @@ from opinioncast.jobs.methods import NEAREST_NEIGHBOURS
 from opinioncast.jobs.predict import PredictSettings, run_method
 from opinioncast.methods.baselines import NearestQuestions
 from opinioncast.methods.blend import Blend
-from opinioncast.methods.embedding_model import load_embedding_model
-from opinioncast.methods.kernel_regression import fit_kernel
+from opinioncast.methods.network import load_embedding_model
+from opinioncast.methods.embedding.kernel_regression import fit_kernel
 from opinioncast.methods.prediction import Known, Prediction
 from opinioncast.survey import GroupScheme, OpinionTable, PredictionTable, load_groups
 

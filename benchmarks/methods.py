@@ -49,7 +49,7 @@ from opinioncast.methods.baselines import (
     totals_from_groups,
 )
 from opinioncast.methods.blend import Blend
-from opinioncast.methods.embedding_model import load_embedding_model
+from opinioncast.methods.network import load_embedding_model
 from opinioncast.methods.few_shot import FewShot
 from opinioncast.methods.pluralism import COMMENT_TOKENS, ModularPluralism
 from opinioncast.methods.prediction import Known, Method, Prediction

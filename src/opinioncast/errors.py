@@ -107,6 +107,12 @@ class IncompleteRunError(OpinioncastError):
     exit_code = 3
 
 
+class CancelledError(OpinioncastError):
+    """The caller ended the run; what was finished is kept."""
+
+    exit_code = 3
+
+
 class BudgetError(OpinioncastError):
     """The next request would cost more than the spending cap allows; what was answered is kept."""
 

@@ -8,9 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from opinioncast.errors import InputError
+
+
+class Strict(BaseModel):
+    """Part of a recipe: unknown fields are refused, and what was read does not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def builtin_names(kind: str, *, but: Sequence[str] = ()) -> list[str]:

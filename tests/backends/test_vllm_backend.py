@@ -30,7 +30,7 @@ from opinioncast.backends import LabelRequest, TextRequest  # noqa: E402
 from opinioncast.backends.protocol import can_score, can_write  # noqa: E402
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
 from opinioncast.backends.vllm_backend import VllmBackend, hash_files  # noqa: E402
-from opinioncast.backends.vllm_settings import VllmSettings  # noqa: E402
+from opinioncast.backends.kinds.vllm import VllmSettings  # noqa: E402
 from opinioncast.errors import InputError, ModelError  # noqa: E402
 from opinioncast.jobs.backends import HasClose, open_model  # noqa: E402
 from opinioncast.jobs.methods import MethodSettings  # noqa: E402

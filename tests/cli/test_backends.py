@@ -19,7 +19,7 @@ from tests.fake_backend import FakeBackend
 
 pytest.importorskip("httpx")
 
-from opinioncast.backends.api_settings import ApiSettings
+from opinioncast.backends.kinds.api import ApiSettings
 from opinioncast.cli.main import main
 from opinioncast.errors import InputError
 from opinioncast.jobs import backends as jobs_backends

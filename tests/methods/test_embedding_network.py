@@ -15,9 +15,9 @@ from opinioncast.backends.sentences import SentenceModel
 from opinioncast.errors import DataError, ModelError
 from opinioncast.evaluate.distance import pad, wasserstein
 from opinioncast.evaluate.scores import score_cells
-from opinioncast.methods.embedding_files import CONFIG, WEIGHTS
-from opinioncast.methods.embedding_network import EmbeddingNetwork, NetworkShape
-from opinioncast.methods.embedding_training import (
+from opinioncast.methods.embedding.files import CONFIG, WEIGHTS
+from opinioncast.methods.embedding.network import EmbeddingNetwork, NetworkShape
+from opinioncast.methods.embedding.training import (
     TrainingCells,
     TrainingSettings,
     cell_losses,

@@ -11,7 +11,7 @@ from tests.methods.fake_encoder import FakeEncoder
 
 from opinioncast.errors import DataError, ModelError
 from opinioncast.evaluate.scores import score_cells
-from opinioncast.methods.kernel_regression import KernelRegression, KernelSettings, fit_kernel
+from opinioncast.methods.embedding.kernel_regression import KernelRegression, KernelSettings, fit_kernel
 from opinioncast.survey import (
     OpinionTable,
     PredictionTable,

@@ -13,9 +13,9 @@ from opinioncast.errors import InputError, ModelError
 from opinioncast.jobs.methods import LanguageModels, MethodSettings, build_method
 from opinioncast.jobs.train_network import train_network_to_folder
 from opinioncast.methods.baselines import TotalPopulation, Uniform
-from opinioncast.methods.embedding_model import load_embedding_model
-from opinioncast.methods.embedding_training import TrainingSettings
-from opinioncast.methods.kernel_regression import KernelSettings
+from opinioncast.methods.network import load_embedding_model
+from opinioncast.methods.embedding.training import TrainingSettings
+from opinioncast.methods.embedding.kernel_regression import KernelSettings
 from opinioncast.methods.zero_shot import ZeroShot
 from opinioncast.survey import OpinionTable, Question, load_groups, opinion_row
 

@@ -9,6 +9,8 @@ from typing import Any, Literal, Protocol, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
+from opinioncast.errors import ModelError
+
 
 @dataclass(frozen=True, slots=True)
 class LabelRequest:
@@ -153,6 +155,22 @@ def can_score(model: Model) -> TypeGuard[Backend]:
 def can_write(model: Model) -> TypeGuard[Generator]:
     """Whether ``model`` writes text. Looks at no property: one may ask a service."""
     return callable(getattr(type(model), "generate", None))
+
+
+def writer(backend: Backend) -> Generator:
+    """``backend`` as a model that writes text.
+
+    Raises:
+        ModelError: it only scores labels.
+    """
+    if not can_write(backend):
+        raise ModelError(
+            "The model cannot write text",
+            where=backend.name,
+            expected="a backend that generates",
+            hint="take --method zero-shot, or another --backend",
+        )
+    return backend
 
 
 def continuations(

@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from opinioncast.backends.protocol import continuations
+from opinioncast.backends.protocol import continuations, writer
 from opinioncast.cli.progress import progress_bar
 from opinioncast.curate.recipe import load_curation
 from opinioncast.curate.refine import Generate
 from opinioncast.files import atomic_path
 from opinioncast.jobs.curate import bounds_of, curate_to_files, summary
-from opinioncast.jobs.predict import PredictSettings, open_backend
+from opinioncast.predictor import Predictor
 
 _console = Console()
 
@@ -42,10 +42,10 @@ def curate(
     wanted, beside = load_curation(recipe)
     generate: Generate | None = None
     if refine_with is not None:
-        backend = open_backend(PredictSettings(method="zero-shot", model=refine_with))
+        model = writer(Predictor(model=refine_with).language_model)
 
         def say(prompts: list[str]) -> list[str]:
-            return continuations(backend, prompts)
+            return continuations(model, prompts)
 
         generate = say
     with progress_bar("waves") as progress:

@@ -17,7 +17,7 @@ from opinioncast.jobs.evaluation_inputs import (
     read_opinions,
     read_predictions,
 )
-from opinioncast.report.chart import MODEL_OUTPUT
+from opinioncast.report.report import MODEL_OUTPUT
 from opinioncast.report.terminal import decimal, score_table, span
 from opinioncast.survey import load_groups
 

@@ -2,23 +2,75 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from opinioncast import __version__
-from opinioncast.cli.curate import bounds, curate
-from opinioncast.cli.evaluate import evaluate
-from opinioncast.cli.finetune import finetune
-from opinioncast.cli.input_use import input_use
-from opinioncast.cli.predict import demo, groups, predict
-from opinioncast.cli.reproduce import reproduce
-from opinioncast.cli.train_community import train_community
-from opinioncast.cli.train_network import train_network
 from opinioncast.errors import OpinioncastError
 
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "predict": ("predict", "predict", "Predict a questionnaire for subpopulations."),
+    "demo": (
+        "predict",
+        "demo",
+        "Predict shipped General Social Survey questions and compare with what people answered.",
+    ),
+    "groups": ("predict", "groups", "List the attributes and groups that --groups knows."),
+    "curate": (
+        "curate",
+        "curate",
+        "Curate survey microdata into an opinion table, as a recipe says.",
+    ),
+    "bounds": ("curate", "bounds", "Print the bounds of a recipe's opinion table."),
+    "evaluate": ("evaluate", "evaluate", "Compare predictions with what people answered."),
+    "finetune": ("finetune", "finetune", "Fine-tune a language model on an opinion table."),
+    "reproduce": ("reproduce", "reproduce", "Reproduce the paper's tables and figures."),
+    "train-network": (
+        "train_network",
+        "train_network",
+        "Train a model on sentence embeddings.",
+    ),
+    "input-use": ("input_use", "input_use", "Does a method use the group? the question?"),
+    "train-community": (
+        "train_community",
+        "train_community",
+        "Train a community module for Modular Pluralism.",
+    ),
+}
+"""Name -> module of this folder, function, first line of its help. A module is imported when its
+command is: nobody waits for a chart library to list groups."""
+
+_INTERRUPTED = 130  # what typer makes of Ctrl-C
+
+
+class _Commands(TyperGroup):
+    """The commands of :data:`COMMANDS`, each imported when it is run."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module, function, _ = COMMANDS[cmd_name]
+        run = getattr(importlib.import_module(f"opinioncast.cli.{module}"), function)
+        one = typer.Typer(
+            add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+        )
+        one.command(cmd_name)(run)
+        return typer.main.get_command(one)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,13 +78,6 @@ app = typer.Typer(
     help="Predict how subpopulations answer a survey question. Predictions are model output; they "
     "are not survey data and do not stand for respondents.",
 )
-for command in (predict, demo, groups, curate, bounds, evaluate, finetune, reproduce):
-    app.command()(command)
-app.command("train-network")(train_network)
-app.command("input-use")(input_use)
-app.command("train-community")(train_community)
-
-_INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 
 def _show_version(wanted: bool) -> None:

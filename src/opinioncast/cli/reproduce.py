@@ -11,7 +11,7 @@ from rich.table import Table
 
 from opinioncast.cli.finetune import describe
 from opinioncast.errors import ModelError
-from opinioncast.jobs.adapters import adapter_folder
+from opinioncast.models import adapter_folder
 
 if TYPE_CHECKING:
     from opinioncast.finetune.trainer import Moment

@@ -44,8 +44,8 @@ def train_network(
 
     from opinioncast.backends.sentences import SentenceModel
     from opinioncast.jobs.train_network import train_network_to_folder
-    from opinioncast.methods.embedding_training import TrainingSettings
-    from opinioncast.methods.kernel_regression import KernelSettings
+    from opinioncast.methods.embedding.kernel_regression import KernelSettings
+    from opinioncast.methods.embedding.training import TrainingSettings
 
     given: dict[str, Any] = {
         "members": members,

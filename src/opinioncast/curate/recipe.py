@@ -17,12 +17,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from opinioncast.curate.design import LonelyPsu
 from opinioncast.curate.select import SelectionSettings
 from opinioncast.errors import InputError
-from opinioncast.recipe_files import builtin_names, locate_recipe, misfits, read_yaml
+from opinioncast.recipe_files import Strict, builtin_names, locate_recipe, misfits, read_yaml
 
 Text = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]
 """Text that YAML may have read as a number (wave: 2018)."""
@@ -35,11 +35,7 @@ File = Annotated[
 """One file name, or several under which the same file is known: the first that is there counts."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class WaveRecipe(_Model):
+class WaveRecipe(Strict):
     """One wave's file and how to read it.
 
     Attributes:
@@ -94,7 +90,7 @@ class WaveRecipe(_Model):
         return [f for f in named if f]
 
 
-class BoundsRecipe(_Model):
+class BoundsRecipe(Strict):
     """The human lower bound: how respondents are resampled (paper, Appendix D)."""
 
     replicates: int = Field(default=1000, ge=1)
@@ -102,7 +98,7 @@ class BoundsRecipe(_Model):
     resample: Literal["respondents", "psus"] = "respondents"
 
 
-class SplitRecipe(_Model):
+class SplitRecipe(Strict):
     """How the table is divided."""
 
     by: Literal["question", "wave", "family"] = "question"
@@ -110,7 +106,7 @@ class SplitRecipe(_Model):
     seed: int = 0
 
 
-class OverlapRecipe(_Model):
+class OverlapRecipe(Strict):
     """Which questions ask the same thing (paper, A.5).
 
     Attributes:
@@ -125,7 +121,7 @@ class OverlapRecipe(_Model):
     model: str | None = None
 
 
-class CurationRecipe(_Model):
+class CurationRecipe(Strict):
     """A whole opinion table.
 
     Attributes:

@@ -21,9 +21,9 @@ from opinioncast.survey.tables import KEY, OpinionTable, PredictionTable
 Predict = Callable[[Sequence[Question], Sequence[Subpopulation]], PredictionTable]
 """Predict every question for every subpopulation, whatever the method.
 
-Of a :class:`opinioncast.methods.prediction.Method` with a group scheme::
+Of a predictor with a group scheme::
 
-    lambda questions, groups: method.predict(questions, scheme.with_subpopulations(groups)).table
+    lambda questions, groups: p.predict(questions, scheme.with_subpopulations(groups)).table
 """
 
 NEUTRAL = "Please choose one of the following answers."

@@ -12,11 +12,11 @@ import torch
 from accelerate import Accelerator
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from opinioncast.backends import embedded
+from opinioncast.backends.catalogue import folder_of, label_of
 from opinioncast.backends.torch_backend import TorchBackend
 from opinioncast.backends.torch_model import LoadedModel, load_model
 from opinioncast.errors import ModelError
-from opinioncast.finetune.recipe import EMBEDDED, FinetuneRecipe
+from opinioncast.finetune.recipe import FinetuneRecipe
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,6 @@ def source(recipe: FinetuneRecipe) -> str:
     return folder_of(recipe.model)
 
 
-def folder_of(model: str) -> str:
-    """``model``, or the folder of the embedded one."""
-    return str(embedded.embedded_model()) if model == EMBEDDED else model
-
-
 def open_base(recipe: FinetuneRecipe, accelerator: Accelerator) -> BaseModel:
     """Load the base model of ``recipe``.
 
@@ -59,7 +54,7 @@ def open_base(recipe: FinetuneRecipe, accelerator: Accelerator) -> BaseModel:
         base = _sharded(where, recipe)
     else:
         loaded = load_model(where, device=str(accelerator.device), dtype=_dtype(recipe))
-        name = embedded.NAME if recipe.model == EMBEDDED else loaded.name
+        name = label_of(recipe.model) or loaded.name
         base = BaseModel(loaded.causal, loaded.tokenizer, name, loaded.weights_hash)
     if accelerator.device.type == "cpu":
         # plain matrix products: on a CPU they beat the fused kernel under a tree's mask

@@ -22,7 +22,7 @@ from opinioncast.backends.prompt_tokens import PromptTokenizer
 from opinioncast.backends.trees import Pack, PromptTokens, Tree, lay_out, packs, plant
 from opinioncast.errors import ModelError
 from opinioncast.finetune.targets import TrainingRow, one_hot, replicas
-from opinioncast.prompts import Layout, Prompt, PromptStyle, build_prompt
+from opinioncast.prompts import Layout, Prompt, Prompting, build_prompt
 from opinioncast.survey import GroupScheme
 from opinioncast.survey.question import OFF_SCALE
 
@@ -251,7 +251,7 @@ class Packer:
     """Writes the prompts of an update and plants their trees.
 
     Attributes:
-        chat: put prompts through the model's chat template.
+        prompting: how rows are put to the model.
         limit: most tokens the model can read, if it says so.
         whole_questions: keep a question's rows in one tree, however long: the contrast loss holds
             them against each other.
@@ -259,8 +259,7 @@ class Packer:
 
     tokenizer: PromptTokenizer
     groups: GroupScheme
-    style: PromptStyle
-    chat: bool = False
+    prompting: Prompting
     limit: int | None = None
     whole_questions: bool = False
 
@@ -285,9 +284,9 @@ class Packer:
             ask.row.question,
             ask.row.subpopulation,
             self.groups,
-            self.style,
+            self.prompting,
             order=ask.order,
-            chat_template=self.tokenizer.chat_text if self.chat else None,
+            chat_template=self.tokenizer.chat_text if self.prompting.chat else None,
         )
 
     def update(self, asks: Sequence[Ask], max_tokens: int) -> Update:
@@ -295,7 +294,7 @@ class Packer:
 
         Raises:
             ModelError: a prompt longer than the model can read, a label it cannot write.
-            InputError: a question with too many options for the style.
+            InputError: a question with too many options for its letters.
         """
         families: dict[str, list[PromptTokens]] = {}
         plans = []

@@ -18,21 +18,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from opinioncast.backends.catalogue import EMBEDDED
 from opinioncast.errors import InputError
-from opinioncast.prompts import Answers, Format, Layout, PromptStyle
-from opinioncast.recipe_files import builtin_names, locate_recipe, misfits, read_yaml
+from opinioncast.prompts import Answers, Format, Layout, Prompting
+from opinioncast.recipe_files import Strict, builtin_names, locate_recipe, misfits, read_yaml
 
-EMBEDDED = "embedded"
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SplitValidation(_Model):
+class SplitValidation(Strict):
     """Hold out a share of the table itself; no question is in both parts."""
 
     fraction: float = Field(gt=0, lt=1)
@@ -40,7 +36,7 @@ class SplitValidation(_Model):
     seed: int = 0
 
 
-class LossMix(_Model):
+class LossMix(Strict):
     """Weights of the losses; see :mod:`opinioncast.finetune.losses` for each.
 
     The defaults are the paper's: forward KL alone.
@@ -57,7 +53,7 @@ class LossMix(_Model):
         return self
 
 
-class LoraRecipe(_Model):
+class LoraRecipe(Strict):
     """A low-rank adapter. The defaults are the paper's (Appendix B).
 
     Attributes:
@@ -78,7 +74,7 @@ class LoraRecipe(_Model):
     quantize: Literal["4bit"] | None = None
 
 
-class OptimizerRecipe(_Model):
+class OptimizerRecipe(Strict):
     """AdamW and its schedule. Learning rate and batch are the paper's for Llama-2-7B.
 
     Attributes:
@@ -100,7 +96,7 @@ class OptimizerRecipe(_Model):
     clip: float | None = Field(default=1.0, gt=0)
 
 
-class CheckRecipe(_Model):
+class CheckRecipe(Strict):
     """When validation is measured and a checkpoint kept.
 
     Attributes:
@@ -118,14 +114,14 @@ class CheckRecipe(_Model):
     orders: str = "given"
 
 
-class SweepRecipe(_Model):
+class SweepRecipe(Strict):
     """Runs to compare on the validation rows (Appendix B); every combination is trained."""
 
     learning_rate: tuple[Annotated[float, Field(gt=0)], ...] = ()
     batch_rows: tuple[Annotated[int, Field(ge=1)], ...] = ()
 
 
-class FinetuneRecipe(_Model):
+class FinetuneRecipe(Strict):
     """A whole training run.
 
     Attributes:
@@ -205,9 +201,11 @@ class FinetuneRecipe(_Model):
         return self
 
     @property
-    def style(self) -> PromptStyle:
-        refusal = "Refused" if self.refusal else None
-        return PromptStyle(self.layout, self.format, refusal, self.answers)
+    def prompting(self) -> Prompting:
+        """How rows are put to the model; option orders are training's own."""
+        return Prompting(
+            self.layout, self.format, self.answers, self.refusal, self.chat, seed=self.seed
+        )
 
     @property
     def hash(self) -> str:

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from opinioncast.evaluate.scores import CellScores, score_cells
-from opinioncast.jobs.adapters import SHIPPED
 from opinioncast.jobs.manifest import NAME, write_manifest
-from opinioncast.jobs.predict import PredictSettings, run_method, run_record, write_tables
+from opinioncast.jobs.predict import run_record
 from opinioncast.methods.blend import abstentions
 from opinioncast.methods.prediction import Prediction, Problem, Progress
+from opinioncast.models import SHIPPED
+from opinioncast.predictor import Predictor, PredictSettings
 from opinioncast.report.figure_files import write_figure
 from opinioncast.report.group_chart import group_chart
 from opinioncast.report.page import write_page
+from opinioncast.report.report import Report, chosen_formats
 from opinioncast.survey import GroupScheme, OpinionTable
 
 
@@ -53,8 +55,9 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
     groups = GroupScheme.of_standard(observed.subpopulations(), "demo")
     (out / NAME).unlink(missing_ok=True)
     tuned = PredictSettings(method="zero-shot", adapter=SHIPPED)
-    fine_tuned = run_method(questions, groups, tuned, progress=progress)
-    prediction = run_method(questions, groups, PredictSettings())  # its model's rows are kept now
+    with Predictor(tuned) as of_model, Predictor(beside=of_model) as default:
+        fine_tuned = of_model.predict(questions, groups, progress=progress)
+        prediction = default.predict(questions, groups)  # its language model's rows are kept now
     scores = score_cells(observed, prediction.table)
     baseline = ("Gemma 3 270M, fine-tuned", score_cells(observed, fine_tuned.table))
     record = run_record(prediction, groups, time.monotonic() - started)
@@ -87,7 +90,9 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
             *abstentions(prediction.record),
         ],
     )
-    files = [chart, page, *write_tables(prediction.table, out)]
+    report = Report(prediction.table)
+    files = [chart, page]
+    files += [f for kind in chosen_formats(["parquet", "csv"]) for f in kind.write(report, out)]
     files.append(fine_tuned.table.write(out / "language_model.parquet"))
     files.append(
         write_manifest(

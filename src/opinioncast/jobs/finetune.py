@@ -18,7 +18,7 @@ import torch
 import yaml
 from accelerate import Accelerator
 
-from opinioncast.backends import embedded
+from opinioncast.backends.catalogue import CATALOGUE
 from opinioncast.backends.prompt_tokens import PromptTokenizer
 from opinioncast.backends.torch_model import choose_device
 from opinioncast.errors import InputError, ModelError
@@ -34,7 +34,7 @@ from opinioncast.finetune.model import (
     save_trained,
 )
 from opinioncast.finetune.packing import Packer
-from opinioncast.finetune.recipe import EMBEDDED, FinetuneRecipe
+from opinioncast.finetune.recipe import FinetuneRecipe
 from opinioncast.finetune.targets import TrainingRow
 from opinioncast.finetune.trainer import Moment, Trainer, TrainingRun
 from opinioncast.jobs.manifest import NAME, write_manifest
@@ -239,8 +239,7 @@ def build_trainer(
     packer = Packer(
         PromptTokenizer(base.tokenizer),
         data.groups,
-        recipe.style,
-        chat=recipe.chat,
+        recipe.prompting,
         limit=getattr(causal.config.get_text_config(), "max_position_embeddings", None),
         whole_questions=recipe.loss.contrast > 0,
     )
@@ -292,11 +291,11 @@ def _write_records(
     scores: CellScores | None,
     folder: Path,
 ) -> list[Path]:
-    default = recipe.model == EMBEDDED
+    shipped = CATALOGUE.get(recipe.model)
     text = card(
         recipe,
         base=base.name,
-        notice=embedded.NOTICE if default else "",
+        notice="" if shipped is None else shipped.notice,
         table=data.train,
         rows=data.train_rows,
         valid_rows=data.valid_rows,
@@ -305,7 +304,7 @@ def _write_records(
         best_step=run.best_step,
         steps=steps,
     )
-    licence = "gemma" if default else None
+    licence = None if shipped is None else shipped.licence
     written = {
         folder / "README.md": front_matter(base.name, licence, adapter=recipe.lora is not None)
         + text,

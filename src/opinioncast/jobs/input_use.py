@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from opinioncast.evaluate.input_use import input_use
 from opinioncast.jobs.manifest import NAME, write_manifest
-from opinioncast.jobs.methods import LANGUAGE_MODEL_METHODS
-from opinioncast.jobs.predict import PredictSettings, run_method
 from opinioncast.methods.prediction import Problem, Progress
+from opinioncast.predictor import Predictor, PredictSettings
 from opinioncast.report.dot_chart import DotPanel, DotSeries, dot_figure
 from opinioncast.report.figure_files import save_figure
 from opinioncast.report.tables import write_table
@@ -52,7 +51,7 @@ def input_use_to_files(
 ) -> InputUseRun:
     """Run the four predictions, score them, and write ``input_use`` as table and figure.
 
-    A model is opened once per prediction; rows are cached as in ``predict``. Only distances are
+    Models are opened once; rows are cached as in ``predict``. Only distances are
     written, whatever the survey's terms.
 
     Raises:
@@ -64,13 +63,18 @@ def input_use_to_files(
     scheme = GroupScheme.of_standard(opinions.subpopulations(), "the opinion table")
     problems: list[tuple[Problem, ...]] = []
 
-    def predict(questions: Sequence[Question], groups: Sequence[Subpopulation]) -> PredictionTable:
-        wanted = scheme.with_subpopulations(groups)
-        found = run_method(questions, wanted, settings, progress=progress)
-        problems.append(tuple(found.problems))
-        return found.table
+    with Predictor(settings) as predictor:
 
-    frame = input_use(opinions, predict, seed=seed)
+        def predict(
+            questions: Sequence[Question], groups: Sequence[Subpopulation]
+        ) -> PredictionTable:
+            wanted = scheme.with_subpopulations(groups)
+            found = predictor.predict(questions, wanted, progress=progress)
+            problems.append(found.problems)
+            return found.table
+
+        frame = input_use(opinions, predict, seed=seed)
+        how = predictor.how_asked
     first, *poorer_ways = problems  # as asked comes first
     caption = f"What {settings.method} loses without parts of its input. {ORIGIN.capitalize()}."
     if first:
@@ -86,15 +90,10 @@ def input_use_to_files(
     note = f"{frame['cells'][0]:,} cells. Bars: 95% intervals over questions."
     figure = dot_figure([panel], title="Is the input used?", axis=AXIS, note=note)
     files += save_figure(figure, out / "input_use")
-    language = settings.method in LANGUAGE_MODEL_METHODS
     record = {
         "origin": ORIGIN,
-        "method": settings.method,
-        "model": settings.model if language else None,
-        "adapter": settings.adapter if language else None,
-        "prompting": asdict(settings.prompting) if language else None,
-        "not_as_trained": settings.untrained if language else [],
-        "orders": settings.orders if language else None,
+        "settings": settings.record(),
+        **how,
         "problems": {"as asked": len(first), "in the poorer ways": sum(map(len, poorer_ways))},
         "seed": seed,
         "opinions": opinions.content_hash,

@@ -13,11 +13,10 @@ from typing import Any
 
 import polars as pl
 
-from opinioncast.backends import embedded
+from opinioncast.backends.catalogue import CATALOGUE, EMBEDDED, folder_of, label_of
 from opinioncast.backends.torch_model import LoadedModel, load_model
 from opinioncast.errors import InputError
 from opinioncast.files import atomic_path
-from opinioncast.finetune.base import folder_of
 from opinioncast.finetune.card import front_matter
 from opinioncast.finetune.community import (
     CommunitySettings,
@@ -27,7 +26,6 @@ from opinioncast.finetune.community import (
 )
 from opinioncast.finetune.corpus import Corpus, read_corpus, token_blocks
 from opinioncast.finetune.model import DistributionModel, save_trained
-from opinioncast.finetune.recipe import EMBEDDED
 from opinioncast.jobs.manifest import NAME, write_manifest
 
 CARD = "README.md"
@@ -89,7 +87,7 @@ def train_community(
         folder_of(model),
         device=device,
         dtype=dtype,
-        name=embedded.NAME if model == EMBEDDED else None,
+        name=label_of(model),
     )
     fingerprint = {
         "corpus": texts.content_hash,
@@ -222,10 +220,12 @@ def _card(
     settings: CommunitySettings,
     training: CommunityTraining,
 ) -> str:
-    default = model == EMBEDDED
+    shipped = CATALOGUE.get(model)
     lora = settings.lora
     targets = lora.targets if isinstance(lora.targets, str) else ", ".join(lora.targets)
-    return front_matter(loaded.name, "gemma" if default else None, adapter=True) + "\n".join(
+    return front_matter(
+        loaded.name, None if shipped is None else shipped.licence, adapter=True
+    ) + "\n".join(
         [
             f"# Community module: {corpus}",
             "",
@@ -235,7 +235,7 @@ def _card(
             "opinioncast predict QUESTIONNAIRE --method pluralism --modules FOLDER --modules OTHER",
             "```",
             "",
-            f"* Base model: {loaded.name}. {embedded.NOTICE if default else ''}".rstrip(),
+            f"* Base model: {loaded.name}. {'' if shipped is None else shipped.notice}".rstrip(),
             f"* Corpus: {corpus}, {data['documents']} documents ({data['documents_repeated']} "
             f"repeated ones left out), {data['tokens']} tokens trained on per epoch, SHA-256 "
             f"`{data['corpus_sha256']}`",

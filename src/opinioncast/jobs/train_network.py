@@ -15,20 +15,20 @@ from opinioncast.errors import InputError
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.files import atomic_path
 from opinioncast.jobs.manifest import NAME, write_manifest
-from opinioncast.methods.embedding_features import TextEncoder
-from opinioncast.methods.embedding_model import load_embedding_model
-from opinioncast.methods.embedding_training import TrainingSettings, train_network
-from opinioncast.methods.kernel_regression import (
+from opinioncast.methods.embedding.features import TextEncoder
+from opinioncast.methods.embedding.kernel_regression import (
     KernelRegression,
     KernelSettings,
     fit_kernel,
 )
+from opinioncast.methods.embedding.training import TrainingSettings, train_network
+from opinioncast.methods.network import load_embedding_model
 from opinioncast.methods.prediction import Progress
 from opinioncast.report.terminal import decimal, span
-from opinioncast.survey import GroupScheme, OpinionTable
+from opinioncast.survey import Cells, OpinionTable
 
 if TYPE_CHECKING:
-    from opinioncast.methods.embedding_model import EmbeddingModel
+    from opinioncast.methods.network import EmbeddingModel
 
 CARD = "README.md"
 HISTORY = "history.csv"
@@ -84,8 +84,7 @@ def train_network_to_folder(
         with atomic_path(files[-1]) as temporary:
             pl.DataFrame(rows).write_csv(temporary, float_precision=6)
     model = load_embedding_model(out, encoder)  # what is scored is what was written
-    groups = GroupScheme.of_standard(validation.subpopulations(), "validation table")
-    prediction = model.predict(validation.questions(), groups)
+    prediction = model.predict(Cells.of_table(validation))
     scores = score_cells(validation, prediction.table)
     low, high = scores.interval()
     summary = scores.mean() | {"wd_low": low, "wd_high": high}

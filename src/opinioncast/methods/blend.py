@@ -8,18 +8,131 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from opinioncast.errors import InputError
 from opinioncast.methods.asking import add_up
-from opinioncast.methods.prediction import Method, Prediction, Problem, Progress
-from opinioncast.survey import GroupScheme, Question, opinion_row
+from opinioncast.methods.declaration import MethodKind, Resources
+from opinioncast.methods.nearest import check_nearest, nearest
+from opinioncast.methods.network import network
+from opinioncast.methods.prediction import Method, Prediction, Progress, Rows
+from opinioncast.methods.zero_shot import OTHER_PROMPTS
+from opinioncast.methods.zero_shot import build as zero_shot
+from opinioncast.models import SHIPPED
+from opinioncast.options import option
+from opinioncast.prompts import AskedPrompting
+from opinioncast.survey import Cells
+from opinioncast.survey.tables import KEY
 
 Pool = Literal["linear", "log"]
+_MIXED = ("distribution", "refusal_rate", "label_mass", "order_spread")
 _FLOOR = 1e-6  # of a share in the logarithmic pool: one method's 0 must not decide alone
+
+
+@dataclass(frozen=True, slots=True)
+class BlendShares:
+    """The parts of the blend. The default is what the validation questions, and a survey that no
+    part had seen, chose (docs/finetuning.md).
+
+    Raises:
+        InputError: a negative share, no language model, or nothing beside it.
+    """
+
+    network: float = 0.5
+    nearest: float = 0.3
+    language_model: float = 0.2
+
+    def __post_init__(self) -> None:
+        values = astuple(self)
+        if not all(math.isfinite(v) and v >= 0 for v in values) or not (
+            self.language_model > 0 and self.network + self.nearest > 0
+        ):
+            raise InputError(
+                "The parts of the blend cannot be mixed",
+                where="--blend",
+                expected="shares of network, nearest questions and language model: the last above "
+                "0, one of the others too",
+                found=",".join(f"{v:g}" for v in values),
+                hint="a part by itself is --method network, nearest or zero-shot",
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> BlendShares:
+        """Of "0.5,0.3,0.2".
+
+        Raises:
+            InputError: not three numbers, or shares that cannot be mixed.
+        """
+        try:
+            network, nearest, language_model = map(float, text.split(","))
+        except ValueError as error:
+            raise InputError(
+                "The shares of the blend cannot be read",
+                where="--blend",
+                expected="three numbers: network, nearest questions, language model, such as "
+                "0.5,0.3,0.2",
+                found=text,
+            ) from error
+        return cls(network, nearest, language_model)
+
+
+@dataclass(frozen=True, slots=True)
+class BlendSettings(AskedPrompting):
+    """Of the method blend: of its parts, and how they are mixed.
+
+    Attributes:
+        blend: shares of its parts.
+        pool: ``linear`` or ``log``.
+        train, neighbours, temperature: as in :class:`opinioncast.methods.nearest.NearestSettings`.
+        network: as in :class:`opinioncast.methods.network.NetworkSettings`.
+        sentence_model: of both.
+
+    Raises:
+        InputError: a value that cannot be, or one for a part that has no share.
+    """
+
+    blend: BlendShares = option(
+        BlendShares(),
+        "Shares of network, nearest questions and language model in a blend (default: "
+        "0.5,0.3,0.2).",
+    )
+    pool: Pool = option("linear", "How a blend mixes: linear, or log (geometric mean).")
+    train: Path | None = option(
+        None,
+        "Opinion table for the methods nearest, few-shot and blend (default: the training table "
+        "that ships) and total.",
+    )
+    neighbours: int | None = option(
+        None,
+        "Training questions used (few-shot 5, nearest and blend 20; few-shot 0: none shown).",
+        flags=("--neighbours", "-k"),
+    )
+    temperature: float = option(0.1, "Of the nearest questions' weights.")
+    network: Path | None = option(None, "Folder of a trained network; the shipped one otherwise.")
+    sentence_model: str | None = option(
+        None, "Sentence model: a folder or hub name (default: the embedded one)."
+    )
+
+    def __post_init__(self) -> None:
+        if isinstance(self.blend, str):
+            object.__setattr__(self, "blend", BlendShares.parse(self.blend))
+        AskedPrompting.__post_init__(self)
+        check_nearest(self.neighbours, self.temperature)
+        unused = {
+            "--network": self.network is not None and not self.blend.network,
+            "--train": self.train is not None and not self.blend.nearest,
+            "--neighbours": self.neighbours is not None and not self.blend.nearest,
+        }
+        if any(unused.values()):
+            raise InputError(
+                "The blend has no part that would use what was given",
+                expected="a share above 0 for it in --blend",
+                found=", ".join(name for name, ignored in unused.items() if ignored),
+            )
 
 
 @dataclass(frozen=True)
@@ -55,13 +168,7 @@ class Blend:
         total = sum(w for _, w in self.parts)
         return "blend of " + " and ".join(f"{m.name} ({w / total:.2g})" for m, w in self.parts)
 
-    def predict(
-        self,
-        questions: Sequence[Question],
-        groups: GroupScheme,
-        *,
-        progress: Progress | None = None,
-    ) -> Prediction:
+    def predict(self, cells: Cells, *, progress: Progress | None = None) -> Prediction:
         """Run every method and mix. A cell that one of them lacks is a problem, not a guess, with
         the reason that part gave; but for those that may abstain.
 
@@ -76,15 +183,18 @@ class Blend:
                 if progress:
                     progress(part * total + done, len(self.parts) * total)
 
-            predictions.append(method.predict(questions, groups, progress=report))
-        cells = [
-            {
-                (r["family"], r["wave"], r["question_id"], r["attribute"], r["group"]): r
-                for r in prediction.table.frame.iter_rows(named=True)
-            }
-            for prediction in predictions
+            predictions.append(method.predict(cells, progress=report))
+        of_part = [
+            dict(
+                zip(
+                    p.frame.select(KEY).iter_rows(),
+                    p.frame.select(_MIXED).iter_rows(named=True),
+                    strict=True,
+                )
+            )
+            for p in predictions
         ]
-        reasons = [_reasons(prediction.problems) for prediction in predictions]
+        reasons = [{p.key: p.what for p in made.problems if p.missing} for made in predictions]
         weights = np.array([w for _, w in self.parts])
         weights = weights / weights.sum()
         optional = {i for i, (m, _) in enumerate(self.parts) if m.name in self.may_abstain}
@@ -99,50 +209,34 @@ class Blend:
             "tokens_in": add_up(p.record.get("tokens_in", 0) for p in predictions),
             "tokens_out": add_up(p.record.get("tokens_out", 0) for p in predictions),
         }
-        rows: list[dict[str, Any]] = []
-        problems: list[Problem] = []
-        for question in questions:
-            for group in groups:
-                key = (question.family, question.wave, question.question_id, *group.key)
-                told = (question.question_id, group.attribute, group.group)
-                found = [c.get(key) for c in cells]
-                silent = {
-                    i: ": ".join([self.parts[i][0].name, *_next(reasons[i], told)])
-                    for i, row in enumerate(found)
-                    if row is None
-                }
-                present = [r for r in found if r is not None]
-                if not present or not silent.keys() <= optional:
-                    problems.append(
-                        Problem(
-                            question.question_id,
-                            group.attribute,
-                            group.group,
-                            f"no prediction from {'; nor from '.join(silent.values())}",
-                            missing=True,
-                        )
-                    )
-                    continue
-                for i in silent:
-                    abstained[self.parts[i][0].name] += 1
-                share = np.delete(weights, list(silent))
-                share = share / share.sum()
-                rows.append(
-                    opinion_row(
-                        question,
-                        group,
-                        self._mixed([r["distribution"] for r in present], share),
-                        refusal_rate=_mean([r["refusal_rate"] for r in present], share),
-                        label_mass=min(_values(present, "label_mass"), default=None),
-                        order_spread=max(_values(present, "order_spread"), default=None),
-                        model=record["model"],
-                        method=self.name,
-                    )
-                )
+        rows = Rows(cells, model=record["model"], method=self.name)
+        for cell, (question, group) in enumerate(cells):
+            key = (question.family, question.wave, question.question_id, *group.key)
+            found = [part.get(key) for part in of_part]
+            silent = {i for i, row in enumerate(found) if row is None}
+            present = [r for r in found if r is not None]
+            if not present or not silent <= optional:
+                why = [
+                    ": ".join(filter(None, [self.parts[i][0].name, reasons[i].get(key)]))
+                    for i in sorted(silent)
+                ]
+                rows.lack(cell, f"no prediction from {'; nor from '.join(why)}")
+                continue
+            for i in silent:
+                abstained[self.parts[i][0].name] += 1
+            share = np.delete(weights, sorted(silent))
+            share = share / share.sum()
+            rows.put(
+                cell,
+                self._mixed([r["distribution"] for r in present], share),
+                refusal_rate=_mean([r["refusal_rate"] for r in present], share),
+                label_mass=min(_values(present, "label_mass"), default=None),
+                order_spread=max(_values(present, "order_spread"), default=None),
+            )
         if optional:
             record["abstained"] = abstained
-        problems += [p for prediction in predictions for p in prediction.problems if not p.missing]
-        return Prediction.of_rows(rows, record, problems)
+        rows.problems += [p for made in predictions for p in made.problems if not p.missing]
+        return rows.prediction(record)
 
     def _mixed(
         self, shares: Sequence[Sequence[float]], weights: np.ndarray[Any, Any]
@@ -164,24 +258,6 @@ def abstentions(record: Mapping[str, Any]) -> list[str]:
     ]
 
 
-_Cell = tuple[str, str, str]  # question, attribute, group
-
-
-def _reasons(problems: Sequence[Problem]) -> dict[_Cell, list[str]]:
-    """Why rows are missing; a question that several waves ask has one reason a wave."""
-    found: dict[_Cell, list[str]] = {}
-    for p in problems:
-        if p.missing:
-            found.setdefault((p.question_id, p.attribute, p.group), []).append(p.what)
-    return found
-
-
-def _next(reasons: dict[_Cell, list[str]], cell: _Cell) -> list[str]:
-    """The next reason for ``cell``, or none; it is taken out."""
-    told = reasons.get(cell)
-    return [told.pop(0)] if told else []
-
-
 def _values(rows: Sequence[dict[str, Any]], column: str) -> list[float]:
     return [r[column] for r in rows if r[column] is not None]
 
@@ -191,3 +267,30 @@ def _mean(values: Sequence[float | None], weights: np.ndarray[Any, Any]) -> floa
     if not known:
         return None
     return float(np.average([v for v, _ in known], weights=[w for _, w in known]))
+
+
+def build(settings: BlendSettings, resources: Resources) -> Blend:
+    """The nearest questions know the groups of their table only; the others answer for the rest."""
+    shares = settings.blend
+    parts: list[tuple[Method, float]] = []
+    may_abstain = []
+    if shares.network:
+        parts.append((network(settings, resources), shares.network))
+    if shares.nearest:
+        parts.append((nearest(settings, resources), shares.nearest))
+        may_abstain.append(parts[-1][0].name)
+    parts.append((zero_shot(settings, resources), shares.language_model))
+    return Blend(parts, settings.pool, may_abstain)
+
+
+METHOD = MethodKind(
+    name="blend",
+    help="The best of what ships: network, nearest questions and fine-tuned language model, mixed.",
+    settings=BlendSettings,
+    build=build,
+    language_model=True,
+    shapes=("method", "pool", "weights"),
+    advice=OTHER_PROMPTS,
+    own_adapter=SHIPPED,
+    order=10,
+)

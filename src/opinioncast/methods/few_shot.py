@@ -8,17 +8,19 @@ no log-probabilities.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from opinioncast.backends.protocol import GeneratedText, Generator, TextRequest
+from opinioncast.backends.protocol import GeneratedText, Generator, TextRequest, writer
 from opinioncast.errors import InputError, ModelError
 from opinioncast.methods.asking import ask_texts
-from opinioncast.methods.embedding_features import TextEncoder
+from opinioncast.methods.declaration import MethodKind, Resources
+from opinioncast.methods.embedding.features import TextEncoder
 from opinioncast.methods.neighbours import Neighbour, TrainingQuestions
-from opinioncast.methods.prediction import Prediction, Problem, Progress
+from opinioncast.methods.prediction import Prediction, Progress, Rows
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.methods.verbalised import (
     Unreadable,
@@ -27,14 +29,10 @@ from opinioncast.methods.verbalised import (
     repair_counts,
     share_schema,
 )
+from opinioncast.models import SHIPPED_TRAINING
+from opinioncast.options import check_types, option
 from opinioncast.prompts.few_shot import FewShotPrompt, few_shot_prompt, few_shot_template_hash
-from opinioncast.survey import (
-    GroupScheme,
-    OpinionTable,
-    Question,
-    Subpopulation,
-    opinion_row,
-)
+from opinioncast.survey import REFUSED, Cells, OpinionTable, Question, Subpopulation
 
 PAPER_NEIGHBOURS = 5
 
@@ -43,7 +41,48 @@ _TOKENS_ALWAYS, _TOKENS_PER_OPTION = 64, 16
 
 
 @dataclass(frozen=True, slots=True)
+class FewShotSettings:
+    """Of the method few-shot.
+
+    Attributes:
+        train: opinion table that the examples are taken from; None: the one that ships.
+        neighbours: examples shown; None: the paper's five; 0: none, and no table.
+        structured: hold answers to the JSON form; None: where the backend can.
+        refusal: show "Refused" as the last option; None: as the adapter was trained, else shown.
+        chat: through the model's chat template; None: as the adapter was trained, else not.
+        sentence_model: says which questions are similar; None: the embedded one.
+
+    Raises:
+        InputError: a value that cannot be.
+    """
+
+    train: Path | None = option(None, "Opinion table that examples are taken from.")
+    neighbours: int | None = option(None, "Examples shown.", flags=("--neighbours", "-k"))
+    structured: bool | None = option(
+        None, "few-shot: hold the model to JSON (default: where the backend can)."
+    )
+    refusal: bool | None = option(
+        None, 'Show "Refused" as the last option (default: as trained, else yes).'
+    )
+    chat: bool | None = option(None, "Use the model's chat template.")
+    sentence_model: str | None = option(
+        None, "Sentence model: a folder or hub name (default: the embedded one)."
+    )
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if self.neighbours is not None and self.neighbours < 0:
+            raise InputError(
+                "Few-shot prompting cannot show fewer examples than none",
+                where="--neighbours",
+                expected="0 or more",
+                found=self.neighbours,
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class _Cell:
+    place: int
     question: Question
     group: Subpopulation
     neighbours: tuple[Neighbour, ...]
@@ -73,7 +112,7 @@ class FewShot:
     train: OpinionTable | None
     encoder: TextEncoder | None
     k: int = PAPER_NEIGHBOURS
-    refusal: str | None = "Refused"
+    refusal: str | None = REFUSED
     structured: bool | None = None
     chat: bool = False
     cache: RowCache | None = None
@@ -108,35 +147,25 @@ class FewShot:
             return None
         return TrainingQuestions(self.train, self.encoder)
 
-    def predict(
-        self,
-        questions: Sequence[Question],
-        groups: GroupScheme,
-        *,
-        progress: Progress | None = None,
-    ) -> Prediction:
-        """Predict every question x subpopulation. An answer that cannot be read is a problem, and
-        so is a group without training questions: no row is made up for either.
+    def predict(self, cells: Cells, *, progress: Progress | None = None) -> Prediction:
+        """Predict every cell. An answer that cannot be read is a problem, and so is a group without
+        training questions: no row is made up for either.
 
         Raises:
             InputError: a question with too many options or with the refusal among them.
             ModelError: a prompt too long for the model. StorageError: the cache cannot be written.
         """
-        cells, problems = self._cells(questions, groups)
+        rows = Rows(cells, model=self.backend.name, method=self.name)
+        asked = self._cells(cells, rows)
         answers = ask_texts(
-            self.backend, [self._request(c.prompt) for c in cells], self.cache, progress
+            self.backend, [self._request(c.prompt) for c in asked], self.cache, progress
         )
-        rows: list[dict[str, Any]] = []
         details: list[Mapping[str, Any]] = []
         read: list[Verbalised | Unreadable] = []
-        for cell, said in zip(cells, answers.found, strict=True):
+        for cell, said in zip(asked, answers.found, strict=True):
             found = _read(said, cell.prompt)
             read.append(found)
-            row, reason = self._row(cell, found)
-            if row is None:
-                problems.append(_missing(cell.question, cell.group, reason))
-            else:
-                rows.append(row)
+            self._put(rows, cell, found)
             details.append(_detail(cell, said, found))
         record = {
             "method": self.name,
@@ -151,8 +180,8 @@ class FewShot:
             "prompt_template": few_shot_template_hash(
                 self.refusal, self.backend.chat_text if self.chat else None
             ),
-            "cells_with_fewer_examples": sum(len(c.neighbours) < self.k for c in cells),
-            "texts": len(cells),
+            "cells_with_fewer_examples": sum(len(c.neighbours) < self.k for c in asked),
+            "texts": len(asked),
             "texts_from_cache": answers.reused,
             "parse_failures": sum(isinstance(r, Unreadable) for r in read),
             "all_on_refusal": sum(self._substantive(r) <= 0 for r in read),
@@ -160,33 +189,31 @@ class FewShot:
             "tokens_in": answers.tokens_in,
             "tokens_out": answers.tokens_out,
         }
-        return Prediction.of_rows(rows, record, problems, details)
+        return rows.prediction(record, details)
 
-    def _cells(
-        self, questions: Sequence[Question], groups: GroupScheme
-    ) -> tuple[list[_Cell], list[Problem]]:
+    def _cells(self, cells: Cells, rows: Rows) -> list[_Cell]:
+        """What is asked; cells without examples are told to ``rows``."""
         template = self.backend.chat_text if self.chat else None
-        cells: list[_Cell] = []
-        problems: list[Problem] = []
+        asked: list[_Cell] = []
         known = self._known
+        questions = cells.questions
         rankings = [[]] * len(questions) if known is None else known.ranking(questions)
-        for question, ranking in zip(questions, rankings, strict=True):
-            for group in groups:
+        for (question, of_question), ranking in zip(cells.by_question(), rankings, strict=True):
+            for place, group in of_question:
                 near = () if known is None else tuple(known.nearest(ranking, group, self.k))
                 if known is not None and not near:
-                    what = "no other training question has the group"
-                    problems.append(_missing(question, group, what))
+                    rows.lack(place, "no other training question has the group")
                     continue
                 prompt = few_shot_prompt(
                     question,
                     group,
-                    groups,
+                    cells.groups,
                     [n.example for n in near],
                     refusal=self.refusal,
                     chat_template=template,
                 )
-                cells.append(_Cell(question, group, near, prompt))
-        return cells, problems
+                asked.append(_Cell(place, question, group, near, prompt))
+        return asked
 
     def _request(self, prompt: FewShotPrompt) -> TextRequest:
         most = _TOKENS_ALWAYS + _TOKENS_PER_OPTION * len(prompt.labels)
@@ -200,35 +227,27 @@ class FewShot:
             return 1.0
         return sum(found.shares[:-1])
 
-    def _row(
-        self, cell: _Cell, found: Verbalised | Unreadable
-    ) -> tuple[dict[str, Any] | None, str]:
-        """The row, or None and what is wrong."""
+    def _put(self, rows: Rows, cell: _Cell, found: Verbalised | Unreadable) -> None:
+        """The row of a cell, or what is wrong."""
         if isinstance(found, Unreadable):
-            return None, f"the answer cannot be read: {found.reason}"
+            rows.lack(cell.place, f"the answer cannot be read: {found.reason}")
+            return
         total = self._substantive(found)
         if total <= 0:
-            return None, "the model put everything on the refusal"
+            rows.lack(cell.place, "the model put everything on the refusal")
+            return
         options = len(cell.question.options)
-        row = opinion_row(
-            cell.question,
-            cell.group,
+        rows.put(
+            cell.place,
             [s / total for s in found.shares[:options]],
             refusal_rate=None if self.refusal is None else found.shares[options],
-            model=self.backend.name,
-            method=self.name,
         )
-        return row, ""
 
 
 def _read(said: GeneratedText | None, prompt: FewShotPrompt) -> Verbalised | Unreadable:
     if said is None:
         return Unreadable("the model gave no answer")
     return parse_shares(said.text, prompt.labels, prompt.options)
-
-
-def _missing(question: Question, group: Subpopulation, what: str) -> Problem:
-    return Problem(question.question_id, group.attribute, group.group, what, missing=True)
 
 
 def _detail(
@@ -251,3 +270,37 @@ def _detail(
         "repairs": list(found.repairs) if isinstance(found, Verbalised) else [],
         "unreadable": found.reason if isinstance(found, Unreadable) else None,
     }
+
+
+def build(settings: FewShotSettings, resources: Resources) -> FewShot:
+    """The method on the language model of a run.
+
+    Raises:
+        ModelError: the model cannot write text.
+    """
+    k = PAPER_NEIGHBOURS if settings.neighbours is None else settings.neighbours
+    train = None
+    if k > 0 or settings.train is not None:
+        train = resources.table(settings.train or SHIPPED_TRAINING)
+    return FewShot(
+        backend=writer(resources.language_model()),
+        train=train,
+        encoder=None if train is None else resources.sentence_model(settings.sentence_model),
+        k=k,
+        refusal=resources.prompting.refusal_text,
+        structured=settings.structured,
+        chat=resources.prompting.chat,
+        cache=resources.cache,
+    )
+
+
+METHOD = MethodKind(
+    name="few-shot",
+    help="The language model shown the group's answers to similar questions, writing shares.",
+    settings=FewShotSettings,
+    build=build,
+    language_model=True,
+    shapes=("method", "prompt_template", "sentence_model", "train", "k", "structured"),
+    advice="try --chat with a chat model, or another model",
+    order=30,
+)

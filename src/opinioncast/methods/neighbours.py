@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from opinioncast.methods.embedding_features import TextEncoder, Vectors
+from opinioncast.methods.embedding.features import TextEncoder, Vectors
 from opinioncast.prompts.few_shot import Example
 from opinioncast.survey import OpinionTable, Question, Subpopulation
 
@@ -49,8 +49,25 @@ class TrainingQuestions:
     def _vectors(self) -> Vectors:
         return self.encoder.encode([q.text for q in self.questions])
 
+    def cosines(self, asked: Sequence[Question]) -> Vectors:
+        """How alike each asked question and each training question are; shape (asked, training)."""
+        return self.encoder.encode([q.text for q in asked]) @ self._vectors.T
+
     @cached_property
-    def _answers(self) -> dict[tuple[str, str], dict[int, Example]]:
+    def _sameness(self) -> dict[tuple[str, ...], list[int]]:
+        """Numbers of the training questions, by what tells that two are the same."""
+        found: dict[tuple[str, ...], list[int]] = {}
+        for i, question in enumerate(self.questions):
+            for mark in _marks(question):
+                found.setdefault(mark, []).append(i)
+        return found
+
+    def same_as(self, question: Question) -> frozenset[int]:
+        """Numbers of the training questions that are ``question`` (:func:`same_question`)."""
+        return frozenset(i for mark in _marks(question) for i in self._sameness.get(mark, ()))
+
+    @cached_property
+    def answers(self) -> dict[tuple[str, str], dict[int, Example]]:
         """Group key -> number of the question -> its answer."""
         place = {(q.family, q.wave, q.question_id): i for i, q in enumerate(self.questions)}
         columns = ("family", "wave", "question_id", "attribute", "group")
@@ -71,19 +88,14 @@ class TrainingQuestions:
         """
         if not asked or not self.questions:
             return [[] for _ in asked]
-        cosines = self.encoder.encode([q.text for q in asked]) @ self._vectors.T
+        cosines = self.cosines(asked)
         found = []
         by_wave = sorted(range(len(self.questions)), key=lambda i: self.questions[i].wave)[::-1]
         for row, question in zip(cosines, asked, strict=True):
             alike = np.round(row[by_wave], _SAME_COSINE)
             order = np.array(by_wave)[np.argsort(-alike, kind="stable")]
-            found.append(
-                [
-                    (int(i), float(row[i]))
-                    for i in order
-                    if not same_question(question, self.questions[i])
-                ]
-            )
+            itself = self.same_as(question)
+            found.append([(int(i), float(row[i])) for i in order if int(i) not in itself])
         return found
 
     def nearest(
@@ -95,7 +107,7 @@ class TrainingQuestions:
         another wave already: it would be the same example again. Fewer than ``k`` where there are
         no more.
         """
-        answered = self._answers.get(group.key, {})
+        answered = self.answers.get(group.key, {})
         near: list[Neighbour] = []
         for number, cosine in ranking:
             if len(near) == k:
@@ -110,10 +122,9 @@ class TrainingQuestions:
 
 def same_question(one: Question, other: Question) -> bool:
     """Whether two questions are one: the same family and id, or the same words."""
-    if (one.family, one.question_id) == (other.family, other.question_id):
-        return True
-    return _words(one.text) == _words(other.text)
+    return not set(_marks(one)).isdisjoint(_marks(other))
 
 
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())
+def _marks(question: Question) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    words = re.findall(r"\w+", question.text.casefold())
+    return ("id", question.family, question.question_id), ("words", *words)

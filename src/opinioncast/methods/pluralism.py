@@ -31,9 +31,11 @@ from opinioncast.backends.protocol import (
 )
 from opinioncast.errors import InputError, ModelError, NoScoresError
 from opinioncast.methods.asking import add_up, ask_scores, ask_texts
-from opinioncast.methods.label_answers import label_row
-from opinioncast.methods.prediction import Prediction, Problem, Progress
+from opinioncast.methods.declaration import MethodKind, Resources
+from opinioncast.methods.label_answers import put_label_row
+from opinioncast.methods.prediction import Prediction, Progress, Rows
 from opinioncast.methods.row_cache import RowCache
+from opinioncast.options import check_types, option
 from opinioncast.prompts import orders
 from opinioncast.prompts.layout import ChatTemplate
 from opinioncast.prompts.pluralism import (
@@ -42,13 +44,80 @@ from opinioncast.prompts.pluralism import (
     passage_prompt,
     pluralism_template_hash,
 )
-from opinioncast.survey import GroupScheme, Question, Subpopulation
+from opinioncast.prompts.prompting import check_orders
+from opinioncast.survey import Cells, Question, Subpopulation
 
 COMMENT_TOKENS = 96
 _NUMBER_TOKENS = 16
 _MOST_MODULES = 9  # comment numbers are read as single digits
 Cell = tuple[Question, Subpopulation]
 ChooserReads = Literal["scores", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class PluralismSettings:
+    """Of the method pluralism.
+
+    Attributes:
+        modules: community models: folders of ``opinioncast train-community``, or models by folder
+            or name; behind ``api:``, ``torch:`` or ``vllm:`` on a backend of their own.
+        chooser: model that picks a comment, named like a module; None: the one that answers.
+        chooser_reads: ``scores`` or ``text``; None: scores, unless the chooser only writes.
+        comment_tokens: length of a comment at most; None: the method's own.
+        orders, seed: option orders of the last prompt; None: reversed.
+        chat: through the chat template of every model that has one; None: as trained, else not.
+
+    Raises:
+        InputError: fewer than 2 modules or more than 9, or a value that cannot be.
+    """
+
+    modules: tuple[str, ...] = option(
+        (),
+        "pluralism: a community model, a folder of train-community or any model. Repeat. "
+        "api:MODEL@URL, torch:MODEL and vllm:MODEL run there, whatever --backend is.",
+    )
+    chooser: str | None = option(
+        None,
+        "pluralism: model that picks a comment, named like --modules (default: that of --model).",
+    )
+    chooser_reads: ChooserReads | None = option(
+        None,
+        "pluralism: pick the likeliest number (scores) or the one the chooser writes (text), for a "
+        "service without log-probabilities (default: scores where it can).",
+    )
+    comment_tokens: int | None = option(None, "pluralism: length of a comment at most.")
+    orders: str | None = option(None, "Option orders averaged: given, reversed, or a number.")
+    seed: int | None = option(None, "Of random option orders.")
+    chat: bool | None = option(None, "Use the model's chat template.")
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if self.orders is not None:
+            check_orders(self.orders)
+        tokens = COMMENT_TOKENS if self.comment_tokens is None else self.comment_tokens
+        check_parts(len(self.modules), tokens)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the models beside the one that answers."""
+        return (*self.modules, *(() if self.chooser is None else (self.chooser,)))
+
+
+def check_parts(modules: int, comment_tokens: int) -> None:
+    """Refuse a number of modules or a length of comments that cannot be.
+
+    Raises:
+        InputError: see above.
+    """
+    if not 2 <= modules <= _MOST_MODULES or comment_tokens < 1:
+        raise InputError(
+            "Modular Pluralism cannot be set up like this",
+            where="--modules" if comment_tokens >= 1 else "--comment-tokens",
+            expected=f"2 to {_MOST_MODULES} modules, comments of 1 token or more",
+            found=f"{modules} modules, {comment_tokens} tokens",
+            hint="name each module with --modules; opinioncast train-community makes one of a "
+            "text corpus",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +170,7 @@ class ModularPluralism:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 2 <= len(self.modules) <= _MOST_MODULES or self.comment_tokens < 1:
-            raise InputError(
-                "Modular Pluralism cannot be set up like this",
-                expected=f"2 to {_MOST_MODULES} modules, comments of 1 token or more",
-                found=f"{len(self.modules)} modules, {self.comment_tokens} tokens",
-                hint="name each module with --modules",
-            )
+        check_parts(len(self.modules), self.comment_tokens)
         if self.reads not in get_args(ChooserReads):
             raise InputError(
                 "Unknown way to read the chooser",
@@ -142,15 +205,9 @@ class ModularPluralism:
         """How the chooser is read."""
         return self.chooser_reads or ("scores" if can_score(self.chooser) else "text")
 
-    def predict(
-        self,
-        questions: Sequence[Question],
-        groups: GroupScheme,
-        *,
-        progress: Progress | None = None,
-    ) -> Prediction:
-        """Predict every question x subpopulation. A cell for which no comment was written, or none
-        could be picked, is a problem.
+    def predict(self, cells: Cells, *, progress: Progress | None = None) -> Prediction:
+        """Predict every cell. One for which no comment was written, or none could be picked, is a
+        problem.
 
         Raises:
             ModelError: a prompt too long for a model; a service without the label probabilities
@@ -158,23 +215,23 @@ class ModularPluralism:
             StorageError: the cache cannot be written.
         """
         self._check_scoring()
-        cells = [(q, g) for q in questions for g in groups]
-        by_order = [orders(len(q.options), self.option_orders, seed=self.seed) for q, _ in cells]
-        steps = _Steps(progress, len(cells) * (len(self.modules) + 1) + sum(map(len, by_order)))
+        asked = list(cells)
+        by_order = [orders(len(q.options), self.option_orders, seed=self.seed) for q, _ in asked]
+        steps = _Steps(progress, len(asked) * (len(self.modules) + 1) + sum(map(len, by_order)))
         tokens: list[tuple[int | None, int | None]] = []
-        comments, reused = self._comments(cells, groups, steps, tokens)
-        choices = self._choices(cells, groups, comments, steps, tokens)
+        comments, reused = self._comments(cells, steps, tokens)
+        choices = self._choices(cells, comments, steps, tokens)
         template = self._template(self.answerer)
         requests: list[LabelRequest] = []
         owner: list[int] = []
-        for i, ((question, group), choice) in enumerate(zip(cells, choices, strict=True)):
+        for i, ((question, group), choice) in enumerate(zip(asked, choices, strict=True)):
             if choice.picked is None:
                 continue
             for order in by_order[i]:
                 prompt = passage_prompt(
                     question,
                     group,
-                    groups,
+                    cells.groups,
                     choice.comments[choice.picked],
                     order=order,
                     chat_template=template,
@@ -186,34 +243,22 @@ class ModularPluralism:
         found: dict[int, list[LabelScores | None]] = {}
         for i, scores in zip(owner, answers.found, strict=True):
             found.setdefault(i, []).append(scores)
-        rows: list[dict[str, Any]] = []
-        problems: list[Problem] = []
-        for i, ((question, group), choice) in enumerate(zip(cells, choices, strict=True)):
+        rows = Rows(cells, model=self.answerer.name, method=self.name)
+        for i, choice in enumerate(choices):
             if choice.picked is None:
-                problems.append(
-                    Problem(question.question_id, group.attribute, group.group, choice.wrong, True)
-                )
-                continue
-            row, wrong = label_row(
-                question,
-                group,
-                found[i],
-                refusal=False,
-                model=self.answerer.name,
-                method=self.name,
-            )
-            rows += [row] if row else []
-            problems += wrong
+                rows.lack(i, choice.wrong)
+            else:
+                put_label_row(rows, i, found[i], refusal=False)
         record = self._record(choices) | {
-            "texts": len(cells) * len(self.modules),
+            "texts": len(asked) * len(self.modules),
             "texts_from_cache": reused,
             "prompts": len(requests),
             "prompts_from_cache": answers.reused,
             "tokens_in": add_up(i for i, _ in tokens),
             "tokens_out": add_up(o for _, o in tokens),
         }
-        details = [self._detail(c, choice) for c, choice in zip(cells, choices, strict=True)]
-        return Prediction.of_rows(rows, record, problems, details)
+        details = [self._detail(c, choice) for c, choice in zip(asked, choices, strict=True)]
+        return rows.prediction(record, details)
 
     def _check_scoring(self) -> None:
         """Ask services whose label probabilities are needed whether they give any: comments are
@@ -243,19 +288,19 @@ class ModularPluralism:
 
     def _comments(
         self,
-        cells: Sequence[Cell],
-        groups: GroupScheme,
+        cells: Cells,
         steps: _Steps,
         tokens: list[tuple[int | None, int | None]],
     ) -> tuple[list[tuple[str, ...]], int]:
         """Every module's comment on each cell, and how many came from the cache."""
-        written: list[list[str]] = [[] for _ in cells]
+        written: list[list[str]] = [[] for _ in range(len(cells))]
         reused = 0
         for module in self.modules:
             template = self._template(module)
             requests = [
                 TextRequest(
-                    comment_prompt(q, g, groups, chat_template=template), self.comment_tokens
+                    comment_prompt(q, g, cells.groups, chat_template=template),
+                    self.comment_tokens,
                 )
                 for q, g in cells
             ]
@@ -268,8 +313,7 @@ class ModularPluralism:
 
     def _choices(
         self,
-        cells: Sequence[Cell],
-        groups: GroupScheme,
+        cells: Cells,
         comments: Sequence[tuple[str, ...]],
         steps: _Steps,
         tokens: list[tuple[int | None, int | None]],
@@ -287,9 +331,14 @@ class ModularPluralism:
                 choices[i] = _Choice(texts, there[0])
             else:
                 choices[i] = _Choice(texts, None, "no module wrote a comment")
+        asked = list(cells)
         prompts = [
             choice_prompt(
-                [comments[i][m] for m in there], cells[i][1], groups, chat_template=template
+                [comments[i][m] for m in there],
+                asked[i][1],
+                cells.groups,
+                population=asked[i][0].population,
+                chat_template=template,
             )
             for i, there in shown.items()
         ]
@@ -411,3 +460,46 @@ def _written_choice(
     return _Choice(
         comments, None, f'the chooser\'s answer names no one comment: "{text.strip()[:40]}"'
     )
+
+
+def build(settings: PluralismSettings, resources: Resources) -> ModularPluralism:
+    """The method on the models of a run.
+
+    Raises:
+        InputError, ModelError: a folder or model that cannot be opened, or that cannot write.
+    """
+    modules = [resources.module(name) for name in settings.modules]
+    answerer = resources.language_model()
+    tokens = settings.comment_tokens
+    return ModularPluralism(
+        modules=modules,
+        chooser=answerer if settings.chooser is None else resources.named(settings.chooser),
+        answerer=answerer,
+        chooser_reads=settings.chooser_reads,
+        option_orders=resources.prompting.orders,
+        chat=resources.prompting.chat,
+        comment_tokens=COMMENT_TOKENS if tokens is None else tokens,
+        cache=resources.cache,
+        seed=resources.prompting.seed,
+    )
+
+
+METHOD = MethodKind(
+    name="pluralism",
+    help="Community models comment, a chooser picks, the language model answers with that.",
+    settings=PluralismSettings,
+    build=build,
+    language_model=True,
+    shapes=(
+        "method",
+        "prompt_template",
+        "option_orders",
+        "modules",
+        "chooser",
+        "chooser_reads",
+        "comment_tokens",
+    ),
+    advice="try --chat with a chat model, or another model",
+    parts=lambda settings: settings.parts,
+    order=40,
+)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from opinioncast.methods.embedding_features import Vectors
+from opinioncast.methods.embedding.features import Vectors
 from opinioncast.survey.question import OFF_SCALE
 
 Array = npt.NDArray[np.float64]

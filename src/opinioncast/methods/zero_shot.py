@@ -5,28 +5,38 @@ The same code predicts with a fine-tuned adapter: the adapter is part of the bac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from opinioncast.backends.protocol import Backend, LabelRequest, LabelScores
 from opinioncast.methods.asking import ask_scores
-from opinioncast.methods.label_answers import label_row
-from opinioncast.methods.prediction import Prediction, Problem, Progress
+from opinioncast.methods.declaration import MethodKind, Resources
+from opinioncast.methods.label_answers import put_label_row
+from opinioncast.methods.prediction import Prediction, Progress, Rows
 from opinioncast.methods.row_cache import RowCache
-from opinioncast.prompts import Answers, PromptStyle, build_prompt, orders
-from opinioncast.survey import (
-    GroupScheme,
-    Question,
-    Subpopulation,
+from opinioncast.prompts import (
+    Answers,
+    AskedPrompting,
+    Prompting,
+    build_prompt,
+    orders,
+    template_hash,
 )
+from opinioncast.survey import Cells
+
+OTHER_PROMPTS = "try --chat with a chat model, another --format, or another model"
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroShotSettings(AskedPrompting):
+    """Of the method zero-shot: how the question is put."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """One prompt: which row it belongs to and the labels in the order of the options as given."""
+    """One prompt: which cell it belongs to and the labels in the order of the options as given."""
 
-    row: int
+    cell: int
     request: LabelRequest
 
 
@@ -36,94 +46,92 @@ class ZeroShot:
 
     Attributes:
         backend: the language model.
-        style: layout, steering format and refusal option.
-        option_orders: ``given``, ``reversed`` or a number; predictions are averaged over orders.
-        chat: put the prompt through the model's chat template.
+        prompting: how the question is put; predictions are averaged over its option orders.
         cache: finished rows are kept there; None keeps none.
-        seed: of random option orders.
         judge_mass: hardly any label mass is a problem. Not for an adapter of ``opinioncast
             finetune``: it was trained on the shares among the options, whatever their mass.
     """
 
     backend: Backend
-    style: PromptStyle = field(default_factory=PromptStyle)
-    option_orders: str = "reversed"
-    chat: bool = False
+    prompting: Prompting = field(default_factory=Prompting)
     cache: RowCache | None = None
-    seed: int = 0
     judge_mass: bool = True
 
     @property
     def name(self) -> str:
-        kind = f"zero-shot {self.style.format}, {self.style.layout} layout"
-        if self.style.answers is Answers.WORDS:
+        put = self.prompting
+        kind = f"zero-shot {put.format}, {put.layout} layout"
+        if put.answers is Answers.WORDS:
             kind += ", answers in words"
-        return f"{kind}, chat" if self.chat else kind
+        return f"{kind}, chat" if put.chat else kind
 
-    def predict(
-        self,
-        questions: Sequence[Question],
-        groups: GroupScheme,
-        *,
-        progress: Progress | None = None,
-    ) -> Prediction:
-        """Predict every question x subpopulation.
+    def predict(self, cells: Cells, *, progress: Progress | None = None) -> Prediction:
+        """Predict every cell.
 
         Raises:
-            InputError: a question with too many options for the style, unknown option orders.
+            InputError: a question with too many options for its letters.
             ModelError: a prompt too long for the model, labels its tokenizer cannot write.
             StorageError: the cache cannot be written; rows finished before are in it.
         """
-        cells = [(q, g) for q in questions for g in groups]
-        asked = self._prompts(cells, groups)
+        put = self.prompting
+        asked = self._prompts(cells)
         answers = ask_scores(self.backend, [a.request for a in asked], self.cache, progress)
-        template = self.style.template_hash(self.backend.chat_text if self.chat else None)
-        rows: list[dict[str, Any]] = []
-        problems: list[Problem] = []
-        by_row: dict[int, list[LabelScores | None]] = {}
+        rows = Rows(cells, model=self.backend.name, method=self.name)
+        by_cell: dict[int, list[LabelScores | None]] = {}
         for prompt, found in zip(asked, answers.found, strict=True):
-            by_row.setdefault(prompt.row, []).append(found)
-        for i, (question, group) in enumerate(cells):
-            row, wrong = label_row(
-                question,
-                group,
-                by_row[i],
-                refusal=self.style.refusal is not None,
-                model=self.backend.name,
-                method=self.name,
-                judge_mass=self.judge_mass,
-            )
-            rows += [row] if row else []
-            problems += wrong
-        record = {
+            by_cell.setdefault(prompt.cell, []).append(found)
+        for cell, scores in by_cell.items():
+            put_label_row(rows, cell, scores, refusal=put.refusal, judge_mass=self.judge_mass)
+        record: dict[str, Any] = {
             "method": self.name,
             "model": self.backend.name,
             "backend": dict(self.backend.fingerprint),
-            "layout": str(self.style.layout),
-            "format": str(self.style.format),
-            "answers": str(self.style.answers),
-            "refusal_option": self.style.refusal,
-            "option_orders": self.option_orders,
-            "chat": self.chat,
-            "seed": self.seed,
-            "prompt_template": template,
+            "layout": str(put.layout),
+            "format": str(put.format),
+            "answers": str(put.answers),
+            "refusal_option": put.refusal_text,
+            "option_orders": put.orders,
+            "chat": put.chat,
+            "seed": put.seed,
+            "prompt_template": template_hash(put, self.backend.chat_text if put.chat else None),
             "prompts": len(asked),
             "prompts_from_cache": answers.reused,
             "tokens_in": answers.tokens_in,
             "tokens_out": answers.tokens_out,
         }
-        return Prediction.of_rows(rows, record, problems)
+        return rows.prediction(record)
 
-    def _prompts(
-        self, cells: Sequence[tuple[Question, Subpopulation]], groups: GroupScheme
-    ) -> list[_Asked]:
-        template = self.backend.chat_text if self.chat else None
+    def _prompts(self, cells: Cells) -> list[_Asked]:
+        put = self.prompting
+        template = self.backend.chat_text if put.chat else None
         asked = []
-        for i, (question, group) in enumerate(cells):
-            for order in orders(len(question.options), self.option_orders, seed=self.seed):
+        for cell, (question, group) in enumerate(cells):
+            for order in orders(len(question.options), put.orders, seed=put.seed):
                 prompt = build_prompt(
-                    question, group, groups, self.style, order=order, chat_template=template
+                    question, group, cells.groups, put, order=order, chat_template=template
                 )
                 request = LabelRequest(prompt.text, prompt.labels, prompt.tree, prompt.words)
-                asked.append(_Asked(i, request))
+                asked.append(_Asked(cell, request))
         return asked
+
+
+def build(settings: Any, resources: Resources) -> ZeroShot:
+    """The method on the language model of a run, prompted as asked."""
+    return ZeroShot(
+        backend=resources.language_model(),
+        prompting=resources.prompting,
+        cache=resources.cache,
+        judge_mass=not resources.as_trained,
+    )
+
+
+METHOD = MethodKind(
+    name="zero-shot",
+    help="The language model by itself, with its adapter if it has one.",
+    settings=ZeroShotSettings,
+    build=build,
+    language_model=True,
+    shapes=("method", "prompt_template", "option_orders"),
+    advice=OTHER_PROMPTS,
+    order=20,
+)

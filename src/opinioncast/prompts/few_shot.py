@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from opinioncast.prompts.layout import ChatTemplate
 from opinioncast.prompts.multiple_choice import question_block, shown_options
 from opinioncast.survey.groups import GroupScheme, Subpopulation, load_groups
+from opinioncast.survey.population import US_ADULTS, Population
 from opinioncast.survey.question import Question, label
 
 ANSWER_DISTRIBUTION = "Answer distribution:"
@@ -68,7 +69,7 @@ def few_shot_prompt(
         InputError: more options than letters, or the refusal is an option already.
     """
     shown = shown_options(question, refusal)
-    parts = [f"{instruction(subpopulation, scheme)}\n\n"]
+    parts = [f"{instruction(subpopulation, scheme, question.population)}\n\n"]
     for example in examples:
         parts.append(_example(example, refusal))
     asked = question_block(question.text, shown, force_choice=False)
@@ -80,14 +81,17 @@ def few_shot_prompt(
     return FewShotPrompt(text, tuple(label(i) for i in range(len(shown))), tuple(shown))
 
 
-def instruction(subpopulation: Subpopulation, scheme: GroupScheme) -> str:
+def instruction(
+    subpopulation: Subpopulation, scheme: GroupScheme, population: Population = US_ADULTS
+) -> str:
     """The first line: whose answers are to be predicted."""
     scheme.check(subpopulation)
     traits = [
         f"whose {scheme.attributes[a].label} is {scheme.attributes[a].answer(g)}"
         for a, g in subpopulation.conditions
     ]
-    who = f"people {' and '.join(traits)}" if traits else "all adults in the United States"
+    people = "people" if population.is_default else population.people
+    who = f"{people} {' and '.join(traits)}" if traits else f"all {population.people}"
     return f"Predict the answer distribution of the following questions for {who}."
 
 

@@ -12,11 +12,11 @@ import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from opinioncast.errors import InputError
 from opinioncast.prompts.multiple_choice import plain_block, question_block, shown_options
-from opinioncast.prompts.steering import Format, steering_line, steering_text
+from opinioncast.prompts.prompting import Answers, Layout, Prompting, check_orders
+from opinioncast.prompts.steering import steering_line, steering_text
 from opinioncast.survey.groups import GroupScheme, Subpopulation, load_groups
 from opinioncast.survey.question import Question, label
 
@@ -25,49 +25,15 @@ ChatTemplate = Callable[[str], str]
 """Wraps a user's message in a chat model's turns, up to where the model's answer begins."""
 
 
-class Layout(StrEnum):
-    """What stands first and is shared: the group's steering text, or the question."""
-
-    PAPER = "paper"
-    QUESTION_FIRST = "question-first"
-
-
-class Answers(StrEnum):
-    """How an option is named: by its letter, as in the paper, or in its own words.
-
-    A small model hardly learns which letter stands for which option; in words it can bring what it
-    knows of them (``benchmarks/ablation.py``).
-    """
-
-    LETTERS = "letters"
-    WORDS = "words"
-
-
-@dataclass(frozen=True, slots=True)
-class PromptStyle:
-    """Everything about a prompt but its question and group.
-
-    Attributes:
-        layout: which part comes first.
-        format: how the group is described.
-        refusal: text of the last option, as the paper's prompts show it; None leaves it out.
-        answers: by letter or in words.
-    """
-
-    layout: Layout = Layout.QUESTION_FIRST
-    format: Format = Format.QA
-    refusal: str | None = "Refused"
-    answers: Answers = Answers.LETTERS
-
-    def template_hash(self, chat_template: ChatTemplate | None = None) -> str:
-        """Hash of a fixed example in this style: it changes when any wording of the style does."""
-        question = Question("template", "Is this an example?", ("Yes", "No"), (1, 2))
-        scheme = load_groups("CREGION=South", "SEX=Female & RACE=Black", "total")
-        texts = [
-            build_prompt(question, group, scheme, self, chat_template=chat_template).text
-            for group in scheme
-        ]
-        return hashlib.sha256("\x00".join(texts).encode()).hexdigest()[:16]
+def template_hash(prompting: Prompting, chat_template: ChatTemplate | None = None) -> str:
+    """Hash of a fixed example: it changes when any wording of this way of prompting does."""
+    question = Question("template", "Is this an example?", ("Yes", "No"), (1, 2))
+    scheme = load_groups("CREGION=South", "SEX=Female & RACE=Black", "total")
+    texts = [
+        build_prompt(question, group, scheme, prompting, chat_template=chat_template).text
+        for group in scheme
+    ]
+    return hashlib.sha256("\x00".join(texts).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +59,7 @@ def build_prompt(
     question: Question,
     subpopulation: Subpopulation,
     scheme: GroupScheme,
-    style: PromptStyle,
+    prompting: Prompting,
     *,
     order: tuple[int, ...] | None = None,
     chat_template: ChatTemplate | None = None,
@@ -119,20 +85,21 @@ def build_prompt(
             expected=f"a permutation of 0 to {len(given) - 1}",
             found=order,
         )
-    shown = shown_options(question, style.refusal, order)
-    words = style.answers is Answers.WORDS
+    shown = shown_options(question, prompting.refusal_text, order)
+    words = prompting.answers is Answers.WORDS
     names = list(shown) if words else [label(place) for place in range(len(shown))]
     labels = [names[order.index(i)] for i in given] + names[len(order) :]
     if words:
         asked = plain_block(question.text, shown)
     else:
         asked = question_block(question.text, shown, force_choice=True)
-    if style.layout is Layout.PAPER:
-        shared = steering_text(subpopulation, scheme, style.format)
+    if prompting.layout is Layout.PAPER:
+        shared = steering_text(subpopulation, scheme, prompting.format, question.population)
         rest = f"{asked}\n\n"
     else:
         shared = f"{asked}\n\n"
-        rest = f"{steering_line(subpopulation, scheme, style.format)}\n"
+        line = steering_line(subpopulation, scheme, prompting.format, question.population)
+        rest = f"{line}\n"
     if chat_template is None:
         text = f"{shared}{rest}{ANSWER}"
     else:
@@ -157,13 +124,7 @@ def orders(n_options: int, spec: str, *, seed: int = 0) -> list[tuple[int, ...]]
         return [given]
     if spec == "reversed":
         return [given, given[::-1]]
-    if not spec.isdecimal() or int(spec) < 1:
-        raise InputError(
-            "Unknown option orders",
-            where="--orders",
-            expected="given, reversed, or a number of orders",
-            found=spec,
-        )
+    check_orders(spec)
     wanted = int(spec)
     possible = 1
     for i in range(2, n_options + 1):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from opinioncast.prompts.layout import ANSWER, ChatTemplate
 from opinioncast.prompts.multiple_choice import question_block
 from opinioncast.survey.groups import GroupScheme, Subpopulation, load_groups
+from opinioncast.survey.population import US_ADULTS, Population
 from opinioncast.survey.question import Question, label
 
 
@@ -39,10 +40,8 @@ def comment_prompt(
 ) -> str:
     """The first prompt, put to every community's model: answer and explain."""
     asked = question_block(question.text, question.options, force_choice=False)
-    message = (
-        f"{_stance(subpopulation, scheme)} Please respond to the following question with "
-        f"explanation.\n\n{asked}"
-    )
+    stance = _stance(subpopulation, scheme, question.population)
+    message = f"{stance} Please respond to the following question with explanation.\n\n{asked}"
     return _closed(message, chat_template)
 
 
@@ -51,15 +50,17 @@ def choice_prompt(
     subpopulation: Subpopulation,
     scheme: GroupScheme,
     *,
+    population: Population = US_ADULTS,
     chat_template: ChatTemplate | None = None,
 ) -> str:
     """The second prompt, put to the chooser; comments are numbered from 1."""
     traits = _traits(subpopulation, scheme)
-    who = "all adults in the United States"
+    who = f"all {population.people}"
     if traits:
         groups = " and ".join(group for _, group in traits)
         attributes = " and ".join(attribute for attribute, _ in traits)
-        who = f"the people of {groups} in terms of {attributes}"
+        people = "people" if population.is_default else population.people
+        who = f"the {people} of {groups} in terms of {attributes}"
     listed = "\n".join(f"Comment {i}: {text}" for i, text in enumerate(comments, start=1))
     message = (
         f"Which of the following comments best reflect {who}?\n\n{listed}\n\n"
@@ -83,9 +84,10 @@ def passage_prompt(
         order: a permutation of the indices of ``question.options``; as given when left out.
     """
     order = range(len(question.options)) if order is None else order
+    stance = _stance(subpopulation, scheme, question.population)
     shared = (
-        f"{_stance(subpopulation, scheme)} Please respond to the following question with the help "
-        f"of a passage.\n\nPassage: {passage}\n\n"
+        f"{stance} Please respond to the following question with the help of a passage.\n\n"
+        f"Passage: {passage}\n\n"
     )
     shown = [question.options[i] for i in order]
     message = shared + question_block(question.text, shown, force_choice=False)
@@ -110,12 +112,14 @@ def pluralism_template_hash(chat_template: ChatTemplate | None = None) -> str:
     return hashlib.sha256("\x00".join(texts).encode()).hexdigest()[:16]
 
 
-def _stance(subpopulation: Subpopulation, scheme: GroupScheme) -> str:
+def _stance(subpopulation: Subpopulation, scheme: GroupScheme, population: Population) -> str:
     traits = _traits(subpopulation, scheme)
+    everyone = f"You are {population.person}."
     if not traits:
-        return "You are an adult living in the United States."
+        return everyone
     clauses = " and ".join(f"in terms of {a}, you are {g}" for a, g in traits)
-    return f"{clauses[0].upper()}{clauses[1:]}."
+    stance = f"{clauses[0].upper()}{clauses[1:]}."
+    return stance if population.is_default else f"{everyone} {stance}"
 
 
 def _traits(subpopulation: Subpopulation, scheme: GroupScheme) -> list[tuple[str, str]]:

@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from opinioncast.report.figure_files import write_figure
 from opinioncast.report.figure_words import plain_words
 from opinioncast.report.group_labels import attributes_once
+from opinioncast.report.report import MODEL_OUTPUT
 from opinioncast.survey.question import OFF_SCALE, Question
-from opinioncast.survey.tables import ORIGIN, OpinionTable, PredictionTable
+from opinioncast.survey.tables import OpinionTable, PredictionTable
 
-MODEL_OUTPUT = ORIGIN.capitalize()
 _OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 _OFF_SCALE = ("#8C8C8C", "#B3B3B3", "#D0D0D0")
 _PER_SHEET = 6

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import polars as pl
 from matplotlib.figure import Figure
 
-from opinioncast.report.chart import MODEL_OUTPUT
 from opinioncast.report.dot_chart import COLOURS
 from opinioncast.report.figure_words import plain_words
+from opinioncast.report.report import MODEL_OUTPUT
 
 MEASURES = {"kl": "KL divergence", "wasserstein": "Wasserstein distance"}
 PARTS = {"train": "in training", "validation": "on held-out questions"}

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from opinioncast.report.chart import MODEL_OUTPUT
 from opinioncast.report.figure_words import plain_words
+from opinioncast.report.report import MODEL_OUTPUT
 
 # Okabe and Ito's palette; markers tell series apart in print and without colour
 COLOURS = ("#0072B2", "#000000", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 
 from opinioncast.evaluate.compare import improvement_by
 from opinioncast.evaluate.scores import CellScores
-from opinioncast.report.chart import MODEL_OUTPUT
 from opinioncast.report.figure_words import plain_words
 from opinioncast.report.group_labels import attributes_once
+from opinioncast.report.report import MODEL_OUTPUT
 
 _MODEL, _UNIFORM, _BASELINE, _LOWER, _BAND = (  # Okabe and Ito
     "#0072B2",

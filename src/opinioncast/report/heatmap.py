@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from opinioncast.errors import InputError
 from opinioncast.evaluate.distance import Array
 from opinioncast.evaluate.steerability import Steerability
-from opinioncast.report.chart import MODEL_OUTPUT
 from opinioncast.report.figure_words import plain_words
+from opinioncast.report.report import MODEL_OUTPUT
 
 _COLOURS = "cividis"  # one hue path in every colour vision, and in grey
 

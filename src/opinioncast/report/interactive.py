@@ -14,9 +14,9 @@ from opinioncast.errors import InputError
 from opinioncast.evaluate.distance import Array
 from opinioncast.evaluate.scaling import PowerLaw
 from opinioncast.files import atomic_path
-from opinioncast.report.chart import MODEL_OUTPUT
 from opinioncast.report.curve_chart import MEASURES, PARTS
 from opinioncast.report.dot_chart import COLOURS, DotPanel
+from opinioncast.report.report import MODEL_OUTPUT
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -18,7 +18,8 @@ from opinioncast.evaluate.clusters import question_words
 from opinioncast.evaluate.compare import PairedTest, skill_score
 from opinioncast.evaluate.scores import CellScores
 from opinioncast.files import atomic_path
-from opinioncast.report.chart import MODEL_OUTPUT, option_colours
+from opinioncast.report.chart import option_colours
+from opinioncast.report.report import MODEL_OUTPUT
 from opinioncast.report.terminal import decimal, percent, span
 from opinioncast.survey.question import Question
 

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from opinioncast.evaluate.scaling import PowerLaw
-from opinioncast.report.chart import MODEL_OUTPUT
 from opinioncast.report.figure_words import plain_words
+from opinioncast.report.report import MODEL_OUTPUT
 
 # Okabe and Ito's palette; markers and dashes tell models apart without colour
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

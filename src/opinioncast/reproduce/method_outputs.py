@@ -10,7 +10,7 @@ import polars as pl
 from opinioncast.evaluate.compare import paired_test
 from opinioncast.evaluate.scores import CellScores
 from opinioncast.jobs.evaluation_inputs import GROUP
-from opinioncast.jobs.methods import LANGUAGE_MODEL_METHODS
+from opinioncast.methods.declaration import method_kind
 from opinioncast.report.dot_chart import DotPanel, DotSeries, dot_figure
 from opinioncast.report.interactive import dots
 from opinioncast.report.terminal import span
@@ -95,7 +95,7 @@ def methods(context: Context) -> Result:
 
 def _answered(context: Context, row: MethodRow, model: str) -> str | None:
     """The model that answered: none in the baselines that ask none."""
-    if row.method in LANGUAGE_MODEL_METHODS:
+    if _puts_prompts(row):
         said = context.label(model, row)
         return f"{said} and MiniLM" if row.method == "blend" else said
     return "MiniLM" if row.method in ("network", "nearest") else None
@@ -103,7 +103,7 @@ def _answered(context: Context, row: MethodRow, model: str) -> str | None:
 
 def _reduction(recipe: ReproductionRecipe, found: Mapping[str, CellScores]) -> float | None:
     """How much nearer the fine-tuned model is than the best language model without training."""
-    asked = [m for m in recipe.methods if m.name in found and m.method in LANGUAGE_MODEL_METHODS]
+    asked = [m for m in recipe.methods if m.name in found and _puts_prompts(m)]
     others = [found[m.name].mean()["wd"] for m in asked if m.training is None]
     ours = [found[m.name].mean()["wd"] for m in asked if m.training == FINE_TUNED and not m.model]
     values = [*others, *ours]
@@ -218,3 +218,8 @@ def _method_panel(
         DotSeries(c.replace(PAPER, "paper, "), frame[c].to_list(), hollow=True) for c in paper
     ]
     return DotPanel(context.title(table), names, series)
+
+
+def _puts_prompts(row: MethodRow) -> bool:
+    """Whether a row's method asks a language model."""
+    return row.method is not None and method_kind(row.method).language_model

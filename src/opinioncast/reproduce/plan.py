@@ -9,7 +9,7 @@ from pathlib import Path
 from opinioncast.curate.sources import described, find_file
 from opinioncast.errors import ModelError
 from opinioncast.finetune.recipe import FinetuneRecipe
-from opinioncast.jobs.methods import LANGUAGE_MODEL_METHODS
+from opinioncast.methods.declaration import method_kind
 from opinioncast.reproduce.models import how_to_get
 from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe
 from opinioncast.reproduce.setting import Setting, TableSetting
@@ -182,7 +182,7 @@ class _Planner:
 
     def _predict(self, recipe: ReproductionRecipe, table: str, row: MethodRow, model: str) -> None:
         chosen = row.model or model
-        language = row.method in LANGUAGE_MODEL_METHODS
+        language = row.method is not None and method_kind(row.method).language_model
         if language:
             self._model(chosen)
         if row.train is not None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
-from opinioncast.jobs.adapters import Prompting, trained_prompting
+from opinioncast.predictor.trained import Training
+from opinioncast.prompts import Prompting
+from opinioncast.prompts.prompting import TRAINED_WITH
 from opinioncast.reproduce.recipe import MethodRow, TrainingRecipe
 from opinioncast.reproduce.setting import Setting
 
 
 def set_prompting(setting: Setting, row: MethodRow, model: str) -> Prompting:
     """What the setting and the row say."""
-    chat = setting.models[model].chat
-    return Prompting(setting.prompt.layout, row.format, True, chat, row.answers)
+    return Prompting(
+        layout=setting.prompt.layout,
+        format=row.format,
+        answers=row.answers,
+        chat=setting.models[model].chat,
+        orders=setting.prompt.orders,
+    )
 
 
 def used_prompting(setting: Setting, row: MethodRow, model: str, adapter: Path | None) -> Prompting:
@@ -23,10 +30,10 @@ def used_prompting(setting: Setting, row: MethodRow, model: str, adapter: Path |
         DataError: the adapter's recipe names no prompt.
     """
     said = set_prompting(setting, row, model)
-    trained = None if adapter is None else trained_prompting(str(adapter))
+    trained = Training.read(adapter).prompting
     if trained is None:
         return said
-    return replace(trained, format=row.format) if "format" in row.model_fields_set else trained
+    return _of_row(replace(trained, orders=said.orders), row)
 
 
 def prompted_otherwise(
@@ -36,7 +43,7 @@ def prompted_otherwise(
     used = used_prompting(setting, row, model, adapter)
     if used == set_prompting(setting, row, model):
         return {}
-    return {k: v if isinstance(v, bool) else str(v) for k, v in asdict(used).items()}
+    return {name: used.record()[name] for name in TRAINED_WITH}
 
 
 def own_prompting(
@@ -48,8 +55,7 @@ def own_prompting(
         InputError: a training that does not fit.
     """
     tuned = setting.finetune(model, training, {"name": "training", "table": training.table})
-    own = Prompting(tuned.layout, tuned.format, tuned.refusal, tuned.chat, tuned.answers)
-    return replace(own, format=row.format) if "format" in row.model_fields_set else own
+    return _of_row(replace(tuned.prompting, orders=setting.prompt.orders, seed=0), row)
 
 
 def prompting_words(
@@ -58,12 +64,11 @@ def prompting_words(
     """How the adapter's prompts differ from those of the recipe's own training, in words; empty
     where they do not.
     """
-    said, used = (
-        asdict(p)
-        for p in (
-            own_prompting(setting, row, model, training),
-            used_prompting(setting, row, model, adapter),
-        )
-    )
-    parts = [f"{k} {used[k]} instead of {said[k]}" for k in said if used[k] != said[k]]
+    used = used_prompting(setting, row, model, adapter)
+    differing = used.differences(own_prompting(setting, row, model, training))
+    parts = [f"{name} {here} instead of {there}" for name, (here, there) in differing.items()]
     return f"prompted as it was trained ({', '.join(parts)})" if parts else ""
+
+
+def _of_row(prompting: Prompting, row: MethodRow) -> Prompting:
+    return replace(prompting, format=row.format) if "format" in row.model_fields_set else prompting

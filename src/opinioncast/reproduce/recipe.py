@@ -19,11 +19,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from opinioncast.errors import InputError
 from opinioncast.prompts import Answers, Format
-from opinioncast.recipe_files import builtin_names, locate_recipe, misfits, read_yaml
+from opinioncast.recipe_files import Strict, builtin_names, locate_recipe, misfits, read_yaml
 
 Kind = Literal[
     "methods",
@@ -40,19 +40,13 @@ Value = str | float | int | None
 M = TypeVar("M", bound=BaseModel)
 
 
-class Strict(BaseModel):
-    """Unknown fields are refused; what was read does not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class MethodRow(Strict):
     """One way of predicting, or a bound.
 
     Attributes:
         name: what the table calls it.
-        method: of :data:`opinioncast.jobs.methods.METHODS`; "zero-shot" is the language model by
-            itself, with ``training`` an adapter on it.
+        method: name of a declared method; "zero-shot" is the language model by itself, with
+            ``training`` an adapter on it.
         bound: a bound in place of a method.
         format: of the steering text.
         answers: how the model names options; a training's adapter is asked as it was trained.

@@ -9,7 +9,7 @@ from typing import Any
 
 from opinioncast.errors import IncompleteRunError, InputError, OpinioncastError
 from opinioncast.finetune.trainer import Moment
-from opinioncast.jobs.adapters import SHIPPED, SHIPPED_ADAPTER
+from opinioncast.models import SHIPPED, SHIPPED_ADAPTER
 from opinioncast.report.interactive import graph_objects
 from opinioncast.reproduce import figure_outputs, improvement_outputs, method_outputs
 from opinioncast.reproduce.context import Context

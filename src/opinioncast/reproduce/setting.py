@@ -12,17 +12,13 @@ from opinioncast.curate.recipe import CurationRecipe, File, load_curation, parse
 from opinioncast.errors import InputError
 from opinioncast.finetune.recipe import FinetuneRecipe, load_finetune, parse_finetune
 from opinioncast.prompts import Layout
-from opinioncast.recipe_files import builtin_names, locate_recipe, read_yaml
+from opinioncast.recipe_files import Strict, builtin_names, locate_recipe, read_yaml
 from opinioncast.reproduce.recipe import (
     ReproductionRecipe,
-    Strict,
     TrainingRecipe,
     merged,
     parse,
 )
-
-EMBEDDED_CHAT = "embedded-chat"
-"""In place of a model's name: the embedded chat model."""
 
 
 class PromptSettings(Strict):
@@ -39,12 +35,14 @@ class ModelSetting(Strict):
         label: what tables call it, as the paper does where it is the paper's.
         model: ``embedded``, ``embedded-chat``, a folder, or a name on the Hugging Face hub.
         chat: put prompts through its chat template.
+        backend: where its predictions run: ``torch`` or ``vllm``.
         finetune: how it is trained: name of a fine-tuning recipe, or its fields.
     """
 
     label: str
     model: str
     chat: bool = False
+    backend: str = "torch"
     finetune: str | Mapping[str, Any]
 
 

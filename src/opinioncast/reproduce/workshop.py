@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from opinioncast.backends.torch_backend import TorchBackend
+from opinioncast.backends.catalogue import CATALOGUE, folder_of
+from opinioncast.backends.reference import ModelReference
 from opinioncast.curate.sources import find_file
 from opinioncast.errors import IncompleteRunError
 from opinioncast.evaluate.input_use import input_use
 from opinioncast.evaluate.scaling import subsets
-from opinioncast.evaluate.scores import QUESTION, CellScores, score_cells
+from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.files import atomic_path
 from opinioncast.finetune.trainer import Moment
 from opinioncast.jobs.finetune import finetune_to_folder
-from opinioncast.jobs.methods import (
-    LANGUAGE_MODEL_METHODS,
-    LanguageModels,
-    MethodSettings,
-    build_method,
-)
-from opinioncast.methods.prediction import Method, Prediction, Problem
+from opinioncast.methods.declaration import method_kind
 from opinioncast.methods.row_cache import RowCache
-from opinioncast.methods.zero_shot import ZeroShot
-from opinioncast.prompts import PromptStyle
-from opinioncast.reproduce.models import adapter_identity, folder_of, identity, name_of
+from opinioncast.predictor import Predictor, PredictSettings
+from opinioncast.reproduce.models import adapter_identity, identity
 from opinioncast.reproduce.prompting import prompted_otherwise, used_prompting
 from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe, TrainingRecipe
 from opinioncast.reproduce.setting import Setting
 from opinioncast.reproduce.store import Store, file_hash
 from opinioncast.reproduce.tables import Tables
-from opinioncast.survey import GroupScheme, OpinionTable, PredictionTable, load_groups
-from opinioncast.survey.tables import KEY, ORIGIN
+from opinioncast.survey import Cells, GroupScheme, OpinionTable, PredictionTable, load_groups
+from opinioncast.survey.tables import KEY
 
 FINE_TUNED = "fine_tuned"
 """Key of the training that is the paper's own model; --adapter can stand in for it."""
 
-REFUSED = "Refused"
 _PREDICTIONS = "predictions.parquet"
 _INPUT_USE = "input_use.parquet"
 _TRAIN, _VALIDATION = "train.parquet", "validation.parquet"
@@ -68,7 +61,7 @@ class Workshop:
     rows: Callable[[int, int], None] | None = None
     cache: Path | None = None
     _scores: dict[tuple[str, str], CellScores] = field(default_factory=dict)
-    _backend: tuple[tuple[str, str | None], TorchBackend] | None = None
+    _open: tuple[tuple[str, str | None], Predictor] | None = None
 
     def trained(self, recipe: ReproductionRecipe, model: str, training: str) -> Path:
         """The folder of an adapter: given by the user, or trained here."""
@@ -118,7 +111,7 @@ class Workshop:
             if held is not None:
                 held.write(folder / _VALIDATION)
             # an embedded model's name stays: it is what the adapter's card and licence go by
-            where = chosen if chosen == "embedded" else folder_of(chosen)
+            where = chosen if chosen in CATALOGUE else folder_of(chosen)
             wanted = recipe.model_copy(update={"model": where, "groups": groups})
             finetune_to_folder(wanted, folder, beside=folder, progress=self.moment)
 
@@ -139,7 +132,7 @@ class Workshop:
         if row.training is not None:
             adapter = self.trained(recipe, chosen, row.training)
         train = None if row.train is None else self.tables.table(row.train)
-        language = row.method in LANGUAGE_MODEL_METHODS
+        language = method_kind(str(row.method)).language_model
         shape = {
             "table": observed.content_hash,
             "method": row.method,
@@ -158,8 +151,8 @@ class Workshop:
         def make(folder: Path) -> None:
             examples = None if train is None else train.write(folder / _TRAIN)
             with RowCache(self.cache) as cache:
-                method = self._method(row, chosen, adapter, examples, cache)
-                prediction = predict_cells(method, observed, cross=not language, progress=self.rows)
+                predictor = self._predictor(row, chosen, adapter, examples, cache)
+                prediction = predictor.predict(Cells.of_table(observed), progress=self.rows)
             missing = [p for p in prediction.problems if p.missing]
             if missing:
                 raise IncompleteRunError(
@@ -226,11 +219,11 @@ class Workshop:
 
         def make(folder: Path) -> None:
             with RowCache(self.cache) as cache:
-                method = self._method(row, chosen, adapter, None, cache)
+                predictor = self._predictor(row, chosen, adapter, None, cache)
                 frame = input_use(
                     observed,
                     lambda questions, groups: (
-                        method.predict(
+                        predictor.predict(
                             questions, scheme.with_subpopulations(groups), progress=self.rows
                         ).table
                     ),
@@ -241,52 +234,48 @@ class Workshop:
         label = "-".join(filter(None, [table, chosen, row.training]))
         return pl.read_parquet(self.store.step("input_use", label, shape, make) / _INPUT_USE)
 
-    def _method(
+    def _predictor(
         self,
         row: MethodRow,
         model: str,
         adapter: Path | None,
         train: Path | None,
         cache: RowCache | None,
-    ) -> Method:
-        named, orders = self.setting.models[model], self.setting.prompt.orders
-        prompting = used_prompting(self.setting, row, model, adapter)
-        refusal = REFUSED if prompting.refusal else None
-        style = PromptStyle(prompting.layout, prompting.format, refusal, prompting.answers)
+    ) -> Predictor:
+        """The method of a row; the models opened last serve again, no others: models are large."""
         assert row.method is not None  # bounds are not predicted
-        if row.method == "zero-shot":
-            return ZeroShot(
-                backend=self._open(named.model, adapter),
-                style=style,
-                option_orders=orders,
-                chat=prompting.chat,
-                cache=cache,
-            )
-        models = LanguageModels(
-            own=lambda: self._open(named.model, adapter),
-            named=lambda other: self._open(other, None),
-            local=lambda other: self._open(other, None),
-            style=style,
-            orders=orders,
-            chat=prompting.chat,
-            cache=cache,
-        )
-        modules = tuple(str(p) for p in self._modules(row))
-        return build_method(row.method, MethodSettings(train=train, modules=modules), models)
+        kind = method_kind(row.method)
+        named = self.setting.models[model]
+        put = used_prompting(self.setting, row, model, adapter)
+        wanted = {
+            "layout": put.layout,
+            "format": put.format,
+            "answers": put.answers,
+            "refusal": put.refusal,
+            "chat": put.chat,
+            "orders": put.orders,
+            "train": train,
+            "modules": tuple(str(p) for p in self._modules(row)) or None,
+        }
+        options: dict[str, Any] = {n: v for n, v in wanted.items() if n in kind.options}
+        if kind.language_model:
+            options |= {
+                "model": ModelReference(named.model, named.backend),
+                "adapter": None if adapter is None else str(adapter),
+            }
+        settings = PredictSettings(method=row.method, **options)
+        key = (named.model, None if adapter is None else adapter_identity(adapter))
+        if self._open is not None and self._open[0] != key:
+            self._open[1].close()
+            self._open = None
+        if self._open is None:
+            self._open = (key, Predictor(settings, cache=cache))
+        return Predictor(settings, cache=cache, beside=self._open[1])
 
     def _modules(self, row: MethodRow) -> list[Path]:
         """Folders of a row's community modules; the plan has seen to it that they are there."""
         found = [find_file(name, self.tables.data) for name in row.modules]
         return [path for path in found if path is not None]
-
-    def _open(self, model: str, adapter: Path | None) -> TorchBackend:
-        """The backend; the one opened last is kept, no more: models are large."""
-        key = (model, None if adapter is None else adapter_identity(adapter))
-        if self._backend is None or self._backend[0] != key:
-            self._backend = None
-            backend = TorchBackend.load(folder_of(model), adapter=adapter, name=name_of(model))
-            self._backend = (key, backend)
-        return self._backend[1]
 
 
 def one_adapter(recipe: ReproductionRecipe) -> bool:
@@ -299,50 +288,6 @@ def one_adapter(recipe: ReproductionRecipe) -> bool:
     named = {r.training for r in trained}
     own = not any(r.model for r in trained)
     return named == {FINE_TUNED} and own and len(recipe.models) == 1 and not recipe.curves
-
-
-def predict_cells(
-    method: Method,
-    observed: OpinionTable,
-    *,
-    cross: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-) -> Prediction:
-    """Predict the cells of a table, not every question for every group.
-
-    Questions with the same groups are predicted together, so that prompts still share what they
-    begin with.
-
-    Args:
-        cross: predict every question for every group at once and drop the other cells: for methods
-            to which a row costs nothing and a call much.
-    """
-    together: dict[tuple[Any, ...], list[Any]] = {}
-    groups = {s.key: s for s in observed.subpopulations()}
-    asked: dict[tuple[str, str, str], set[tuple[str, str]]] = {}
-    for *question, attribute, group in observed.frame.select(
-        *QUESTION, "attribute", "group"
-    ).iter_rows():
-        asked.setdefault(tuple(question), set()).add((attribute, group))
-    for q in observed.questions():
-        wanted = groups.keys() if cross else asked[(q.family, q.wave, q.question_id)]
-        together.setdefault(tuple(k for k in groups if k in wanted), []).append(q)
-    scheme = GroupScheme.of_standard(groups.values(), "the table scored")
-    tables: list[pl.DataFrame] = []
-    problems: list[Problem] = []
-    record: dict[str, Any] = {}
-    done = 0
-    for keys, questions in together.items():
-        part = method.predict(questions, scheme.with_subpopulations([groups[k] for k in keys]))
-        tables.append(part.table.frame)
-        problems += part.problems
-        record = dict(part.record)
-        done += len(questions) * len(keys)
-        if progress:
-            progress(min(done, len(observed)), len(observed))
-    meta: Mapping[str, Any] = {"origin": ORIGIN, **record}
-    cells = pl.concat(tables).join(observed.frame.select(KEY), on=list(KEY), how="semi")
-    return Prediction(PredictionTable(cells, meta), tuple(problems), record)
 
 
 def _present(table: OpinionTable, wanted: tuple[str, ...] | None) -> tuple[str, ...] | None:

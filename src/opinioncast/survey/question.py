@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from opinioncast.errors import InputError
+from opinioncast.survey.population import US_ADULTS, Population
+
+REFUSED = "Refused"
+"""The last option of a prompt that offers a refusal, and of SubPOP's layout."""
 
 OFF_SCALE = -1.0
 """Position of an option that is not on the scale ("Not sure", "Neither"); paper, Appendix B."""
@@ -28,6 +32,7 @@ class Question:
             Left out, the question counts as having no scale: listing order is not evidence of one.
         family, wave: who fielded it and when, empty for a draft that was never asked.
         paraphrase: True where ``text`` is not the fielded wording.
+        population: whom it is put to.
 
     Raises:
         InputError: fewer than 2 or more than 26 options, empty or duplicate options, an empty
@@ -41,6 +46,7 @@ class Question:
     family: str = ""
     wave: str = ""
     paraphrase: bool = False
+    population: Population = US_ADULTS
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__

@@ -20,6 +20,7 @@ import polars as pl
 from opinioncast.errors import DataError, InputError
 from opinioncast.files import atomic_path
 from opinioncast.survey.groups import Subpopulation
+from opinioncast.survey.population import Population
 from opinioncast.survey.question import OFF_SCALE, Question
 
 KEY = ("family", "wave", "question_id", "attribute", "group")
@@ -115,6 +116,7 @@ class _Table:
                 hint="give the variants different ids",
             )
         paraphrase = bool(self.meta.get("paraphrase", False))
+        population = Population.read(self.meta.get("population"), f"{self.kind}, population")
         return [
             Question(
                 question_id=row["question_id"],
@@ -124,6 +126,7 @@ class _Table:
                 family=row["family"],
                 wave=row["wave"],
                 paraphrase=paraphrase,
+                population=population,
             )
             for row in unique.iter_rows(named=True)
         ]
@@ -135,6 +138,27 @@ class _Table:
 
     def filter(self, *predicates: pl.Expr) -> Self:
         return type(self)(self.frame.filter(*predicates), self.meta)
+
+    def to_polars(self) -> pl.DataFrame:
+        """The frame: one row per question x subpopulation."""
+        return self.frame
+
+    def to_pandas(self) -> Any:
+        """The same as a pandas DataFrame, lists as lists.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        try:
+            import pandas  # type: ignore[import-untyped,unused-ignore]
+        except ImportError as error:
+            raise InputError(
+                "A table cannot be given to pandas",
+                expected="the package pandas",
+                found=error,
+                hint="pip install pandas, or use .frame (polars)",
+            ) from error
+        return pandas.DataFrame(self.frame.to_dict(as_series=False))
 
     def write(self, path: str | Path) -> Path:
         """Write ``path`` (parquet) and ``path`` + ``.json`` (sidecar), each atomically."""

@@ -26,17 +26,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from opinioncast.methods.embedding_features import (
+from opinioncast.methods.embedding.features import (
     SCALE_FEATURES,
     QuestionFeatures,
     TextEncoder,
     group_texts,
     question_features,
 )
-from opinioncast.methods.embedding_files import fitting_weights, read_model, write_model
-from opinioncast.methods.embedding_rows import Shares, rows_in_batches
+from opinioncast.methods.embedding.files import fitting_weights, read_model, write_model
+from opinioncast.methods.embedding.rows import Shares, rows_in_batches
 from opinioncast.methods.prediction import Prediction, Progress
-from opinioncast.survey import GroupScheme, Question
+from opinioncast.survey import Cells, Question
 
 KIND = "embedding network"
 _BATCH = 256  # questions at a time in prediction
@@ -145,16 +145,11 @@ class EmbeddingNetwork:
     def name(self) -> str:
         return "embedding network"
 
-    def predict(
-        self,
-        questions: Sequence[Question],
-        groups: GroupScheme,
-        *,
-        progress: Progress | None = None,
-    ) -> Prediction:
-        """Predict every question x subpopulation; refusals are not predicted."""
-        members = list(groups)
-        people = people_features(group_texts(members, groups.attributes), self.seen, self.encoder)
+    def predict(self, cells: Cells, *, progress: Progress | None = None) -> Prediction:
+        """Predict every cell; refusals are not predicted."""
+        people = people_features(
+            group_texts(list(cells.groups), cells.groups.attributes), self.seen, self.encoder
+        )
 
         def shares(part: Sequence[Question]) -> Iterator[Shares]:
             padded = self.shares(question_features(part, self.encoder), people)
@@ -162,8 +157,7 @@ class EmbeddingNetwork:
                 yield [kept / kept.sum() for kept in by_group[:, : len(question.options)]]
 
         rows = rows_in_batches(
-            questions,
-            members,
+            cells,
             shares,
             batch=_BATCH,
             model=self.encoder.name,
@@ -178,7 +172,7 @@ class EmbeddingNetwork:
             "temperature": self.temperature,
             "trained_on": self.record,
         }
-        return Prediction.of_rows(rows, record)
+        return rows.prediction(record)
 
     def shares(
         self, features: QuestionFeatures, people: tuple[Tensor, Tensor]
@@ -212,7 +206,7 @@ class EmbeddingNetwork:
         """Read what :meth:`save` wrote.
 
         Raises:
-            ModelError: see :func:`opinioncast.methods.embedding_files.read_model`.
+            ModelError: see :func:`opinioncast.methods.embedding.files.read_model`.
         """
         tensors, config = read_model(folder, KIND, encoder)
         members = []

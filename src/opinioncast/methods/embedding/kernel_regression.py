@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from opinioncast.errors import DataError
 from opinioncast.evaluate.scores import score_cells
-from opinioncast.methods.embedding_features import (
+from opinioncast.methods.embedding.features import (
     QuestionFeatures,
     TextEncoder,
     Vectors,
@@ -36,11 +36,11 @@ from opinioncast.methods.embedding_features import (
     group_texts,
     question_features,
 )
-from opinioncast.methods.embedding_files import fitting_weights, read_model, write_model
-from opinioncast.methods.embedding_rows import Shares, rows_in_batches
+from opinioncast.methods.embedding.files import fitting_weights, read_model, write_model
+from opinioncast.methods.embedding.rows import Shares, rows_in_batches
 from opinioncast.methods.prediction import Prediction, Progress
 from opinioncast.survey import (
-    GroupScheme,
+    Cells,
     OpinionTable,
     Question,
     standard_attributes,
@@ -99,16 +99,9 @@ class KernelRegression:
     def name(self) -> str:
         return "embedding kernel regression"
 
-    def predict(
-        self,
-        questions: Sequence[Question],
-        groups: GroupScheme,
-        *,
-        progress: Progress | None = None,
-    ) -> Prediction:
-        """Predict every question x subpopulation; refusals are not predicted."""
-        members = list(groups)
-        mix = self._mix(group_texts(members, groups.attributes))
+    def predict(self, cells: Cells, *, progress: Progress | None = None) -> Prediction:
+        """Predict every cell; refusals are not predicted."""
+        mix = self._mix(group_texts(list(cells.groups), cells.groups.attributes))
 
         def shares(part: Sequence[Question]) -> Iterator[Shares]:
             points = _points(question_features(part, self.encoder))
@@ -119,8 +112,7 @@ class KernelRegression:
                 yield list((found / found.sum(axis=0)).T)
 
         rows = rows_in_batches(
-            questions,
-            members,
+            cells,
             shares,
             batch=_BATCH,
             model=self.encoder.name,
@@ -134,7 +126,7 @@ class KernelRegression:
             "temperature": self.temperature,
             "trained_on": self.record,
         }
-        return Prediction.of_rows(rows, record)
+        return rows.prediction(record)
 
     def _mix(self, texts: Sequence[Sequence[str]]) -> Array:
         """How much of each column a group takes, shape (groups, 1 + conditions)."""
@@ -186,7 +178,7 @@ class KernelRegression:
         """Read what :meth:`save` wrote.
 
         Raises:
-            ModelError: see :func:`opinioncast.methods.embedding_files.read_model`.
+            ModelError: see :func:`opinioncast.methods.embedding.files.read_model`.
         """
         tensors, config = read_model(folder, KIND, encoder)
         with fitting_weights(folder):
@@ -223,18 +215,17 @@ def fit_kernel(
     """
     settings = settings or KernelSettings()
     model = _fit(train, encoder, settings)
-    groups = GroupScheme.of_standard(validation.subpopulations(), "validation table")
-    questions = validation.questions()
+    cells = Cells.of_table(validation)
     scores = {}
     for i, t in enumerate(TEMPERATURES):
         warmed = replace(model, temperature=t)
-        scores[t] = score_cells(validation, warmed.predict(questions, groups).table).mean()["wd"]
+        scores[t] = score_cells(validation, warmed.predict(cells).table).mean()["wd"]
         if progress:
             progress(i + 1, len(TEMPERATURES))
     best = min(scores, key=lambda t: scores[t] or 1.0)
     record = dict(model.record) | {
         "validation_hash": validation.content_hash,
-        "validation_questions": len(questions),
+        "validation_questions": len(cells.questions),
         "validation_wd": scores[best],
     }
     return replace(model, temperature=best, record=record)

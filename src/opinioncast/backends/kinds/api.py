@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Literal
 from urllib.parse import urlsplit
 
-from opinioncast.errors import InputError
+from opinioncast.backends.catalogue import CATALOGUE
+from opinioncast.backends.declaration import BackendKind, LanguageModel, Opening
+from opinioncast.errors import InputError, ModelError
+from opinioncast.options import check_types, option
 
 Scoring = Literal["auto", "token-ids", "echo", "top"]
 """How label probabilities are read: see :mod:`opinioncast.backends.api_service`."""
@@ -39,18 +42,28 @@ class ApiSettings:
         chat: whether texts are asked for as chat; only ``supports_schema`` depends on it.
     """
 
-    base_url: str
+    base_url: str = option(..., "Address of an OpenAI-compatible service, usually with /v1.")
     model: str = ""
-    api_key_env: str | None = None
-    scoring: Scoring = "auto"
-    unlisted_tolerance: float = 0.01
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    concurrency: int = 4
-    max_cost: float | None = None
-    price_in: float | None = None
-    price_out: float | None = None
-    timeout: float = 120.0
+    api_key_env: str | None = option(
+        None, "Environment variable with the API key (default: OPINIONCAST_API_KEY)."
+    )
+    scoring: Scoring = option(
+        "auto", "How label probabilities are read: auto (default), token-ids, echo, top."
+    )
+    unlisted_tolerance: float = option(
+        0.01,
+        "Refuse rows whose labels the service did not list could move a share by more (default: "
+        "0.01).",
+    )
+    requests_per_minute: int | None = option(None, "Rate limit of the service.")
+    tokens_per_minute: int | None = option(None, "Rate limit of the service.")
+    concurrency: int = option(4, "Requests under way at once (default: 4).")
+    max_cost: float | None = option(
+        None, "Stop before this run could spend more; needs both prices."
+    )
+    price_in: float | None = option(None, "Per million tokens read.")
+    price_out: float | None = option(None, "Per million tokens written.")
+    timeout: float = option(120.0, "Seconds for one answer (default: 120).")
     attempts: int = 6
     chat: bool = False
 
@@ -72,13 +85,7 @@ class ApiSettings:
                 found=f"{parts.scheme}://...{parts.hostname}",
                 hint="put the key into an environment variable and name it with --api-key-env",
             )
-        if self.scoring not in get_args(Scoring):
-            raise InputError(
-                "Unknown way of reading label probabilities",
-                where="--scoring",
-                expected=", ".join(get_args(Scoring)),
-                found=self.scoring,
-            )
+        check_types(self)
         least = {
             "unlisted-tolerance": (self.unlisted_tolerance, 0.0),
             "requests-per-minute": (self.requests_per_minute, 1),
@@ -154,3 +161,44 @@ def unusable_address(address: str, why: object | None = None) -> InputError:
         expected="http:// or https://, a host and usually /v1, with no spaces in it",
         found=repr(shown) + ("" if why is None else f" ({why})"),
     )
+
+
+def open_api(opening: Opening) -> LanguageModel:
+    """Reach the service that has the model.
+
+    Raises:
+        InputError: an embedded model, which no service has; a key that is not there.
+        ModelError: no HTTP client is installed. StorageError: the journal cannot be opened.
+    """
+    settings: ApiSettings = opening.settings
+    if opening.model in CATALOGUE:
+        raise InputError(
+            "The API backend needs a service and a model",
+            expected="--model as the service calls it, or api:MODEL@URL",
+            found=f"{settings.base_url}, model {opening.model}",
+            hint=f"the embedded model runs in this process: torch:{opening.model}",
+        )
+    try:
+        from opinioncast.backends.api import ApiBackend
+        from opinioncast.backends.api_journal import Journal
+    except ImportError as error:
+        raise ModelError(
+            "The API backend needs an HTTP client",
+            expected="the package of the [api] extra",
+            found=error,
+            hint="pip install 'opinioncast[api]'",
+        ) from error
+    settings.api_key()  # a key that is not there is named before anything is opened
+    shared = next((b.limits for b in opening.beside if isinstance(b, ApiBackend)), None)
+    journal = Journal() if opening.use_cache else None
+    wanted = replace(settings, model=opening.model, chat=opening.chat or settings.chat)
+    return ApiBackend(wanted, journal=journal, limits=shared)
+
+
+BACKEND = BackendKind(
+    name="api",
+    help="An OpenAI-compatible service over HTTP.",
+    settings=ApiSettings,
+    open=open_api,
+    order=20,
+)

@@ -22,13 +22,13 @@ import torch
 from torch import Tensor
 
 from opinioncast.errors import DataError, ModelError
-from opinioncast.methods.embedding_features import (
+from opinioncast.methods.embedding.features import (
     QuestionFeatures,
     TextEncoder,
     group_texts,
     question_features,
 )
-from opinioncast.methods.embedding_network import (
+from opinioncast.methods.embedding.network import (
     EmbeddingNetwork,
     NetworkShape,
     OptionNetwork,

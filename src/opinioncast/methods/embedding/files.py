@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from opinioncast.errors import ModelError
 from opinioncast.files import atomic_path
-from opinioncast.methods.embedding_features import TextEncoder
+from opinioncast.methods.embedding.features import TextEncoder
 
 WEIGHTS = "network.safetensors"
 CONFIG = "network.json"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from opinioncast.backends.catalogue import folder_of, label_of
+from opinioncast.backends.declaration import BackendKind, LanguageModel, Opening
 from opinioncast.errors import InputError
+from opinioncast.options import check_types, option
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +29,16 @@ class VllmSettings:
     """
 
     model: str = ""
-    adapter: str | None = None
+    adapter: str | None = option(None, "Folder of a PEFT adapter; or shipped.")
     other_adapters: tuple[str, ...] = ()
-    dtype: str = "auto"
-    tensor_parallel: int = 1
-    gpu_memory: float | None = None
-    context_length: int | None = None
+    dtype: str = option("auto", "float32, bfloat16, float16; else by device.")
+    tensor_parallel: int = option(1, "vLLM: GPUs a layer is split over.")
+    gpu_memory: float | None = option(None, "vLLM: share of each GPU's memory it may take.")
+    context_length: int | None = option(None, "vLLM: longest prompt with its answer, in tokens.")
     name: str | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         share = self.gpu_memory
         wrong = {
             "--tensor-parallel": (self.tensor_parallel < 1, self.tensor_parallel, "1 or more"),
@@ -45,11 +49,11 @@ class VllmSettings:
                 "1 or more",
             ),
         }
-        for option, (is_wrong, found, expected) in wrong.items():
+        for flag, (is_wrong, found, expected) in wrong.items():
             if is_wrong:
                 raise InputError(
                     "A setting of vLLM is out of range",
-                    where=option,
+                    where=flag,
                     expected=expected,
                     found=found,
                 )
@@ -59,3 +63,32 @@ class VllmSettings:
         """Every adapter the engine needs room for, each once."""
         own = () if self.adapter is None else (self.adapter,)
         return tuple(dict.fromkeys((*own, *self.other_adapters)))
+
+
+def open_vllm(opening: Opening) -> LanguageModel:
+    """Load a model with vLLM in this process, or on an engine that holds it already.
+
+    Raises:
+        ModelError: vLLM is not installed or cannot load the model or adapter.
+    """
+    from opinioncast.backends.vllm_backend import VllmBackend
+
+    settings: VllmSettings = opening.settings
+    wanted = replace(
+        settings,
+        model=folder_of(opening.model),
+        other_adapters=tuple(dict.fromkeys((*settings.other_adapters, *opening.adapters))),
+        name=label_of(opening.model) or settings.name,
+    )
+    engines = [b.engine for b in opening.beside if isinstance(b, VllmBackend)]
+    engine = next((e for e in engines if e is not None and e.serves(wanted)), None)
+    return VllmBackend(wanted, engine=engine)
+
+
+BACKEND = BackendKind(
+    name="vllm",
+    help="vLLM in this process, on one or several GPUs.",
+    settings=VllmSettings,
+    open=open_vllm,
+    order=30,
+)

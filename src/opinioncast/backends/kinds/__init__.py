@@ -1,0 +1,1 @@
+"""The backends that can be named: one module and one declaration each."""

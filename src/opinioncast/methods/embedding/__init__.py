@@ -1,0 +1,1 @@
+"""Models on frozen sentence embeddings: features, training, files. The method is ``network``."""

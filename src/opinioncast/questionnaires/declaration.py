@@ -1,0 +1,87 @@
+"""What a questionnaire format says of itself, and what it reads a file into.
+
+Each format is one module of this folder with one ``FORMAT``. One of another package is found by its
+entry point in the group ``opinioncast.questionnaires``, or is told to :func:`register`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opinioncast.declarations import Declared
+
+FIELDS = frozenset({"id", "question", "options", "scale", "observed"})
+"""Of a question, as entries hold it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a file says of all its questions.
+
+    Attributes:
+        family, wave: who fields it and when; empty for a draft.
+        population: whom it is put to, as :meth:`opinioncast.survey.Population.read` takes it.
+    """
+
+    family: str = ""
+    wave: str = ""
+    population: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One question as its file has it, and where it stands.
+
+    Attributes:
+        where: file and line, row or element, for errors.
+        fields: of :data:`FIELDS`: text, numbers and lists, not yet checked.
+        observed: group expression -> shares, or a mapping with ``shares``.
+    """
+
+    where: str
+    fields: Mapping[str, Any]
+    observed: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """What a file holds: its head and its questions in order."""
+
+    head: Head
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentFormat:
+    """A declaration.
+
+    Attributes:
+        name: short name.
+        help: one line.
+        endings: of its files, lower case with the dot.
+        read: from the path and the bytes to the instrument; raises InputError with the place.
+        order: place in lists.
+    """
+
+    name: str
+    help: str
+    endings: tuple[str, ...]
+    read: Callable[[Path, bytes], Instrument]
+    order: int = 100
+
+
+_declared: Declared[InstrumentFormat] = Declared(
+    InstrumentFormat,
+    "opinioncast.questionnaires",
+    "FORMAT",
+    entry_points="opinioncast.questionnaires",
+)
+register = _declared.register
+
+
+def instrument_formats() -> tuple[InstrumentFormat, ...]:
+    """Every format that is declared."""
+    return tuple(sorted(_declared.all().values(), key=lambda kind: (kind.order, kind.name)))

@@ -1,0 +1,215 @@
+"""A questionnaire: questions, whom they are put to, and what people answered where that is known.
+
+Formats are files beside this one. Each reads its files into entries, which are checked here, the
+same for all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from opinioncast.errors import InputError
+from opinioncast.questionnaires.declaration import Entry, Head, Instrument, instrument_formats
+from opinioncast.survey import (
+    US_ADULTS,
+    GroupScheme,
+    OpinionTable,
+    Population,
+    Question,
+    Subpopulation,
+    load_groups,
+    opinion_row,
+)
+from opinioncast.survey.question import check_distribution
+
+SEPARATOR = "|"
+_OBSERVED_FIELDS = {"shares", "n", "n_eff", "refusal_rate"}
+
+
+@dataclass(frozen=True)
+class Questionnaire:
+    """What a questionnaire file holds.
+
+    Attributes:
+        questions: in file order.
+        observed: distributions the file gives, or None if it gives none.
+        sha256: of the file.
+        population: whom the questions are put to.
+    """
+
+    name: str
+    questions: tuple[Question, ...]
+    observed: OpinionTable | None
+    sha256: str
+    population: Population = US_ADULTS
+
+    def put_to(self, population: str | Population) -> Questionnaire:
+        """The same questions, put to another population.
+
+        Raises:
+            InputError: words that cannot name one.
+        """
+        whom = Population.read(population)
+        observed = self.observed
+        if observed is not None:
+            meta = dict(observed.meta) | {"population": whom.record()}
+            observed = OpinionTable(observed.frame, meta)
+        questions = tuple(replace(q, population=whom) for q in self.questions)
+        return replace(self, questions=questions, observed=observed, population=whom)
+
+
+def read_questionnaire(path: str | Path, groups: GroupScheme | None = None) -> Questionnaire:
+    """Read a questionnaire by its ending.
+
+    Args:
+        groups: scheme that knows the groups named under ``observed``; the standard attributes when
+            left out.
+
+    Raises:
+        InputError: a file that is missing, in another format or encoding, or a question,
+            distribution or group that cannot be used, with the line or row it stands in.
+    """
+    path = Path(path)
+    formats = {ending: kind for kind in instrument_formats() for ending in kind.endings}
+    if not path.is_file():
+        raise InputError(
+            "Questionnaire not found",
+            where=str(path),
+            expected=f"a file ending in {', '.join(formats)}",
+            found="a folder" if path.is_dir() else "no such file",
+        )
+    kind = formats.get(path.suffix.casefold())
+    if kind is None:
+        raise InputError(
+            "A questionnaire of this kind cannot be read",
+            where=str(path),
+            expected=", ".join(formats),
+            found=path.suffix or "no file ending",
+            hint="save it as CSV (UTF-8) or XLSX",
+        )
+    content = path.read_bytes()
+    return questionnaire(kind.read(path, content), path, content, groups)
+
+
+def questionnaire(
+    instrument: Instrument, path: Path, content: bytes, groups: GroupScheme | None = None
+) -> Questionnaire:
+    """The questionnaire of what a format read, checked.
+
+    Raises:
+        InputError: as :func:`read_questionnaire`.
+    """
+    head = instrument.head
+    population = Population.read(head.population, f"{path}, population")
+    questions: list[Question] = []
+    rows: list[dict[str, Any]] = []
+    seen: dict[str, str] = {}
+    scheme = groups or load_groups("total")
+    for number, entry in enumerate(instrument.entries, start=1):
+        question = _question(entry, number, head, population)
+        first = seen.setdefault(question.question_id, entry.where)
+        if first != entry.where:
+            raise InputError(
+                "Two questions have one id",
+                where=f"{first} and {entry.where}",
+                expected="different ids",
+                found=question.question_id,
+            )
+        questions.append(question)
+        rows.extend(_observed(entry, question, scheme))
+    if not questions:
+        raise InputError(
+            "The questionnaire has no questions",
+            where=str(path),
+            expected="at least one question",
+            found="none",
+        )
+    observed = None
+    if rows:
+        meta = {"source": path.name, "kind": "user's observed", "population": population.record()}
+        observed = OpinionTable.from_rows(rows, meta)
+    digest = hashlib.sha256(content).hexdigest()
+    return Questionnaire(path.stem, tuple(questions), observed, digest, population)
+
+
+def _question(entry: Entry, number: int, head: Head, population: Population) -> Question:
+    fields = entry.fields
+    for needed in ("question", "options"):
+        if not fields.get(needed):
+            raise InputError(
+                f"A question has no {needed}",
+                where=entry.where,
+                expected=f"`{needed}`",
+                found=", ".join(k for k, v in fields.items() if v) or "nothing",
+            )
+    scale = fields.get("scale") or []
+    try:
+        positions = tuple(_number(v, entry.where, "scale position") for v in _listed(scale))
+        return Question(
+            question_id=str(fields.get("id") or f"q{number}"),
+            text=str(fields["question"]),
+            options=tuple(str(o) for o in _listed(fields["options"])),
+            ordinal=positions,
+            family=head.family,
+            wave=head.wave,
+            population=population,
+        )
+    except InputError as error:
+        raise (error if error.where == entry.where else error.at(entry.where)) from None
+
+
+def _observed(entry: Entry, question: Question, scheme: GroupScheme) -> Iterator[dict[str, Any]]:
+    done: dict[Subpopulation, str] = {}
+    for expression, given in entry.observed.items():
+        where = f"{entry.where}, observed {expression}"
+        more: dict[str, Any] = {}
+        shares = given
+        if isinstance(given, Mapping):
+            unknown = set(given) - _OBSERVED_FIELDS
+            if unknown or "shares" not in given:
+                raise InputError(
+                    "An observed distribution cannot be read",
+                    where=where,
+                    expected="a list of shares, or `shares` with "
+                    + ", ".join(sorted(_OBSERVED_FIELDS - {"shares"})),
+                    found=dict(given),
+                )
+            shares = given["shares"]
+            more = {k: _number(v, where, k) for k, v in given.items() if k != "shares"}
+            if "n" in more:
+                more["n"] = round(more["n"])
+        try:
+            group = scheme.parse(expression)
+        except InputError as error:
+            raise error.at(where) from None
+        if group in done:
+            raise InputError(
+                "A group has two observed distributions",
+                where=where,
+                expected="one per group",
+                found=f"{done[group]} and {expression}",
+            )
+        done[group] = expression
+        values = [_number(v, where, "share") for v in _listed(shares)]
+        distribution = check_distribution(values, len(question.options), where=where)
+        yield opinion_row(question, group, distribution, **more)
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    """A list as it is; text split at ``|``."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(SEPARATOR)]
+    return value if isinstance(value, Sequence) else [value]
+
+
+def _number(value: Any, where: str, what: str) -> float:
+    try:
+        return float(str(value).strip().removesuffix("%"))
+    except ValueError:
+        raise InputError(
+            f"A {what} is not a number", where=where, expected="a number", found=value
+        ) from None

@@ -1,0 +1,76 @@
+"""Questionnaires as rows, in CSV and Excel: one row a question.
+
+Columns are ``question`` and ``options`` (separated by ``|``) and, if wanted, ``id``, ``scale``
+(also ``|``) and a column ``observed: POLPARTY=Democrat`` for each group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from opinioncast.errors import InputError
+from opinioncast.questionnaires.declaration import FIELDS, Entry
+
+
+def entries_of_rows(path: Path, rows: Sequence[tuple[str, Sequence[str]]]) -> list[Entry]:
+    """Entries of a header row and one row per question."""
+    if not rows:
+        raise InputError(
+            "A questionnaire is empty",
+            where=str(path),
+            expected="a header row with `question` and `options`",
+            found="no rows",
+        )
+    header = [cell.strip() for cell in rows[0][1]]
+    names: list[str] = []
+    for cell in header:
+        kind, colon, group = cell.partition(":")
+        if colon and kind.strip().casefold() == "observed":
+            names.append(f"observed:{group.strip()}")
+        else:
+            names.append(cell.casefold())
+    known = FIELDS - {"observed"}
+    unknown = {
+        shown
+        for name, shown in zip(names, header, strict=True)
+        if name and name not in known and not name.startswith("observed:")
+    }
+    if unknown or not {"question", "options"} <= set(names):
+        raise InputError(
+            "A questionnaire's columns do not fit",
+            where=rows[0][0],
+            expected="question, options and, if wanted, id, scale, observed: ATTRIBUTE=Group",
+            found=", ".join(header),
+            hint=f"columns not known: {', '.join(sorted(unknown))}" if unknown else None,
+        )
+    if len(set(filter(None, names))) != len(list(filter(None, names))):
+        raise InputError(
+            "A questionnaire has two columns of one name",
+            where=rows[0][0],
+            expected="different names",
+            found=", ".join(header),
+        )
+    entries = []
+    for where, cells in rows[1:]:
+        if len(cells) > len(names) and any(c.strip() for c in cells[len(names) :]):
+            raise InputError(
+                "A row has more cells than the header",
+                where=where,
+                expected=f"{len(names)} cells",
+                found=f"{len(cells)}: {list(cells)}",
+                hint="put text that holds the separator in quotation marks",
+            )
+        row = {n: c.strip() for n, c in zip(names, cells, strict=False) if n and c.strip()}
+        entries.append(
+            Entry(
+                where,
+                {k: v for k, v in row.items() if k in known},
+                {
+                    k.removeprefix("observed:"): v
+                    for k, v in row.items()
+                    if k.startswith("observed:")
+                },
+            )
+        )
+    return entries

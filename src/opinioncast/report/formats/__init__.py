@@ -1,0 +1,1 @@
+"""The files that a prediction is written to: one module and one declaration a format."""
