@@ -38,16 +38,15 @@ from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.evaluate.steerability import steerability
 from opinioncast.files import atomic_path
 from opinioncast.finetune.recipe import FinetuneRecipe, parse_finetune
-from opinioncast.jobs.adapters import SHIPPED
 from opinioncast.jobs.finetune import finetune_to_folder
-from opinioncast.jobs.methods import NEAREST_NEIGHBOURS
-from opinioncast.jobs.predict import PredictSettings, run_method
-from opinioncast.methods.baselines import NearestQuestions
 from opinioncast.methods.blend import Blend
-from opinioncast.methods.network import load_embedding_model
 from opinioncast.methods.embedding.kernel_regression import fit_kernel
+from opinioncast.methods.nearest import NEIGHBOURS, NearestQuestions
+from opinioncast.methods.network import load_embedding_model
 from opinioncast.methods.prediction import Known, Prediction
-from opinioncast.survey import GroupScheme, OpinionTable, PredictionTable, load_groups
+from opinioncast.models import SHIPPED
+from opinioncast.predictor import predict
+from opinioncast.survey import Cells, OpinionTable, PredictionTable, load_groups
 
 CHECKED = (
     "total",
@@ -256,24 +255,23 @@ def blend_shares(train: Path, validation: Path, out: Path, adapter: str) -> pl.D
             (out / "gss.parquet", out / "anes.parquet"),
         ),
     ):
-        groups = GroupScheme.of_standard(observed.subpopulations(), "observed table")
+        cells = Cells.of_table(observed)
         if variation == SHIPPED:
-            settings = PredictSettings(method="zero-shot", adapter=SHIPPED)
-            said = run_method(observed.questions(), groups, settings).table
+            said = predict(cells, method="zero-shot", adapter=SHIPPED).table
         else:
             trained(recipe_of(variation, *paths, quick=False), out / folder, observed)
             said = PredictionTable.read(out / folder / "adapter" / "validation.parquet")
         kernel = fit_kernel(learned, held, SentenceModel.load())
-        near = NearestQuestions(learned, kernel.encoder, NEAREST_NEIGHBOURS)
+        near = NearestQuestions(learned, kernel.encoder, NEIGHBOURS)
         parts = (
-            Known("kernel", kernel.predict(observed.questions(), groups)),
-            Known("nearest", near.predict(observed.questions(), groups)),
+            Known("kernel", kernel.predict(cells)),
+            Known("nearest", near.predict(cells)),
             Known("adapter", Prediction(said, (), {})),
         )
         for shares in SHARES:
             weights = [(part, w) for part, w in zip(parts, shares, strict=True) if w]
             method = weights[0][0] if len(weights) == 1 else Blend(weights)
-            mean = score_cells(observed, method.predict(observed.questions(), groups).table).mean()
+            mean = score_cells(observed, method.predict(cells).table).mean()
             rows.append(
                 dict(zip(("kernel", "nearest", "adapter"), shares, strict=True))
                 | {"asked": name, "wd": mean["wd"], "kl": mean["kl"]}
@@ -307,8 +305,8 @@ def main() -> None:
         print(markdown(table_of(results[-1:])).splitlines()[-1], flush=True)
     if args.kernel:
         network = load_embedding_model(args.kernel, SentenceModel.load())
-        groups = GroupScheme.of_standard(observed.subpopulations(), "observed table")
-        made = network.predict(observed.questions(), groups).table
+        cells = Cells.of_table(observed)
+        made = network.predict(cells).table
         results.append(Result(network.name, score_cells(observed, made), None))
     table = table_of(results)
     table.write_csv(args.out / "ablation.csv")

@@ -24,21 +24,21 @@ import numpy as np
 import opinioncast.methods.error_bars as bars
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.files import atomic_path
-from opinioncast.jobs.adapters import SHIPPED
 from opinioncast.jobs.demo import demo_table
-from opinioncast.jobs.predict import PredictSettings, run_method
 from opinioncast.methods.error_bars import settings_hash
 from opinioncast.methods.prediction import Prediction
+from opinioncast.models import SHIPPED
+from opinioncast.predictor import Predictor, PredictSettings
 from opinioncast.readers.subpop import read_rows, to_table
-from opinioncast.survey import GroupScheme, OpinionTable
+from opinioncast.survey import Cells, OpinionTable
 
 OPINIONQA = Path("opinionqa") / "opinionqa_contentious.jsonl"
 
 
 def scored(settings: PredictSettings, observed: OpinionTable) -> tuple[CellScores, Prediction]:
     """Predictions of every cell of ``observed``, scored."""
-    groups = GroupScheme.of_standard(observed.subpopulations(), "observed table")
-    prediction = run_method(observed.questions(), groups, settings)
+    with Predictor(settings) as predictor:
+        prediction = predictor.predict(Cells.of_table(observed))
     return score_cells(observed, prediction.table), prediction
 
 

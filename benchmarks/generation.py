@@ -15,15 +15,15 @@ import json
 import time
 from typing import Any
 
+from opinioncast.backends.catalogue import EMBEDDED
 from opinioncast.backends.sentences import SentenceModel
 from opinioncast.backends.torch_backend import TorchBackend
-from opinioncast.jobs.backends import EMBEDDED
 from opinioncast.jobs.demo import demo_table
-from opinioncast.jobs.predict import PredictSettings, open_backend
 from opinioncast.methods.few_shot import FewShot
 from opinioncast.methods.pluralism import ModularPluralism
 from opinioncast.methods.prediction import Method
-from opinioncast.survey import load_groups
+from opinioncast.predictor import Predictor
+from opinioncast.survey import Cells, load_groups
 
 GROUPS = ("SEX=Female", "SEX=Male", "POLPARTY=Democrat", "POLPARTY=Republican")
 
@@ -38,7 +38,7 @@ def main() -> None:
     table = demo_table()
     questions = table.questions()[: 1 if options.quick else options.questions]
     groups = load_groups(*GROUPS)
-    opened = open_backend(PredictSettings(method="zero-shot", model=options.model))
+    opened = Predictor(method="zero-shot", model=options.model).language_model
     if not isinstance(opened, TorchBackend):
         raise TypeError("this benchmark times the PyTorch backend")
     encoder = SentenceModel.load()
@@ -61,7 +61,7 @@ def main() -> None:
             )
         for name, method in methods.items():
             started = time.perf_counter()
-            record = method.predict(questions, groups).record
+            record = method.predict(Cells.cross(questions, groups)).record
             seconds = time.perf_counter() - started
             rate = figures["rows"] / seconds
             print(

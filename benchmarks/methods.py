@@ -30,7 +30,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
@@ -38,34 +38,26 @@ from opinioncast.backends.sentences import SentenceModel
 from opinioncast.backends.torch_backend import TorchBackend
 from opinioncast.evaluate.scores import score_cells
 from opinioncast.files import atomic_path
-from opinioncast.jobs.adapters import SHIPPED
-from opinioncast.jobs.community_modules import open_modules
-from opinioncast.jobs.methods import SHIPPED_NETWORK, SHIPPED_TRAINING, MethodSettings
-from opinioncast.jobs.predict import PredictSettings, open_backend
-from opinioncast.methods.baselines import (
-    NearestQuestions,
-    TotalPopulation,
-    Uniform,
-    totals_from_groups,
-)
-from opinioncast.methods.blend import Blend
-from opinioncast.methods.network import load_embedding_model
+from opinioncast.methods.blend import Blend, BlendSettings
 from opinioncast.methods.few_shot import FewShot
+from opinioncast.methods.nearest import NearestQuestions
+from opinioncast.methods.network import load_embedding_model
 from opinioncast.methods.pluralism import COMMENT_TOKENS, ModularPluralism
 from opinioncast.methods.prediction import Known, Method, Prediction
 from opinioncast.methods.row_cache import RowCache
+from opinioncast.methods.total import TotalPopulation, totals_from_groups
+from opinioncast.methods.uniform import Uniform
 from opinioncast.methods.zero_shot import ZeroShot
-from opinioncast.prompts import Answers, Format, Layout, PromptStyle
+from opinioncast.models import SHIPPED, SHIPPED_NETWORK, SHIPPED_TRAINING
+from opinioncast.predictor import Predictor, PredictSettings
+from opinioncast.predictor.resources import Resources
+from opinioncast.prompts import Answers, Format, Layout, Prompting
 from opinioncast.readers.subpop import read_rows, to_table
-from opinioncast.survey import GroupScheme, OpinionTable, PredictionTable
+from opinioncast.survey import Cells, OpinionTable
 
 QUICK_QUESTIONS = 2
 TUNED = "fine-tuned (shipped adapter)"
-SHARES = MethodSettings().blend
-
-
-By = Literal["question", "group"] | None
-_BEGINNING = {"question": ("family", "wave", "question_id"), "group": ("attribute", "group")}
+SHARES = BlendSettings().blend
 
 
 @dataclass
@@ -80,11 +72,11 @@ class Bench:
     slow: OpinionTable
     rows: list[dict[str, Any]] = field(default_factory=list)
 
-    def measure(self, name: str, method: Method, by: By) -> Any:
+    def measure(self, name: str, method: Method, *, slow: bool) -> Any:
         """Predict the observed cells and score them."""
-        observed = self.sample if by is None else self.slow
+        observed = self.slow if slow else self.sample
         started = time.perf_counter()
-        prediction = predicted(method, observed, by)
+        prediction = predicted(method, observed)
         seconds = time.perf_counter() - started
         scores = score_cells(observed, prediction.table) if len(prediction.table) else None
         means: Mapping[str, Any] = scores.mean() if scores else {}
@@ -151,28 +143,9 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def predicted(method: Method, observed: OpinionTable, by: By) -> Prediction:
-    """Predict every question for every group of the table, or (``by``) only the cells it holds: a
-    language model takes its time for each, and the others are not scored. Cells are asked together
-    by what their prompts begin with.
-    """
-    if by is None:
-        groups = GroupScheme.of_standard(observed.subpopulations(), "observed table")
-        return method.predict(observed.questions(), groups)
-    parts = []
-    for _, frame in observed.frame.group_by(_BEGINNING[by], maintain_order=True):
-        own = OpinionTable(frame, observed.meta)
-        groups = GroupScheme.of_standard(own.subpopulations(), "observed table")
-        parts.append(method.predict(own.questions(), groups))
-    counts = ("parse_failures", "tokens_in", "tokens_out")
-    record = {
-        key: sum(p.record[key] for p in parts)
-        for key in counts
-        if all(isinstance(p.record.get(key), int) for p in parts)
-    }
-    table = PredictionTable(pl.concat([p.table.frame for p in parts]))
-    problems = tuple(problem for p in parts for problem in p.problems)
-    return Prediction(table, problems, {"model": parts[0].record.get("model")} | record)
+def predicted(method: Method, observed: OpinionTable) -> Prediction:
+    """Predict the cells of the table, and no others: they would not be scored."""
+    return method.predict(Cells.of_table(observed))
 
 
 def markdown(rows: list[dict[str, Any]], questions: int, limited: int) -> str:
@@ -229,72 +202,70 @@ def main() -> None:
 
         @functools.cache
         def model(adapter: str | None = None) -> TorchBackend:
-            found = open_backend(PredictSettings(method="zero-shot", adapter=adapter))
+            found = Predictor(method="zero-shot", adapter=adapter).language_model
             if not isinstance(found, TorchBackend):
                 raise TypeError("the embedded model runs in the PyTorch backend")
             return found
 
         def zero_shot(**style: Any) -> Method:
-            return ZeroShot(model(), PromptStyle(**style), cache=cache)
+            return ZeroShot(model(), Prompting(**style), cache=cache)
 
         def as_in_the_paper(format: Format) -> Method:
             return zero_shot(format=format, layout=Layout.PAPER)
 
         def fine_tuned() -> Method:
-            trained = PredictSettings(method="zero-shot", adapter=SHIPPED).prompting
-            style = PromptStyle(answers=trained.answers)
-            return ZeroShot(model(SHIPPED), style, cache=cache, judge_mass=False)
+            trained = Resources(PredictSettings(method="zero-shot", adapter=SHIPPED)).prompting
+            return ZeroShot(model(SHIPPED), trained, cache=cache, judge_mass=False)
 
         def few_shot() -> Method:
             return FewShot(model(), train, encoder, cache=cache)
 
         def pluralism() -> Method:
-            names = options.modules
-            modules = (
-                open_modules(names, lambda _: model(), lambda _: model())
-                if names
-                else [model(), model()]
-            )
+            named = tuple(options.modules)
+            modules = [model(), model()]
+            if named:
+                opened = Resources(PredictSettings(method="pluralism", modules=named))
+                modules = [opened.module(name) for name in named]
             tokens = 8 if options.quick else COMMENT_TOKENS
             return ModularPluralism(modules, model(), model(), comment_tokens=tokens, cache=cache)
 
         def blend() -> Method:
             near = NearestQuestions(OpinionTable.read(SHIPPED_TRAINING), encoder)
-            said = made.get(TUNED) or predicted(fine_tuned(), slow, "question")
+            said = made.get(TUNED) or predicted(fine_tuned(), slow)
             return Blend(
                 [
-                    (Known("network", predicted(network, slow, "question")), SHARES.network),
-                    (Known("nearest", predicted(near, slow, "question")), SHARES.nearest),
+                    (Known("network", predicted(network, slow)), SHARES.network),
+                    (Known("nearest", predicted(near, slow)), SHARES.nearest),
                     (Known("zero-shot", said), SHARES.language_model),
                 ]
             )
 
         untrained = "" if options.modules else " (untrained modules)"
-        plan: dict[str, tuple[Callable[[], Method], By]] = {
-            "uniform": (Uniform, None),
-            "total (oracle)": (lambda: TotalPopulation(totals(whole)), None),
-            "nearest": (lambda: NearestQuestions(train, encoder), None),
-            "network": (lambda: network, None),
-            "zero-shot QA (paper's prompt)": (lambda: as_in_the_paper(Format.QA), "group"),
-            "zero-shot BIO (paper's prompt)": (lambda: as_in_the_paper(Format.BIO), "group"),
+        plan: dict[str, tuple[Callable[[], Method], bool]] = {
+            "uniform": (Uniform, False),
+            "total (oracle)": (lambda: TotalPopulation(totals(whole)), False),
+            "nearest": (lambda: NearestQuestions(train, encoder), False),
+            "network": (lambda: network, False),
+            "zero-shot QA (paper's prompt)": (lambda: as_in_the_paper(Format.QA), True),
+            "zero-shot BIO (paper's prompt)": (lambda: as_in_the_paper(Format.BIO), True),
             "zero-shot PORTRAY (paper's prompt)": (
                 lambda: as_in_the_paper(Format.PORTRAY),
-                "group",
+                True,
             ),
-            "zero-shot, question first": (zero_shot, "question"),
+            "zero-shot, question first": (zero_shot, True),
             "zero-shot, question first, in words": (
                 lambda: zero_shot(answers=Answers.WORDS),
-                "question",
+                True,
             ),
-            "few-shot, 5 examples": (few_shot, "group"),
-            f"pluralism{untrained}": (pluralism, "group"),
-            TUNED: (fine_tuned, "question"),
-            "blend (the default)": (blend, "question"),
+            "few-shot, 5 examples": (few_shot, True),
+            f"pluralism{untrained}": (pluralism, True),
+            TUNED: (fine_tuned, True),
+            "blend (the default)": (blend, True),
         }
-        for name, (build, by) in plan.items():
+        for name, (build, asks) in plan.items():
             if options.methods and not name.startswith(tuple(options.methods)):
                 continue
-            made[name] = bench.measure(name, build(), by)
+            made[name] = bench.measure(name, build(), slow=asks)
             if options.markdown:  # after every method: a run that is stopped leaves what it has
                 text = markdown(bench.rows, len(sample.questions()), limit)
                 with atomic_path(options.markdown) as temporary:

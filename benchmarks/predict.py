@@ -22,13 +22,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from opinioncast.backends.catalogue import EMBEDDED
 from opinioncast.backends.labels import plan_labels
 from opinioncast.backends.protocol import LabelRequest
 from opinioncast.backends.torch_backend import TorchBackend
 from opinioncast.backends.trees import PromptTokens, plant
-from opinioncast.jobs.backends import EMBEDDED, open_torch
 from opinioncast.jobs.demo import demo_table
-from opinioncast.prompts import Layout, PromptStyle, build_prompt
+from opinioncast.predictor import Predictor
+from opinioncast.prompts import Layout, Prompting, build_prompt
 from opinioncast.survey import load_groups
 
 
@@ -57,7 +58,7 @@ def requests_of(layout: Layout, n_questions: int) -> list[LabelRequest]:
     """Prompts of the demo's first questions for the paper's 22 groups."""
     groups = load_groups("paper22")
     questions = demo_table().questions()[:n_questions]
-    prompts = [build_prompt(q, g, groups, PromptStyle(layout)) for q in questions for g in groups]
+    prompts = [build_prompt(q, g, groups, Prompting(layout)) for q in questions for g in groups]
     return [LabelRequest(p.text, p.labels, p.tree) for p in prompts]
 
 
@@ -111,7 +112,7 @@ def run(
     plain_rows: int,
 ) -> Timing:
     """Time one way in this process."""
-    backend = open_torch(model)
+    backend = Predictor(method="zero-shot", model=model).language_model
     requests = requests_of(Layout(layout), n_questions)
 
     def once(part: list[LabelRequest]) -> list[list[float]]:

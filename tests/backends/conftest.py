@@ -18,7 +18,7 @@ transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 
 from opinioncast.backends import LabelRequest  # noqa: E402
-from opinioncast.prompts import Answers, Format, Layout, PromptStyle, build_prompt  # noqa: E402
+from opinioncast.prompts import Answers, Format, Layout, Prompting, build_prompt  # noqa: E402
 from opinioncast.survey.groups import load_groups  # noqa: E402
 from opinioncast.survey.question import Question  # noqa: E402
 
@@ -167,7 +167,7 @@ def survey_requests() -> Callable[..., list[LabelRequest]]:
     def make(
         layout: Layout, format: Format = Format.QA, answers: Answers = Answers.LETTERS
     ) -> list[LabelRequest]:
-        style = PromptStyle(layout, format, answers=answers)
+        style = Prompting(layout, format, answers=answers)
         prompts = [
             build_prompt(question, group, GROUPS, style)
             for question in QUESTIONS

@@ -198,9 +198,9 @@ def test_the_embedded_model_over_http(embedded_folder: Path) -> None:
     import transformers
     from tests.backends.conftest import GROUPS, QUESTIONS
 
-    from opinioncast.prompts import PromptStyle, build_prompt
+    from opinioncast.prompts import Prompting, build_prompt
 
-    prompts = [build_prompt(q, g, GROUPS, PromptStyle()) for q in QUESTIONS for g in GROUPS]
+    prompts = [build_prompt(q, g, GROUPS, Prompting()) for q in QUESTIONS for g in GROUPS]
     requests = [LabelRequest(p.text, p.labels, p.tree) for p in prompts]
     here = dict(TorchBackend.load(embedded_folder, device="cpu", dtype="float32").score(requests))
     model = transformers.AutoModelForCausalLM.from_pretrained(embedded_folder, dtype=torch.float32)

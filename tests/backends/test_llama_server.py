@@ -18,7 +18,7 @@ from opinioncast.backends import LabelRequest, TextRequest, embedded
 from opinioncast.backends.api import ApiBackend
 from opinioncast.backends.kinds.api import ApiSettings
 from opinioncast.backends.torch_backend import TorchBackend
-from opinioncast.prompts import PromptStyle, build_prompt
+from opinioncast.prompts import Prompting, build_prompt
 
 pytestmark = [
     pytest.mark.slow,
@@ -41,7 +41,7 @@ def test_shares_of_the_embedded_model(base_url: str, embedded_folder: Path) -> N
     have 4. With the same weights in float32 it was within 0.001 (docs/backends.md)."""
     from tests.backends.conftest import GROUPS, QUESTIONS
 
-    prompts = [build_prompt(q, g, GROUPS, PromptStyle()) for q in QUESTIONS for g in GROUPS]
+    prompts = [build_prompt(q, g, GROUPS, Prompting()) for q in QUESTIONS for g in GROUPS]
     requests = [LabelRequest(p.text, p.labels, p.tree) for p in prompts]
     here = dict(TorchBackend.load(embedded_folder, device="cpu", dtype="float32").score(requests))
     ready = ApiBackend(ApiSettings(base_url, "embedded", concurrency=1))

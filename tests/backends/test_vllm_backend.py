@@ -27,17 +27,16 @@ torch = pytest.importorskip("torch")
 peft = pytest.importorskip("peft")
 
 from opinioncast.backends import LabelRequest, TextRequest  # noqa: E402
+from opinioncast.backends.declaration import HasClose, Opening  # noqa: E402
+from opinioncast.backends.kinds.vllm import VllmSettings, open_vllm  # noqa: E402
 from opinioncast.backends.protocol import can_score, can_write  # noqa: E402
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
 from opinioncast.backends.vllm_backend import VllmBackend, hash_files  # noqa: E402
-from opinioncast.backends.kinds.vllm import VllmSettings  # noqa: E402
 from opinioncast.errors import InputError, ModelError  # noqa: E402
-from opinioncast.jobs.backends import HasClose, open_model  # noqa: E402
-from opinioncast.jobs.methods import MethodSettings  # noqa: E402
-from opinioncast.jobs.predict import PredictSettings, run_method  # noqa: E402
 from opinioncast.methods.prediction import Prediction  # noqa: E402
+from opinioncast.predictor import predict  # noqa: E402
 from opinioncast.prompts import Layout  # noqa: E402
-from opinioncast.survey import Question, load_groups  # noqa: E402
+from opinioncast.survey import Question  # noqa: E402
 
 
 def signatures() -> dict[str, list[str]]:
@@ -381,7 +380,8 @@ def test_adapters_on_one_base_share_an_engine(
     room = VllmSettings(dtype="float32", other_adapters=tuple(map(str, adapters)))
     opened: list[VllmBackend] = []
     for adapter in (str(adapters[1]), None, str(adapters[0])):
-        backend = open_model(folder, room, adapter=adapter, beside=opened)
+        wanted = Opening(folder, replace(room, adapter=adapter), beside=opened)
+        backend = open_vllm(wanted)
         assert isinstance(backend, VllmBackend)
         opened.append(backend)
     assert engine.openings == 1
@@ -398,7 +398,7 @@ def test_adapters_on_one_base_share_an_engine(
         by_adapter[adapter] = found[0].log_probs
     assert len({tuple(p.round(4)) for p in by_adapter.values()}) == 3, "the adapters differ"
     assert len({json.dumps(dict(b.fingerprint)) for b in opened}) == 3
-    other = open_model(folder, VllmSettings(dtype="bfloat16"), beside=opened)
+    other = open_vllm(Opening(folder, VllmSettings(dtype="bfloat16"), beside=opened))
     assert isinstance(other, VllmBackend)
     assert engine.openings == 2, "another dtype is another engine"
 
@@ -411,16 +411,22 @@ def test_modules_of_pluralism_share_the_engine_of_the_model_that_answers(
 
     def run(prefix: str, **more: Any) -> Prediction:
         modules = tuple(f"{prefix}:{a}" for a in adapters)
-        methods = MethodSettings(modules=modules, comment_tokens=6)
-        settings = PredictSettings(
-            "pluralism", methods, str(make_folder("llama")), dtype="float32", use_cache=False
+        return predict(
+            questions,
+            "SEX=Female",
+            method="pluralism",
+            modules=modules,
+            comment_tokens=6,
+            model=str(make_folder("llama")),
+            dtype="float32",
+            use_cache=False,
+            **more,
         )
-        return run_method(questions, load_groups("SEX=Female"), replace(settings, **more))
 
     def usage(prediction: Prediction) -> list[dict[str, int]]:
         return list(prediction.record["backend_usage"].values())
 
-    there = run("vllm", backend=VllmSettings())
+    there = run("vllm", backend="vllm")
     assert engine.openings == 1
     asked = [call.lora and call.lora.fields["lora_path"] for call in engine.calls]
     assert asked[:2] == [str(a) for a in adapters], "each module is asked once, with its adapter"
@@ -434,7 +440,7 @@ def test_modules_of_pluralism_share_the_engine_of_the_model_that_answers(
     assert comments[0] == comments[1]
     assert comments[0][0] != comments[0][1]
     # the modules may also run in vLLM beside a model that answers in this process
-    run("vllm", device="cpu", beside=(VllmSettings(context_length=1024),))
+    run("vllm", device="cpu", context_length=1024)
     assert engine.opened["max_model_len"] == 1024
     assert engine.openings == 2
     assert len(engine.calls) == len(asked) + 2

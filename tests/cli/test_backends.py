@@ -19,12 +19,14 @@ from tests.fake_backend import FakeBackend
 
 pytest.importorskip("httpx")
 
-from opinioncast.backends.kinds.api import ApiSettings
+
+from opinioncast.backends.declaration import backend_kinds
+from opinioncast.backends.kinds import torch as kinds_torch
+from opinioncast.backends.reference import ModelReference
+from opinioncast.backends.torch_backend import TorchBackend
 from opinioncast.cli.main import main
 from opinioncast.errors import InputError
-from opinioncast.jobs import backends as jobs_backends
-from opinioncast.jobs.backends import BACKEND_OPTIONS, BACKENDS, backend_settings, open_model
-from opinioncast.jobs.parts import Part
+from opinioncast.predictor import PredictSettings
 
 QUESTIONS = "".join(
     f"- id: q{i}\n  question: Is number {i} a good one?\n  options: [Yes, No, Not sure]\n"
@@ -62,9 +64,11 @@ def test_every_option_is_refused_by_the_backends_that_would_ignore_it(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     values = {"base_url": "http://127.0.0.1:1/v1", "scoring": "top", "unlisted_tolerance": "0.1"}
-    for name, users in BACKEND_OPTIONS.items():
+    kinds = backend_kinds()
+    for name in {name for kind in kinds for name in kind.options}:
         option = "--" + name.replace("_", "-")
-        for backend in set(BACKENDS) - set(users):
+        users = [kind.name for kind in kinds if name in kind.options]
+        for backend in {kind.name for kind in kinds} - set(users):
             value = values.get(name, "1")
             assert run("predict", "q.yaml", "--backend", backend, option, value) == 2
             error = capsys.readouterr().err
@@ -260,7 +264,8 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     """What is opened in this process, in place of PyTorch: a model that picks the first comment."""
     opened: list[tuple[str, dict[str, Any]]] = []
 
-    def open_here(model: str, **more: Any) -> FakeBackend:
+    def open_here(model: str, *, name: str | None = None, **more: Any) -> FakeBackend:
+        model = "embedded" if name else model
         opened.append((model, more))
         return FakeBackend(
             lambda request: [0.9] + [0.05] * (len(request.labels) - 1),
@@ -268,7 +273,8 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
             name=model,
         )
 
-    monkeypatch.setattr(jobs_backends, "open_torch", open_here)
+    monkeypatch.setattr(TorchBackend, "load", open_here)
+    monkeypatch.setattr(kinds_torch, "folder_of", lambda model: model)
     return opened
 
 
@@ -353,20 +359,18 @@ def test_parts_that_cannot_run_where_they_are_put(
     ],
 )
 def test_names_of_parts(name: str, model: str, kind: str | None, base_url: str | None) -> None:
-    part = Part.read(name)
+    part = ModelReference.read(name)
     assert (part.model, part.kind, part.base_url) == (model, kind, base_url)
 
 
 def test_settings_of_a_backend_are_refused_by_another() -> None:
-    assert backend_settings("torch", {}) is None
     with pytest.raises(InputError, match="does not use"):
-        backend_settings("torch", {"base_url": "http://127.0.0.1:1/v1"})
+        PredictSettings(method="zero-shot", base_url="http://127.0.0.1:1/v1")
+    address = {"base_url": "http://127.0.0.1:1/v1", "model": "m"}
     with pytest.raises(InputError, match="does not use"):
-        backend_settings("api", {"base_url": "http://127.0.0.1:1/v1", "gpu_memory": 0.5})
+        PredictSettings(backend="api", gpu_memory=0.5, **address)
     with pytest.raises(InputError, match="out of range"):
-        backend_settings("vllm", {"gpu_memory": 1.5})
-    with pytest.raises(InputError, match="another model"):
-        open_model("mine", ApiSettings("http://127.0.0.1:1/v1", "other"))
+        PredictSettings(model="vllm:m", gpu_memory=1.5)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])

@@ -15,7 +15,7 @@ from opinioncast import PredictionTable, PredictSettings, Question, predict
 from opinioncast.backends.protocol import LabelRequest
 from opinioncast.cli.main import main
 from opinioncast.errors import IncompleteRunError
-from opinioncast.jobs import predict as job
+from opinioncast.predictor.resources import Resources
 
 QUESTIONS = """\
 - id: guns
@@ -39,7 +39,7 @@ def likes_a(request: LabelRequest) -> list[float]:
 def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeBackend:
     """``predict`` with a model that is known in advance, in a folder and a cache of its own."""
     fake = FakeBackend(likes_a)
-    monkeypatch.setattr(job, "open_backend", lambda settings, beside=(): fake)
+    monkeypatch.setattr(Resources, "_opened", lambda self, reference, adapter: fake)
     monkeypatch.setenv("OPINIONCAST_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "q.yaml").write_text(QUESTIONS, "utf-8")
@@ -279,14 +279,16 @@ def test_python(backend: FakeBackend) -> None:
     assert frame["group"].to_list() == ["Female", "All adults"]
 
 
-def test_python_raises_where_the_command_ends_with_3(backend: FakeBackend) -> None:
+def test_python_gives_back_what_there_is_and_raises_where_it_is_asked_to(
+    backend: FakeBackend,
+) -> None:
     backend._answer = lambda request: [1e-5] * len(request.labels)
-    with pytest.raises(IncompleteRunError):
-        predict(
-            [Question("guns", "Stricter?", ("Yes", "No"))],
-            "total",
-            PredictSettings(method="zero-shot"),
-        )
+    question = Question("guns", "Stricter?", ("Yes", "No"))
+    found = predict([question], "total", PredictSettings(method="zero-shot"))
+    assert len(found) == 1
+    assert not found.complete
+    with pytest.raises(IncompleteRunError, match="1 have no label mass"):
+        found.raise_for_problems()
 
 
 def test_version_and_module_run() -> None:

@@ -13,7 +13,7 @@ from opinioncast import PredictionTable
 from opinioncast.backends.protocol import LabelRequest, TextRequest
 from opinioncast.backends.sentences import SentenceModel
 from opinioncast.cli.main import main
-from opinioncast.jobs import predict as job
+from opinioncast.predictor.resources import Resources
 from opinioncast.survey import OpinionTable, Question, load_groups, opinion_row
 
 QUESTIONS = """\
@@ -40,7 +40,7 @@ def write(request: TextRequest) -> str:
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeBackend:
     fake = FakeBackend(score, write=write)
-    monkeypatch.setattr(job, "open_backend", lambda settings, beside=(): fake)
+    monkeypatch.setattr(Resources, "_opened", lambda self, reference, adapter: fake)
     monkeypatch.setattr(SentenceModel, "load", lambda name=None: FakeEncoder())
     monkeypatch.setenv("OPINIONCAST_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)

@@ -27,8 +27,8 @@ from opinioncast.errors import InputError, ModelError
 from opinioncast.finetune.recipe import FinetuneRecipe, SweepRecipe, parse_finetune
 from opinioncast.finetune.trainer import Trainer, diverges
 from opinioncast.jobs.finetune import finetune_to_folder
-from opinioncast.jobs.predict import PredictSettings, run_method
 from opinioncast.jobs.training_data import training_data
+from opinioncast.predictor import Predictor, predict
 from opinioncast.prompts import Answers, Layout
 from opinioncast.survey import load_groups
 
@@ -120,15 +120,14 @@ def test_predict_and_plain_peft_read_the_adapter_alike(
     run = finetune_to_folder(recipe, tmp_path / "out")
     scheme = load_groups(*GROUPS)
     question = QUESTIONS[1]
-    settings = PredictSettings(
-        model=recipe.model,
-        method="zero-shot",
-        adapter=str(run.folder),  # its layout comes with it
-        orders="given",
-        dtype="float32",
-        use_cache=False,
-    )
-    table = run_method([question], scheme, settings).table
+    wanted: dict[str, Any] = {
+        "model": recipe.model,
+        "adapter": str(run.folder),  # its layout comes with it
+        "orders": "given",
+        "dtype": "float32",
+        "use_cache": False,
+    }
+    table = predict([question], scheme, method="zero-shot", **wanted).table
     assert table.frame["model"].str.ends_with(" + out/adapter").all()  # not the whole path
     base = transformers.AutoModelForCausalLM.from_pretrained(recipe.model, dtype=torch.float32)
     plain = PeftModel.from_pretrained(base, str(run.folder)).eval()
@@ -136,7 +135,7 @@ def test_predict_and_plain_peft_read_the_adapter_alike(
     from opinioncast.prompts import build_prompt
 
     for row, group in zip(table.frame.iter_rows(named=True), scheme, strict=True):
-        prompt = build_prompt(question, group, scheme, recipe.style)
+        prompt = build_prompt(question, group, scheme, recipe.prompting)
         ids = tokenizer(prompt.text, add_special_tokens=False)["input_ids"]
         with torch.no_grad():
             probabilities = plain(torch.tensor([ids])).logits[0, -1].softmax(-1)
@@ -147,11 +146,9 @@ def test_predict_and_plain_peft_read_the_adapter_alike(
                 shares[i] += probabilities[more[len(ids)]].item()
         assert row["distribution"] == pytest.approx(shares[:-1] / shares[:-1].sum(), abs=1e-5)
     other = next(x for x in Layout if x is not recipe.layout)
-    record = run_method([question], scheme, replace(settings, layout=other)).record
+    record = predict([question], scheme, method="zero-shot", layout=other, **wanted).record
     assert record["layout"] == other
     assert record["not_as_trained"] == [f"layout: {other}; the adapter was trained with {layout}"]
-    (said,) = replace(settings, method="few-shot").untrained
-    assert "prompts of few-shot" in said
 
 
 def test_stopped_and_resumed_is_bit_for_bit_the_same(make_recipe: Recipe, tmp_path: Path) -> None:
@@ -359,10 +356,9 @@ def test_the_whole_model_can_be_trained(
     assert "--model FOLDER" in card
     assert "--adapter" not in card
     assert "library_name: transformers" in card
-    settings = PredictSettings(method="zero-shot", model=str(run.folder))
-    assert settings.prompting.answers is Answers.WORDS
-    groups = load_groups("CREGION=South")
-    assert len(run_method([QUESTIONS[0]], groups, settings).table)
+    with Predictor(method="zero-shot", model=str(run.folder)) as predictor:
+        assert predictor.how_asked["prompting"]["answers"] == Answers.WORDS
+        assert len(predictor.predict([QUESTIONS[0]], "CREGION=South"))
 
 
 def test_activations_computed_again_change_nothing(make_recipe: Recipe, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from opinioncast.finetune.packing import Ask, Packer, epoch_plan
 from opinioncast.finetune.recipe import LoraRecipe
 from opinioncast.finetune.targets import training_rows
 from opinioncast.finetune.trainer import batch_losses
-from opinioncast.prompts import Answers, Format, Layout, PromptStyle, build_prompt
+from opinioncast.prompts import Answers, Format, Layout, Prompting, build_prompt
 from opinioncast.survey import OpinionTable, load_groups
 
 Make = Callable[..., Path]
@@ -48,7 +48,7 @@ def with_adapter(causal: Any, *, light: bool, lora: LoraRecipe = LORA) -> Any:
 
 
 def plain_shares(
-    model: Any, tokenizer: Any, asks: list[Ask], style: PromptStyle, *, chat: bool
+    model: Any, tokenizer: Any, asks: list[Ask], style: Prompting, *, chat: bool
 ) -> list[torch.Tensor]:
     """The model's shares of each ask's options, from one prompt at a time."""
     scheme = load_groups(*GROUPS)
@@ -185,7 +185,7 @@ def test_packed_equals_plain_in_loss_and_gradients(
     attention: str,
     answers: Answers,
 ) -> None:
-    style = PromptStyle(layout, format, answers=answers)
+    style = Prompting(layout, format, answers=answers)
     scheme = load_groups(*GROUPS)
     rows = training_rows(table, scheme, refusal=True)[:9]
     asks = epoch_plan(
@@ -234,7 +234,7 @@ def test_every_loss_packed_equals_plain(
 ) -> None:
     """Wasserstein and contrast too: the groups of a question are in one micro-batch, however small
     the budget, or the contrast would be another."""
-    style, scheme = PromptStyle(FIRST, Format.QA), load_groups(*GROUPS)
+    style, scheme = Prompting(FIRST, Format.QA), load_groups(*GROUPS)
     rows = training_rows(table, scheme, refusal=True)
     asks = [Ask(r, tuple(range(len(r.question.options))), r.target) for r in rows]
     causal, tokenizer = open_plain(make_folder(family, "merged bytes"))

@@ -15,7 +15,7 @@ from opinioncast.backends.prompt_tokens import PromptTokenizer
 from opinioncast.errors import ModelError
 from opinioncast.finetune.packing import Packer, epoch_plan, share
 from opinioncast.finetune.targets import training_rows
-from opinioncast.prompts import Layout, PromptStyle
+from opinioncast.prompts import Layout, Prompting
 from opinioncast.survey import OpinionTable, load_groups
 
 Make = Callable[..., Path]
@@ -42,7 +42,7 @@ def plan_of(rows: Any, **changed: Any) -> Any:
 @pytest.fixture
 def packer(make_folder: Make) -> Packer:
     tokenizer = transformers.AutoTokenizer.from_pretrained(make_folder("llama"))
-    return Packer(PromptTokenizer(tokenizer), load_groups(*GROUPS), PromptStyle(), limit=2048)
+    return Packer(PromptTokenizer(tokenizer), load_groups(*GROUPS), Prompting(), limit=2048)
 
 
 @pytest.mark.parametrize("layout", list(Layout))
@@ -135,6 +135,6 @@ def test_processes_share_an_update(table: OpinionTable, packer: Packer, processe
 
 def test_a_prompt_that_is_too_long_is_named(table: OpinionTable, make_folder: Make) -> None:
     tokenizer = transformers.AutoTokenizer.from_pretrained(make_folder("llama"))
-    packer = Packer(PromptTokenizer(tokenizer), load_groups(*GROUPS), PromptStyle(), limit=20)
+    packer = Packer(PromptTokenizer(tokenizer), load_groups(*GROUPS), Prompting(), limit=20)
     with pytest.raises(ModelError, match="longer than the model can read"):
         packer.update(plan(table)[1][0], 1000)

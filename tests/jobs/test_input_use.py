@@ -15,8 +15,8 @@ from tests.finetune.small_table import make_table
 from opinioncast.cli.main import main
 from opinioncast.jobs import input_use
 from opinioncast.jobs.input_use import input_use_to_files
-from opinioncast.jobs.predict import PredictSettings, run_method
 from opinioncast.methods.prediction import Prediction, Problem
+from opinioncast.predictor import Predictor, PredictSettings
 from opinioncast.prompts import Layout
 
 
@@ -30,8 +30,8 @@ def test_a_method_that_uses_no_input_loses_nothing(tmp_path: Path) -> None:
         "manifest.json",
     }
     manifest = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
-    assert manifest["method"] == "uniform"
-    assert manifest["model"] is None  # none was asked
+    assert manifest["settings"]["method"] == "uniform"
+    assert manifest["settings"]["model"] is None  # none was asked
     assert manifest["prompting"] is None
     assert manifest["problems"] == {"as asked": 0, "in the poorer ways": 0}
     assert "Model output" in (tmp_path / "input_use.md").read_text("utf-8")
@@ -40,14 +40,15 @@ def test_a_method_that_uses_no_input_loses_nothing(tmp_path: Path) -> None:
 def test_the_record_says_how_prompts_were_put_and_what_went_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def predicted(questions: Any, groups: Any, settings: Any, **_: Any) -> Prediction:
-        found = run_method(questions, groups, PredictSettings(method="uniform"))
-        calls.append(1)
-        problem = Problem("q", "SEX", "Male", "label mass 0 is below 0.01", missing=False)
-        return replace(found, problems=(problem,) * len(calls))
+    class Doubtful(Predictor):
+        def predict(self, questions: Any, groups: Any = "paper22", **_: Any) -> Prediction:
+            found = Predictor(method="uniform").predict(questions, groups)
+            calls.append(1)
+            problem = Problem("q", "SEX", "Male", "label mass 0 is below 0.01", missing=False)
+            return replace(found, problems=(problem,) * len(calls))
 
     calls: list[int] = []
-    monkeypatch.setattr(input_use, "run_method", predicted)
+    monkeypatch.setattr(input_use, "Predictor", Doubtful)
     settings = PredictSettings(method="zero-shot", layout=Layout.PAPER)
     run = input_use_to_files(make_table(), settings, tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
@@ -57,6 +58,8 @@ def test_the_record_says_how_prompts_were_put_and_what_went_wrong(
         "refusal": True,
         "chat": False,
         "answers": "letters",
+        "orders": "reversed",
+        "seed": 0,
     }
     assert manifest["prompting"] == paper
     assert manifest["problems"] == {"as asked": 1, "in the poorer ways": 9}

@@ -20,8 +20,9 @@ from opinioncast.backends.torch_model import load_model, with_adapter  # noqa: E
 from opinioncast.errors import InputError, ModelError  # noqa: E402
 from opinioncast.finetune.community import CommunitySettings, perplexity  # noqa: E402
 from opinioncast.finetune.recipe import LoraRecipe  # noqa: E402
-from opinioncast.jobs.community_modules import open_modules  # noqa: E402
 from opinioncast.jobs.train_community import train_community  # noqa: E402
+from opinioncast.predictor import PredictSettings  # noqa: E402
+from opinioncast.predictor.resources import Resources  # noqa: E402
 
 SETTINGS = CommunitySettings(
     lora=LoraRecipe(rank=4, dropout=0.1),
@@ -166,7 +167,7 @@ def test_settings_out_of_range() -> None:
 
 
 def test_modules_share_one_base_and_write_as_adapters_loaded_alone(
-    corpus: Path, base: Path, tmp_path: Path
+    corpus: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = []
     for seed in (0, 1):
@@ -182,12 +183,15 @@ def test_modules_share_one_base_and_write_as_adapters_loaded_alone(
     opened: list[str] = []
     alone = TorchBackend.load(base, device="cpu", dtype="float32", shared_prefix=False)
 
-    def local(name: str) -> TorchBackend:
+    def local(name: str, **_: object) -> TorchBackend:
         opened.append(name)
         return alone
 
-    modules = open_modules([str(f) for f in folders], named=local, local=local)
-    assert set(opened) == {str(base)}
+    monkeypatch.setattr(TorchBackend, "load", local)
+    settings = PredictSettings(method="pluralism", modules=tuple(map(str, folders)))
+    resources = Resources(settings)
+    modules = [resources.module(str(f)) for f in folders]
+    assert opened == [str(base)], "once for both"
     shared = {p.data_ptr() for p in alone.loaded.causal.parameters()}
     for module, folder in zip(modules, folders, strict=True):
         assert isinstance(module, TorchBackend)
@@ -207,4 +211,4 @@ def test_modules_share_one_base_and_write_as_adapters_loaded_alone(
         with_adapter(modules[0].loaded, folders[1])  # type: ignore[attr-defined]
     shutil.rmtree(folders[0])
     with pytest.raises(ModelError):
-        open_modules([str(folders[0])], named=TorchBackend.load, local=local)
+        Resources(settings).module(str(folders[0]))

@@ -9,14 +9,11 @@ from hypothesis import strategies as st
 from tests.methods.fake_encoder import FakeEncoder
 
 from opinioncast.errors import DataError, InputError
-from opinioncast.methods.baselines import (
-    NearestQuestions,
-    TotalPopulation,
-    Uniform,
-    totals_from_groups,
-)
+from opinioncast.methods.nearest import NearestQuestions
 from opinioncast.methods.scale_map import OptionVectors, map_distribution
-from opinioncast.survey import OpinionTable, Question, load_groups, opinion_row
+from opinioncast.methods.total import TotalPopulation, totals_from_groups
+from opinioncast.methods.uniform import Uniform
+from opinioncast.survey import Cells, OpinionTable, Question, load_groups, opinion_row
 
 GROUPS = load_groups("SEX=Female", "SEX=Male")
 FEMALE, MALE = GROUPS.subpopulations
@@ -33,7 +30,7 @@ def options(ordinal: list[float], texts: list[str] | None = None) -> OptionVecto
 
 
 def test_uniform() -> None:
-    table = Uniform().predict([BAN, TAX], GROUPS).table
+    table = Uniform().predict(Cells.cross([BAN, TAX], GROUPS)).table
     assert table.frame["distribution"].to_list() == [
         [0.5] * 2,
         [0.5] * 2,
@@ -45,7 +42,7 @@ def test_uniform() -> None:
 
 def test_the_total_is_given_to_every_group_and_an_unknown_total_is_a_problem() -> None:
     totals = OpinionTable.from_rows([opinion_row(BAN, TOTAL, [0.7, 0.3], refusal_rate=0.1)])
-    found = TotalPopulation(totals).predict([BAN, TAX], GROUPS)
+    found = TotalPopulation(totals).predict(Cells.cross([BAN, TAX], GROUPS))
     assert found.table.frame["distribution"].to_list() == [[0.7, 0.3]] * 2
     assert found.table.frame["refusal_rate"].to_list() == [0.1] * 2
     assert [(p.question_id, p.group, p.missing) for p in found.problems] == [
@@ -58,7 +55,7 @@ def test_a_total_with_other_options_is_refused() -> None:
     other = Question("ban", BAN.text, ("No", "Yes"), (1, 2), "S", "1")
     totals = OpinionTable.from_rows([opinion_row(other, TOTAL, [0.7, 0.3])])
     with pytest.raises(DataError, match="other options"):
-        TotalPopulation(totals).predict([BAN], GROUPS)
+        TotalPopulation(totals).predict(Cells.cross([BAN], GROUPS))
 
 
 def test_totals_of_groups_are_weighted_by_their_base() -> None:
@@ -69,7 +66,12 @@ def test_totals_of_groups_are_weighted_by_their_base() -> None:
     ]
     totals = totals_from_groups(OpinionTable.from_rows(rows))
     assert totals.frame["distribution"].to_list() == [pytest.approx([0.75, 0.25])]
-    assert TotalPopulation(totals).predict([BAN], GROUPS).record["totals_from"].startswith("n-w")
+    assert (
+        TotalPopulation(totals)
+        .predict(Cells.cross([BAN], GROUPS))
+        .record["totals_from"]
+        .startswith("n-w")
+    )
     with pytest.raises(DataError, match="unknown size"):
         totals_from_groups(OpinionTable.from_rows([opinion_row(BAN, MALE, [0.0, 1.0])]))
 
@@ -142,7 +144,7 @@ def train_table() -> OpinionTable:
 
 
 def test_one_nearest_question_answers_for_its_group() -> None:
-    found = NearestQuestions(train_table(), FakeEncoder(), k=1).predict([BAN], GROUPS)
+    found = NearestQuestions(train_table(), FakeEncoder(), k=1).predict(Cells.cross([BAN], GROUPS))
     assert found.table.frame["distribution"].to_list() == [
         pytest.approx([0.9, 0.1]),
         pytest.approx([0.6, 0.4]),
@@ -152,7 +154,7 @@ def test_one_nearest_question_answers_for_its_group() -> None:
 def test_neighbours_are_weighted_softly() -> None:
     encoder = FakeEncoder()
     method = NearestQuestions(train_table(), encoder, k=5, temperature=0.2)
-    shares = method.predict([BAN], GROUPS).table.frame["distribution"][0].to_list()
+    shares = method.predict(Cells.cross([BAN], GROUPS)).table.frame["distribution"][0].to_list()
     ban, near, far = encoder.encode(
         [BAN.text, "Should smoking be banned outside?", "How happy are you these days?"]
     )
@@ -163,7 +165,9 @@ def test_neighbours_are_weighted_softly() -> None:
 def test_a_group_or_a_kind_of_question_without_neighbours_is_a_problem() -> None:
     nominal = Question("fav", "Which colour?", ("Red", "Blue"), (0, 0), "S", "1")
     groups = load_groups("SEX=Male", "RACE=Black")
-    found = NearestQuestions(train_table(), FakeEncoder()).predict([BAN, nominal], groups)
+    found = NearestQuestions(train_table(), FakeEncoder()).predict(
+        Cells.cross([BAN, nominal], groups)
+    )
     assert len(found.table) == 1
     assert {(p.question_id, p.group) for p in found.problems} == {
         ("ban", "Black"),
@@ -178,10 +182,14 @@ def test_the_share_off_the_scale_comes_from_neighbours_that_offer_it() -> None:
     plain = train_table().frame.filter(question_id="near").to_dicts()
     table = OpinionTable.from_rows([*plain, opinion_row(offers, FEMALE, [0.4, 0.4, 0.2])])
     method = NearestQuestions(table, FakeEncoder(), temperature=1e6)  # equal weights
-    shares = method.predict([wanted], GROUPS.select("SEX=Female")).table.frame["distribution"][0]
+    shares = method.predict(Cells.cross([wanted], GROUPS.select("SEX=Female"))).table.frame[
+        "distribution"
+    ][0]
     assert shares.to_list() == pytest.approx([0.7 * 0.8, 0.3 * 0.8, 0.2], rel=1e-4)
     without = NearestQuestions(train_table(), FakeEncoder(), k=1)
-    shares = without.predict([wanted], GROUPS.select("SEX=Female")).table.frame["distribution"][0]
+    shares = without.predict(Cells.cross([wanted], GROUPS.select("SEX=Female"))).table.frame[
+        "distribution"
+    ][0]
     assert shares[2] == pytest.approx(1 / 3)
 
 

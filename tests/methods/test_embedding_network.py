@@ -24,6 +24,7 @@ from opinioncast.methods.embedding.training import (
     train_network,
 )
 from opinioncast.survey import (
+    Cells,
     GroupScheme,
     OpinionTable,
     PredictionTable,
@@ -119,7 +120,7 @@ def test_contrast_asks_for_differences_only() -> None:
 
 def test_it_learns_a_rule_and_the_groups_difference(network: EmbeddingNetwork) -> None:
     held = rule_table(8, 10)
-    found = network.predict(held.questions(), GROUPS)
+    found = network.predict(Cells.cross(held.questions(), GROUPS))
     assert not found.problems
     means = score_cells(held, found.table).mean()
     assert (means["wd"] or 1) < 0.05
@@ -133,7 +134,7 @@ def test_it_learns_a_rule_and_the_groups_difference(network: EmbeddingNetwork) -
 def test_shares_sum_to_one_and_progress_ends(network: EmbeddingNetwork) -> None:
     seen: list[tuple[int, int]] = []
     table = network.predict(
-        rule_table(0, 1).questions(), GROUPS, progress=lambda *done: seen.append(done)
+        Cells.cross(rule_table(0, 1).questions(), GROUPS), progress=lambda *done: seen.append(done)
     ).table
     assert shares(table).sum(axis=1) == pytest.approx(1)
     assert seen[-1] == (24, 24)
@@ -149,14 +150,14 @@ def test_the_listing_order_does_not_matter(network: EmbeddingNetwork) -> None:
         tuple(asked.options[i] for i in order),
         tuple(asked.ordinal[i] for i in order),
     )
-    given, moved = (shares(network.predict([q], GROUPS).table) for q in (asked, mixed))
+    given, moved = (shares(network.predict(Cells.cross([q], GROUPS)).table) for q in (asked, mixed))
     assert moved == pytest.approx(given[:, order], abs=1e-6)
 
 
 def test_counting_the_scale_from_the_other_end_does_not_matter(network: EmbeddingNetwork) -> None:
     asked = Question("q", "Item 3: music", ("Good", "Middling", "Bad"), (1, 2, 3))
     given, turned = (
-        shares(network.predict([q], GROUPS).table)
+        shares(network.predict(Cells.cross([q], GROUPS)).table)
         for q in (asked, replace(asked, ordinal=(3, 2, 1)))
     )
     assert turned == pytest.approx(given, abs=1e-6)
@@ -167,14 +168,14 @@ def test_a_questions_prediction_does_not_depend_on_its_company(network: Embeddin
         Question("s", "Item 1: rain", ("Good", "Bad"), (1, 2)),
         Question("l", "Item 1: war", ("a", "b", "c", "d", "e", "f", "g"), (1, 2, 3, 4, 5, 6, 7)),
     )
-    alone = network.predict([short], GROUPS).table.frame["distribution"].to_list()
-    both = network.predict([short, long], GROUPS).table.frame["distribution"].to_list()
+    alone = network.predict(Cells.cross([short], GROUPS)).table.frame["distribution"].to_list()
+    both = network.predict(Cells.cross([short, long], GROUPS)).table.frame["distribution"].to_list()
     assert np.array(both[:3]) == pytest.approx(np.array(alone), abs=1e-6)
 
 
 def test_unseen_groups_and_intersections_have_a_prediction(network: EmbeddingNetwork) -> None:
     groups = load_groups("RACE=Black", "SEX=Female & RACE=Black", "SEX=Female", "total")
-    table = network.predict(rule_table(0, 1).questions(), groups).table
+    table = network.predict(Cells.cross(rule_table(0, 1).questions(), groups)).table
     values = shares(table).reshape(8, 4, 3)
     assert len(table) == 32
     assert np.abs(values[:, 1] - values[:, 0]).max() > 1e-4  # Female moves Black
@@ -195,8 +196,8 @@ def test_what_is_saved_loads_and_predicts_the_same(
     assert [f.name for f in files] == [WEIGHTS, CONFIG]
     loaded = EmbeddingNetwork.load(tmp_path, FakeEncoder())
     questions = rule_table(0, 1).questions()
-    assert shares(loaded.predict(questions, GROUPS).table) == pytest.approx(
-        shares(network.predict(questions, GROUPS).table), abs=2e-3
+    assert shares(loaded.predict(Cells.cross(questions, GROUPS)).table) == pytest.approx(
+        shares(network.predict(Cells.cross(questions, GROUPS)).table), abs=2e-3
     )  # half precision
     again = tmp_path / "again"
     loaded.save(again)
@@ -250,7 +251,7 @@ def test_with_the_embedded_sentence_model(tmp_path: Path) -> None:
     quick = replace(QUICK, members=1, epochs=30, learning_rate=2e-3)
     network, _ = train_network(rule_table(0, 4), rule_table(4, 6), encoder, quick)
     held = rule_table(6, 7)
-    means = score_cells(held, network.predict(held.questions(), GROUPS).table).mean()
+    means = score_cells(held, network.predict(Cells.cross(held.questions(), GROUPS)).table).mean()
     assert (means["wd"] or 1) < 0.08
     network.save(tmp_path)
     EmbeddingNetwork.load(tmp_path, encoder)

@@ -11,8 +11,13 @@ from tests.methods.fake_encoder import FakeEncoder
 
 from opinioncast.errors import DataError, ModelError
 from opinioncast.evaluate.scores import score_cells
-from opinioncast.methods.embedding.kernel_regression import KernelRegression, KernelSettings, fit_kernel
+from opinioncast.methods.embedding.kernel_regression import (
+    KernelRegression,
+    KernelSettings,
+    fit_kernel,
+)
 from opinioncast.survey import (
+    Cells,
     OpinionTable,
     PredictionTable,
     Question,
@@ -56,7 +61,7 @@ def shares(table: PredictionTable) -> np.ndarray:
 
 def test_it_learns_a_rule_and_the_groups_difference(model: KernelRegression) -> None:
     held = rule_table(8, 10)
-    table = model.predict(held.questions(), GROUPS).table
+    table = model.predict(Cells.cross(held.questions(), GROUPS)).table
     means = score_cells(held, table).mean()
     assert (means["wd"] or 1) < 0.05
     assert (means["wd_uniform"] or 0) > 0.2
@@ -69,7 +74,7 @@ def test_without_a_ridge_it_repeats_what_it_was_told() -> None:
     table = rule_table(0, 2)
     exact = KernelSettings(ridge=1e-8, smooth=0.0)
     model = replace(fit_kernel(table, table, FakeEncoder(), exact), temperature=1.0)
-    found = model.predict(table.questions(), GROUPS).table
+    found = model.predict(Cells.cross(table.questions(), GROUPS)).table
     # a scale counts the same from both ends, so points of one question stay apart by their texts
     assert shares(found) == pytest.approx(np.array(table.frame["distribution"].to_list()), abs=1e-3)
 
@@ -84,15 +89,19 @@ def test_order_and_direction_do_not_matter(model: KernelRegression) -> None:
         tuple(asked.ordinal[i] for i in order),
     )
     turned = replace(asked, ordinal=(3.0, 2.0, 1.0, -1.0))
-    given = shares(model.predict([asked], GROUPS).table)
-    assert shares(model.predict([mixed], GROUPS).table) == pytest.approx(given[:, order], abs=1e-6)
-    assert shares(model.predict([turned], GROUPS).table) == pytest.approx(given, abs=1e-6)
+    given = shares(model.predict(Cells.cross([asked], GROUPS)).table)
+    assert shares(model.predict(Cells.cross([mixed], GROUPS)).table) == pytest.approx(
+        given[:, order], abs=1e-6
+    )
+    assert shares(model.predict(Cells.cross([turned], GROUPS)).table) == pytest.approx(
+        given, abs=1e-6
+    )
 
 
 def test_groups_add_up_and_unseen_ones_take_after_the_seen(model: KernelRegression) -> None:
     groups = load_groups("total", "SEX=Female", "RACE=Black", "SEX=Female & RACE=Black")
     total, female, black, both = np.log(
-        shares(model.predict(rule_table(0, 1).questions()[:1], groups).table)
+        shares(model.predict(Cells.cross(rule_table(0, 1).questions()[:1], groups)).table)
     )
     apart = [row - total - (row - total).mean() for row in (female, black, both)]
     assert apart[2] == pytest.approx(apart[0] + apart[1], abs=1e-5)
@@ -103,8 +112,8 @@ def test_what_is_saved_loads_and_predicts_the_same(model: KernelRegression, tmp_
     model.save(tmp_path)
     loaded = KernelRegression.load(tmp_path, FakeEncoder())
     questions = rule_table(0, 2).questions()
-    assert shares(loaded.predict(questions, GROUPS).table) == pytest.approx(
-        shares(model.predict(questions, GROUPS).table), abs=5e-3
+    assert shares(loaded.predict(Cells.cross(questions, GROUPS)).table) == pytest.approx(
+        shares(model.predict(Cells.cross(questions, GROUPS)).table), abs=5e-3
     )  # half precision
     with pytest.raises(ModelError, match="another sentence model"):
         KernelRegression.load(tmp_path, FakeEncoder(fingerprint="other"))

@@ -14,7 +14,7 @@ from opinioncast.errors import InputError, ModelError, NoScoresError
 from opinioncast.evaluate.scores import score_cells
 from opinioncast.methods.pluralism import ModularPluralism, clean_comment
 from opinioncast.methods.row_cache import RowCache
-from opinioncast.survey import OpinionTable, Question, load_groups, opinion_row
+from opinioncast.survey import Cells, OpinionTable, Question, load_groups, opinion_row
 
 GROUPS = load_groups("POLPARTY=Democrat", "POLPARTY=Republican")
 QUESTION = Question("guns", "Should gun laws be stricter?", ("Yes", "No"), (1, 2))
@@ -47,7 +47,7 @@ def setup(**settings: object) -> ModularPluralism:
 
 
 def test_the_choice_and_the_distribution_by_hand() -> None:
-    prediction = setup().predict([QUESTION], GROUPS)
+    prediction = setup().predict(Cells.cross([QUESTION], GROUPS))
     left, right = (r["distribution"] for r in prediction.table.frame.iter_rows(named=True))
     # Democrats: Yes 0.7 as A, 0.8 as B; Republicans: 0.2 and 0.3: position bias averages out
     assert left == pytest.approx([0.75, 0.25])
@@ -70,7 +70,7 @@ def test_the_choice_and_the_distribution_by_hand() -> None:
 
 def test_one_hot_error_and_distance_of_the_same_rows() -> None:
     observed = OpinionTable.from_rows([opinion_row(QUESTION, g, [0.6, 0.4]) for g in GROUPS], {})
-    means = score_cells(observed, setup().predict([QUESTION], GROUPS).table).mean()
+    means = score_cells(observed, setup().predict(Cells.cross([QUESTION], GROUPS)).table).mean()
     assert means["one_hot_error"] == pytest.approx(0.5)  # Republicans are predicted to say No
     assert means["wd"] == pytest.approx((0.15 + 0.35) / 2)
 
@@ -91,7 +91,9 @@ def test_one_hot_error_and_distance_of_the_same_rows() -> None:
     ],
 )
 def test_a_chooser_that_only_writes(said: str, picked: int | None) -> None:
-    prediction = setup(chooser=FakeWriter(lambda request: said)).predict([QUESTION], GROUPS)
+    prediction = setup(chooser=FakeWriter(lambda request: said)).predict(
+        Cells.cross([QUESTION], GROUPS)
+    )
     assert prediction.record["chooser_reads"] == "text"
     assert [d["picked"] for d in prediction.details] == [picked, picked]
     assert prediction.record["parse_failures"] == (0 if picked else 2)
@@ -108,14 +110,16 @@ def test_empty_comments_are_not_offered() -> None:
         return [0.4, 0.6]
 
     chooser = FakeBackend(first)
-    three = setup(modules=[silent, LEFT, RIGHT], chooser=chooser).predict([QUESTION], GROUPS)
+    three = setup(modules=[silent, LEFT, RIGHT], chooser=chooser).predict(
+        Cells.cross([QUESTION], GROUPS)
+    )
     assert [d["picked"] for d in three.details] == [3, 3]
     assert three.record["comments_empty"] == 2
     unasked = FakeBackend(choose)
-    one = setup(modules=[silent, LEFT], chooser=unasked).predict([QUESTION], GROUPS)
+    one = setup(modules=[silent, LEFT], chooser=unasked).predict(Cells.cross([QUESTION], GROUPS))
     assert [d["picked"] for d in one.details] == [2, 2]
     assert unasked.asked == []
-    none = setup(modules=[silent, silent]).predict([QUESTION], GROUPS)
+    none = setup(modules=[silent, silent]).predict(Cells.cross([QUESTION], GROUPS))
     assert len(none.table) == 0
     assert all("no module wrote" in p.what and p.missing for p in none.problems)
     assert none.record["parse_failures"] == 0
@@ -135,16 +139,16 @@ def test_it_cannot_be_set_up_with_one_module_or_without_a_chat_model() -> None:
 
 def test_chat_is_used_by_the_models_that_have_a_template() -> None:
     method = setup(chat=True)
-    method.predict([QUESTION], GROUPS)
+    method.predict(Cells.cross([QUESTION], GROUPS))
     assert all(t.startswith("<user>Which") for t in method.chooser.asked)  # type: ignore[union-attr]
     assert all(t.startswith("<user>In terms") for t in method.answerer.asked)  # type: ignore[attr-defined]
 
 
 def test_a_second_run_asks_nobody(tmp_path: Path) -> None:
     with RowCache(tmp_path / "c.sqlite") as cache:
-        first = setup(cache=cache).predict([QUESTION], GROUPS)
+        first = setup(cache=cache).predict(Cells.cross([QUESTION], GROUPS))
         again = setup(cache=cache)
-        second = again.predict([QUESTION], GROUPS)
+        second = again.predict(Cells.cross([QUESTION], GROUPS))
         assert again.answerer.asked == []  # type: ignore[attr-defined]
         assert again.chooser.asked == []  # type: ignore[union-attr]
     assert second.record["texts_from_cache"] == 4
@@ -153,7 +157,9 @@ def test_a_second_run_asks_nobody(tmp_path: Path) -> None:
 
 def test_progress_reaches_its_end() -> None:
     seen: list[tuple[int, int]] = []
-    setup().predict([QUESTION], GROUPS, progress=lambda done, of: seen.append((done, of)))
+    setup().predict(
+        Cells.cross([QUESTION], GROUPS), progress=lambda done, of: seen.append((done, of))
+    )
     assert seen[-1] == (2 * (2 + 1 + 2), 10)  # two cells: two comments, a choice, two orders
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
@@ -179,7 +185,7 @@ def test_the_embedded_model_as_every_part(embedded_folder: object) -> None:
     method = ModularPluralism(
         [backend, backend], backend, backend, comment_tokens=8, option_orders="given"
     )
-    prediction = method.predict([QUESTION], GROUPS)
+    prediction = method.predict(Cells.cross([QUESTION], GROUPS))
     assert len(prediction.table) == 2
     assert all(d["comments"][0]["comment"] for d in prediction.details)
     assert prediction.record["tokens_in"] > 100
@@ -211,7 +217,7 @@ def test_a_model_that_keeps_its_answers_does_not_keep_the_others_from_the_cache(
             module = FakeWriter(left, "left")
             prediction = setup(
                 modules=[module, RIGHT], chooser=keepers[0], answerer=keepers[1], cache=cache
-            ).predict([QUESTION], GROUPS)
+            ).predict(Cells.cross([QUESTION], GROUPS))
         assert asked == [], "the second run has the comments from the cache"
         assert [len(k.asked) for k in keepers] == [4, 8], "theirs come from elsewhere"
     words = prediction.record["tokens_in"] - 5 * (2 + 4)
@@ -224,7 +230,9 @@ def test_a_chooser_that_could_score_is_read_as_asked() -> None:
         raise AssertionError("its service gives no probabilities")
 
     chooser = FakeBackend(first, write=lambda request: "Comment 2.", name="chooser")
-    prediction = setup(chooser=chooser, chooser_reads="text").predict([QUESTION], GROUPS)
+    prediction = setup(chooser=chooser, chooser_reads="text").predict(
+        Cells.cross([QUESTION], GROUPS)
+    )
     assert prediction.record["chooser_reads"] == "text"
     assert [d["picked"] for d in prediction.details] == [2, 2]
     with pytest.raises(ModelError, match="cannot be read like this"):
@@ -240,7 +248,7 @@ def test_a_chooser_whose_probabilities_were_refused_says_why() -> None:
                 nothing = np.full(len(request.labels), np.nan)
                 yield i, LabelScores(nothing, 1.0, "labels that were not listed")
 
-    prediction = setup(chooser=Refusing(choose)).predict([QUESTION], GROUPS)
+    prediction = setup(chooser=Refusing(choose)).predict(Cells.cross([QUESTION], GROUPS))
     assert [p.what for p in prediction.problems] == [
         "the chooser gave no usable probabilities: labels that were not listed"
     ] * 2
@@ -260,9 +268,11 @@ def test_a_service_without_probabilities_is_named_before_anything_is_written(
     mute = Mute(answer, write=lambda request: "1")
     unasked = FakeBackend(answer, write=lambda request: "A.")
     with pytest.raises(ModelError, match="gives no label probabilities") as caught:
-        setup(modules=[unasked, unasked], **{part: mute}).predict([QUESTION], GROUPS)
+        setup(modules=[unasked, unasked], **{part: mute}).predict(Cells.cross([QUESTION], GROUPS))
     assert says in str(caught.value)
     assert "--chat" in str(caught.value)  # the service may only chat
     assert unasked.asked == []
     if part == "chooser":
-        assert len(setup(chooser=mute, chooser_reads="text").predict([QUESTION], GROUPS).table)
+        assert len(
+            setup(chooser=mute, chooser_reads="text").predict(Cells.cross([QUESTION], GROUPS)).table
+        )

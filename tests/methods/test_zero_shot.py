@@ -12,8 +12,8 @@ from opinioncast.backends.protocol import LabelRequest
 from opinioncast.methods.error_bars import ErrorBars, settings_hash
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.methods.zero_shot import ZeroShot
-from opinioncast.prompts import Layout, PromptStyle
-from opinioncast.survey import Question, load_groups
+from opinioncast.prompts import Layout, Prompting
+from opinioncast.survey import Cells, Question, load_groups
 
 QUESTIONS = [
     Question("q1", "First?", ("Yes", "No"), (1, 2)),
@@ -29,8 +29,8 @@ def first_letter(request: LabelRequest) -> list[float]:
 
 
 def test_position_bias_cancels_over_reversed_orders_and_shows_in_the_spread() -> None:
-    method = ZeroShot(FakeBackend(first_letter), PromptStyle(refusal=None), "reversed")
-    table = method.predict(QUESTIONS, GROUPS).table
+    method = ZeroShot(FakeBackend(first_letter), Prompting(refusal=False))
+    table = method.predict(Cells.cross(QUESTIONS, GROUPS)).table
     assert len(table) == 6
     row = table.frame.row(0, named=True)
     # As given: Yes 0.5; reversed: Yes is B and gets 0.5 as well, of two options.
@@ -47,7 +47,11 @@ def test_refusal_is_set_apart_and_the_rest_sums_to_one() -> None:
     def answer(request: LabelRequest) -> list[float]:
         return [0.1, 0.2, 0.1] if len(request.labels) == 3 else [0.1, 0.1, 0.1, 0.1]
 
-    table = ZeroShot(FakeBackend(answer), option_orders="given").predict(QUESTIONS, GROUPS).table
+    table = (
+        ZeroShot(FakeBackend(answer), Prompting(orders="given"))
+        .predict(Cells.cross(QUESTIONS, GROUPS))
+        .table
+    )
     row = table.frame.row(0, named=True)
     assert row["distribution"] == pytest.approx([1 / 3, 2 / 3])
     assert row["refusal_rate"] == pytest.approx(0.25)
@@ -59,21 +63,29 @@ def test_rows_do_not_depend_on_the_order_of_questions_or_groups() -> None:
         seed = sum(map(ord, request.text))
         return list(np.random.default_rng(seed).dirichlet([1.0] * len(request.labels)))
 
-    one = ZeroShot(FakeBackend(by_text), option_orders="4").predict(QUESTIONS, GROUPS).table
+    one = (
+        ZeroShot(FakeBackend(by_text), Prompting(orders="4"))
+        .predict(Cells.cross(QUESTIONS, GROUPS))
+        .table
+    )
     back = load_groups("total", "SEX=Male", "SEX=Female")
-    other = ZeroShot(FakeBackend(by_text), option_orders="4").predict(QUESTIONS[::-1], back).table
+    other = (
+        ZeroShot(FakeBackend(by_text), Prompting(orders="4"))
+        .predict(Cells.cross(QUESTIONS[::-1], back))
+        .table
+    )
     assert one.content_hash == other.content_hash
 
 
 def test_an_interrupted_run_resumes_with_nothing_asked_twice(tmp_path: Path) -> None:
-    whole = ZeroShot(FakeBackend(first_letter)).predict(QUESTIONS, GROUPS).table
+    whole = ZeroShot(FakeBackend(first_letter)).predict(Cells.cross(QUESTIONS, GROUPS)).table
     path = tmp_path / "rows.sqlite"
     stopped = FakeBackend(first_letter, fail_after=5)
     with RowCache(path) as cache, pytest.raises(KeyboardInterrupt):
-        ZeroShot(stopped, cache=cache).predict(QUESTIONS, GROUPS)
+        ZeroShot(stopped, cache=cache).predict(Cells.cross(QUESTIONS, GROUPS))
     rest = FakeBackend(first_letter)
     with RowCache(path) as cache:
-        resumed = ZeroShot(rest, cache=cache).predict(QUESTIONS, GROUPS)
+        resumed = ZeroShot(rest, cache=cache).predict(Cells.cross(QUESTIONS, GROUPS))
     assert not set(stopped.asked) & set(rest.asked)
     assert len(stopped.asked) + len(rest.asked) == 12
     assert resumed.table.content_hash == whole.content_hash
@@ -84,20 +96,20 @@ def test_an_interrupted_run_resumes_with_nothing_asked_twice(tmp_path: Path) -> 
     "change",
     [
         {"backend": FakeBackend(first_letter, weights="other adapter")},
-        {"style": PromptStyle(layout=Layout.PAPER)},
-        {"style": PromptStyle(refusal=None)},
-        {"chat": True},
+        {"prompting": Prompting(layout=Layout.PAPER)},
+        {"prompting": Prompting(refusal=False)},
+        {"prompting": Prompting(chat=True)},
     ],
 )
 def test_the_cache_is_not_used_for_anything_that_shapes_rows(
     tmp_path: Path, change: dict[str, object]
 ) -> None:
     with RowCache(tmp_path / "rows.sqlite") as cache:
-        ZeroShot(FakeBackend(first_letter), cache=cache).predict(QUESTIONS, GROUPS)
+        ZeroShot(FakeBackend(first_letter), cache=cache).predict(Cells.cross(QUESTIONS, GROUPS))
         settings = {"backend": FakeBackend(first_letter), "cache": cache} | change
-        again = ZeroShot(**settings).predict(QUESTIONS, GROUPS)  # type: ignore[arg-type]
+        again = ZeroShot(**settings).predict(Cells.cross(QUESTIONS, GROUPS))  # type: ignore[arg-type]
         assert again.record["prompts_from_cache"] == 0
-        same = ZeroShot(**settings).predict(QUESTIONS, GROUPS)  # type: ignore[arg-type]
+        same = ZeroShot(**settings).predict(Cells.cross(QUESTIONS, GROUPS))  # type: ignore[arg-type]
         assert same.record["prompts_from_cache"] == same.record["prompts"]
 
 
@@ -106,14 +118,16 @@ def test_rows_without_numbers_are_missing_and_named() -> None:
         bad = "Female" in request.text and "Second" in request.text
         return [np.nan if bad else 0.3] * len(request.labels)
 
-    found = ZeroShot(FakeBackend(answer)).predict(QUESTIONS, GROUPS)
+    found = ZeroShot(FakeBackend(answer)).predict(Cells.cross(QUESTIONS, GROUPS))
     assert len(found.table) == 5
     (problem,) = found.problems
     assert (problem.question_id, problem.group, problem.missing) == ("q2", "Female", True)
 
 
 def test_rows_without_label_mass_stay_and_are_named() -> None:
-    found = ZeroShot(FakeBackend(lambda r: [1e-4] * len(r.labels))).predict(QUESTIONS, GROUPS)
+    found = ZeroShot(FakeBackend(lambda r: [1e-4] * len(r.labels))).predict(
+        Cells.cross(QUESTIONS, GROUPS)
+    )
     assert len(found.table) == 6
     assert len(found.problems) == 6
     assert not any(p.missing for p in found.problems)
@@ -121,16 +135,16 @@ def test_rows_without_label_mass_stay_and_are_named() -> None:
 
 def test_nothing_but_refusal_is_not_a_distribution() -> None:
     found = ZeroShot(FakeBackend(lambda r: [0.0] * (len(r.labels) - 1) + [1.0])).predict(
-        QUESTIONS, GROUPS
+        Cells.cross(QUESTIONS, GROUPS)
     )
     assert len(found.table) == 0
     assert all(p.missing for p in found.problems)
 
 
 def test_measured_error_bars_hold_for_their_own_settings_only() -> None:
-    style = PromptStyle()
+    style = Prompting()
     backend = FakeBackend(first_letter)
-    measured = ZeroShot(backend, style).predict(QUESTIONS, GROUPS)
+    measured = ZeroShot(backend, style).predict(Cells.cross(QUESTIONS, GROUPS))
     bars = ErrorBars(
         [
             {
@@ -139,16 +153,16 @@ def test_measured_error_bars_hold_for_their_own_settings_only() -> None:
             }
         ]
     )
-    fewer = ZeroShot(backend, style).predict(QUESTIONS[1:], GROUPS)
+    fewer = ZeroShot(backend, style).predict(Cells.cross(QUESTIONS[1:], GROUPS))
     table = bars.apply(fewer).table
     # Three options: the width of the next smaller count; which questions are asked does not matter.
     assert table.frame["share_error_90"].to_list() == [0.3] * 3
     for other in (
-        ZeroShot(backend, style, "given"),
-        ZeroShot(backend, PromptStyle(refusal=None)),
+        ZeroShot(backend, Prompting(orders="given")),
+        ZeroShot(backend, Prompting(refusal=False)),
         ZeroShot(FakeBackend(first_letter, weights="v"), style),
     ):
-        found = bars.apply(other.predict(QUESTIONS, GROUPS))
+        found = bars.apply(other.predict(Cells.cross(QUESTIONS, GROUPS)))
         assert found.table.frame["share_error_90"].null_count() == 6
 
 
@@ -156,7 +170,9 @@ def test_measured_error_bars_hold_for_their_own_settings_only() -> None:
 def test_little_label_mass_is_a_problem_unless_it_is_not_judged(judged: bool) -> None:
     question = Question("q", "Is it so?", ("Yes", "No"))
     backend = FakeBackend(lambda request: [1e-4] * len(request.labels))
-    found = ZeroShot(backend, judge_mass=judged).predict([question], load_groups("total"))
+    found = ZeroShot(backend, judge_mass=judged).predict(
+        Cells.cross([question], load_groups("total"))
+    )
     assert len(found.table) == 1
     assert found.table.frame["label_mass"][0] == pytest.approx(3e-4)
     assert [p.missing for p in found.problems] == ([False] if judged else [])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from opinioncast.prompts import Format, Layout, Prompt, PromptStyle, build_prompt, steering_line
+from opinioncast.prompts import Format, Layout, Prompt, Prompting, build_prompt, steering_line
 from opinioncast.prompts.few_shot import Example, few_shot_prompt
 from opinioncast.prompts.pluralism import choice_prompt, comment_prompt, passage_prompt
 from opinioncast.prompts.steering import steering_text
@@ -110,7 +110,7 @@ def matches(name: str, text: str) -> None:
     ],
 )
 def test_qa_in_the_papers_layout_is_figure_14(question: Question, group: str, printed: str) -> None:
-    prompt = build_prompt(question, *one(group), PromptStyle(Layout.PAPER, Format.QA))
+    prompt = build_prompt(question, *one(group), Prompting(Layout.PAPER, Format.QA))
     assert prompt.text == printed
 
 
@@ -125,7 +125,7 @@ def test_bio_and_portray_are_section_41s_sentences() -> None:
 def build(
     question: Question, group: str, layout: Layout, format: Format, chatty: bool, refusal: bool
 ) -> Prompt:
-    style = PromptStyle(layout, format, "Refused" if refusal else None)
+    style = Prompting(layout, format, refusal=refusal)
     return build_prompt(question, *one(group), style, chat_template=chat if chatty else None)
 
 

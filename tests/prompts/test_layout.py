@@ -12,12 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opinioncast.errors import InputError
-from opinioncast.prompts import Answers, Format, Layout, PromptStyle, build_prompt, orders
+from opinioncast.prompts import (
+    Answers,
+    Format,
+    Layout,
+    Prompting,
+    build_prompt,
+    orders,
+    template_hash,
+)
 from opinioncast.survey.groups import load_groups
 from opinioncast.survey.question import Question, label
 
 SCHEME = load_groups("all", "SEX=Female & RACE=Black", "total")
-EVERY = [PromptStyle(a, b, c) for a in Layout for b in Format for c in ("Refused", None)]
+EVERY = [Prompting(a, b, refusal=c) for a in Layout for b in Format for c in (True, False)]
 
 
 def question(n_options: int) -> Question:
@@ -65,7 +73,7 @@ def test_a_label_stands_before_its_option(data: st.DataObject) -> None:
     group = data.draw(st.sampled_from(SCHEME.subpopulations))
     prompt = build_prompt(asked, group, SCHEME, style, order=order)
     after = prompt.text[prompt.text.index("Which one?") :]
-    texts = [*asked.options, *([style.refusal] if style.refusal else [])]
+    texts = [*asked.options, *([style.refusal_text] if style.refusal_text else [])]
     assert len(prompt.labels) == len(texts)
     for letter, text in zip(prompt.labels, texts, strict=True):
         assert f"\n{letter}. {text}\n" in after
@@ -90,7 +98,7 @@ def test_trees_share_a_beginning_and_nothing_else_does() -> None:
 
 def test_an_order_changes_the_question_first_tree() -> None:
     group = SCHEME.subpopulations[0]
-    style = PromptStyle()
+    style = Prompting()
     a = build_prompt(question(3), group, SCHEME, style)
     b = build_prompt(question(3), group, SCHEME, style, order=(2, 1, 0))
     assert a.tree != b.tree
@@ -101,37 +109,37 @@ def test_an_order_changes_the_question_first_tree() -> None:
 @pytest.mark.parametrize("order", [(), (0, 1), (0, 1, 1), (0, 1, 3), (1, 2, 3)])
 def test_an_order_that_hides_an_option(order: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="every option once"):
-        build_prompt(question(3), SCHEME.subpopulations[0], SCHEME, PromptStyle(), order=order)
+        build_prompt(question(3), SCHEME.subpopulations[0], SCHEME, Prompting(), order=order)
 
 
 def test_no_letter_left_for_the_refusal() -> None:
     group = SCHEME.subpopulations[0]
     with pytest.raises(InputError, match="no letter left") as caught:
-        build_prompt(question(26), group, SCHEME, PromptStyle())
+        build_prompt(question(26), group, SCHEME, Prompting())
     assert caught.value.hint
-    prompt = build_prompt(question(26), group, SCHEME, PromptStyle(refusal=None))
+    prompt = build_prompt(question(26), group, SCHEME, Prompting(refusal=False))
     assert prompt.labels[-1] == "Z"
 
 
 def test_a_refusal_among_the_options() -> None:
     asked = Question("q", "Which?", ("Yes", "No", "refused"))
     with pytest.raises(InputError, match="already"):
-        build_prompt(asked, SCHEME.subpopulations[0], SCHEME, PromptStyle())
-    build_prompt(asked, SCHEME.subpopulations[0], SCHEME, PromptStyle(refusal=None))
+        build_prompt(asked, SCHEME.subpopulations[0], SCHEME, Prompting())
+    build_prompt(asked, SCHEME.subpopulations[0], SCHEME, Prompting(refusal=False))
 
 
 def test_a_group_of_another_scheme() -> None:
     (group,) = load_groups("SEX=Female")
     narrow = replace(SCHEME, attributes={"RACE": SCHEME.attributes["RACE"]})
     with pytest.raises(InputError, match="Unknown attribute"):
-        build_prompt(question(2), group, narrow, PromptStyle())
+        build_prompt(question(2), group, narrow, Prompting())
 
 
 def test_the_template_hash_tells_styles_apart() -> None:
-    plain = {style.template_hash() for style in EVERY}
-    chatty = {style.template_hash(lambda text: f"<user>{text}<model>") for style in EVERY}
+    plain = {template_hash(style) for style in EVERY}
+    chatty = {template_hash(style, lambda text: f"<user>{text}<model>") for style in EVERY}
     assert len(plain | chatty) == 2 * len(EVERY)
-    assert EVERY[0].template_hash() == EVERY[0].template_hash()
+    assert template_hash(EVERY[0]) == template_hash(EVERY[0])
 
 
 @pytest.mark.parametrize("n", [3, 5, 8])
@@ -143,7 +151,7 @@ def test_as_many_orders_as_options_share_the_places_out(n: int) -> None:
 
 
 def test_answers_in_words() -> None:
-    style = PromptStyle(answers=Answers.WORDS)
+    style = Prompting(answers=Answers.WORDS)
     asked = Question("q", "Can people be trusted?", ("Always", "Mostly", "Never"))
     prompt = build_prompt(asked, SCHEME.subpopulations[-1], SCHEME, style, order=(2, 0, 1))
     assert prompt.text.startswith(
@@ -153,4 +161,4 @@ def test_answers_in_words() -> None:
     assert "A." not in prompt.text
     assert prompt.labels == ("Always", "Mostly", "Never", "Refused")  # as given, not as shown
     assert prompt.words
-    assert style.template_hash() != PromptStyle().template_hash()
+    assert template_hash(style) != template_hash(Prompting())

@@ -9,8 +9,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("peft")
 
+
 from opinioncast.errors import DataError, ModelError
-from opinioncast.jobs.adapters import SHIPPED_ADAPTER
+from opinioncast.models import SHIPPED_ADAPTER
 from opinioncast.reproduce.plan import Plan
 from opinioncast.reproduce.recipe import load_reproduction
 from opinioncast.reproduce.run import Request

@@ -21,8 +21,8 @@ from opinioncast.errors import (
     ModelError,
     StorageError,
 )
-from opinioncast.jobs.adapters import SHIPPED_ADAPTER
 from opinioncast.jobs.manifest import NAME
+from opinioncast.models import SHIPPED_ADAPTER
 from opinioncast.reproduce import workshop
 from opinioncast.reproduce.lock import only_run
 from opinioncast.reproduce.models import adapter_identity

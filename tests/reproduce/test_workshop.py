@@ -13,10 +13,11 @@ pytest.importorskip("peft")
 from opinioncast.backends.protocol import LabelRequest
 from opinioncast.evaluate.scores import score_cells
 from opinioncast.methods.zero_shot import ZeroShot
+from opinioncast.prompts import Prompting
 from opinioncast.reproduce.context import mass_words
 from opinioncast.reproduce.recipe import load_reproduction
-from opinioncast.reproduce.workshop import one_adapter, predict_cells
-from opinioncast.survey import OpinionTable
+from opinioncast.reproduce.workshop import one_adapter
+from opinioncast.survey import Cells, OpinionTable
 from opinioncast.survey.tables import KEY
 
 
@@ -24,18 +25,16 @@ def answer(request: LabelRequest) -> list[float]:
     return [0.9 / len(request.labels)] * len(request.labels)
 
 
-@pytest.mark.parametrize("cross", [False, True])
-def test_only_the_tables_cells_are_predicted(cross: bool) -> None:
+def test_only_the_tables_cells_are_predicted() -> None:
     table = make_table()
     some = OpinionTable(table.frame.sample(fraction=0.5, seed=1), dict(table.meta))
     backend = FakeBackend(answer)
     told: list[tuple[int, int]] = []
-    method = ZeroShot(backend, option_orders="given")
-    found = predict_cells(method, some, cross=cross, progress=lambda *a: told.append(a))
+    method = ZeroShot(backend, Prompting(orders="given"))
+    found = method.predict(Cells.of_table(some), progress=lambda *a: told.append(a))
     keys = list(KEY)
     assert set(found.table.frame.select(keys).iter_rows()) == set(some.frame.select(keys).rows())
-    assert len(found.table) == len(some)
-    assert len(backend.asked) == (len(table) if cross else len(some))
+    assert len(found.table) == len(backend.asked) == len(some)
     assert told[-1] == (len(some), len(some))
     assert found.table.frame.filter(pl.col("label_mass") < 0.89).height == 0
 
@@ -45,7 +44,7 @@ def test_rows_hardly_answered_are_counted() -> None:
     scores = {}
     for name, mass in (("ours", 0.9), ("zero-shot", 1e-4)):
         backend = FakeBackend(lambda r, m=mass: [m / len(r.labels)] * len(r.labels))
-        found = predict_cells(ZeroShot(backend, option_orders="given"), table)
+        found = ZeroShot(backend, Prompting(orders="given")).predict(Cells.of_table(table))
         scores[name] = score_cells(table, found.table)
     assert mass_words({"ours": scores["ours"]}) == ""
     count = f"{len(table)} of {len(table)}"

@@ -12,6 +12,7 @@ from opinioncast.backends.reference import ModelReference
 from opinioncast.errors import InputError
 from opinioncast.methods.declaration import MethodKind, method_kind, method_kinds, with_option
 from opinioncast.options import Option, made, options_of, unknown_option
+from opinioncast.prompts import AskedPrompting
 
 DEFAULT_METHOD = "blend"
 """The best of what ships: see the search in docs/finetuning.md."""
@@ -36,7 +37,7 @@ class PredictSettings:
         model: language model: ``embedded``, a folder, a hub name, or ``api:MODEL@URL``,
             ``torch:FOLDER``, ``vllm:MODEL``.
         backend: where models run that do not say: the name of a backend or its settings.
-        use_cache: reuse and keep finished rows.
+        use_cache: reuse and keep finished rows; None: yes.
         options: settings of the method and of the backends that the run uses, by name. One that
             nothing of the run would use is refused.
 
@@ -62,7 +63,7 @@ class PredictSettings:
         *,
         model: str | ModelReference | None = None,
         backend: Any = None,
-        use_cache: bool = True,
+        use_cache: bool | None = None,
         **options: Any,
     ) -> None:
         given = {name: value for name, value in options.items() if value is not None}
@@ -87,7 +88,7 @@ class PredictSettings:
         )
         set_ = object.__setattr__
         set_(self, "of_method", of_method)
-        set_(self, "use_cache", bool(use_cache))
+        set_(self, "use_cache", use_cache is not False)
         if not kind.language_model:
             set_(self, "model", None)
             set_(self, "backends", ())
@@ -164,32 +165,31 @@ def _plain(settings: Any) -> dict[str, Any]:
 
 
 def _refuse_model(
-    kind: MethodKind, model: Any, backend: Any, use_cache: bool, rest: Mapping[str, Any]
+    kind: MethodKind,
+    model: Any,
+    backend: Any,
+    use_cache: bool | None,
+    rest: Mapping[str, Any],
 ) -> None:
     """Refuse what says something of a language model, or of a setting, that the method lacks."""
-    asked = {"model": model, "backend": backend, **rest}
-    of_model = [n for n, v in asked.items() if v is not None and _is_of_model(n)]
-    if not use_cache:
-        of_model.append("no-cache")
+    prompts = options_of(AskedPrompting)
+    asked = {**rest, "model": model, "backend": backend, "use_cache": use_cache}
+    of_model = {
+        n: v
+        for n, v in asked.items()
+        if v is not None
+        and (n not in rest or n in prompts or any(n in k.options for k in backend_kinds()))
+    }
     if of_model:
+        listed = ", ".join(_flag(n, v) for n, v in of_model.items())
         raise InputError(
             f"The method {kind.name} uses no language model",
-            where=f"--method {kind.name}",
-            expected=f"no {', '.join(map(_flag, of_model))}",
-            found=", ".join(map(_flag, of_model)),
+            expected=f"no {listed}",
+            found=f"--method {kind.name}",
             hint="add --method zero-shot (or blend), or leave the option out",
         )
     if rest:
         raise _ignored(kind, (), rest)
-
-
-def _is_of_model(name: str) -> bool:
-    methods = list(with_option(name))
-    return not any(not kind.language_model for kind in methods) and (
-        bool(methods)
-        or name in ("model", "backend")
-        or any(name in k.options for k in backend_kinds())
-    )
 
 
 def _backends(
@@ -281,10 +281,12 @@ def _ignored(kind: MethodKind, backends: Iterable[BackendKind], names: Iterable[
     )
 
 
-def _flag(name: str) -> str:
-    """A setting as it is typed on the command line."""
+def _flag(name: str, value: Any = None) -> str:
+    """A setting as it is typed on the command line to give it ``value``."""
     found = all_options().get(name)
-    return found.flag if found else "--" + name.replace("_", "-")
+    typed = {"use_cache": "--cache"}.get(name, "--" + name.replace("_", "-"))
+    flag = found.flag if found else typed
+    return "--no-" + flag.removeprefix("--") if value is False else flag
 
 
 def all_options() -> dict[str, Option]:

@@ -8,7 +8,7 @@ import pytest
 import xlsxwriter
 
 from opinioncast.errors import InputError
-from opinioncast.readers.questionnaire import Questionnaire, read_questionnaire
+from opinioncast.questionnaires import Questionnaire, read_questionnaire
 from opinioncast.survey import load_groups
 
 YAML = """\

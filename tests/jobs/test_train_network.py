@@ -1,4 +1,4 @@
-"""The folder of ``train-network``, for both models; methods by name."""
+"""The folder of ``train-network``, for both models."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.fake_backend import FakeBackend
 from tests.methods.fake_encoder import FakeEncoder
 
 from opinioncast.errors import InputError, ModelError
-from opinioncast.jobs.methods import LanguageModels, MethodSettings, build_method
 from opinioncast.jobs.train_network import train_network_to_folder
-from opinioncast.methods.baselines import TotalPopulation, Uniform
-from opinioncast.methods.network import load_embedding_model
-from opinioncast.methods.embedding.training import TrainingSettings
 from opinioncast.methods.embedding.kernel_regression import KernelSettings
-from opinioncast.methods.zero_shot import ZeroShot
+from opinioncast.methods.embedding.training import TrainingSettings
+from opinioncast.methods.network import load_embedding_model
 from opinioncast.survey import OpinionTable, Question, load_groups, opinion_row
 
 GROUPS = load_groups("SEX=Female", "total")
@@ -61,23 +57,3 @@ def test_a_validation_question_that_is_trained_on_is_refused(tmp_path: Path) -> 
 def test_an_empty_folder_holds_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         load_embedding_model(tmp_path, FakeEncoder())
-
-
-def test_methods_by_name(tmp_path: Path) -> None:
-    def refuse(*_: str) -> FakeBackend:
-        raise AssertionError("the language model is not needed")
-
-    none = LanguageModels(refuse, refuse, refuse)
-    fake = FakeBackend(lambda request: [0.5, 0.5])
-    some = LanguageModels(lambda: fake, refuse, refuse)
-
-    assert isinstance(build_method("uniform", MethodSettings(), none), Uniform)
-    path = TRAIN.write(tmp_path / "t.parquet")
-    assert isinstance(build_method("total", MethodSettings(train=path), none), TotalPopulation)
-    zero_shot = build_method("zero-shot", MethodSettings(), some)
-    assert isinstance(zero_shot, ZeroShot)
-    assert zero_shot.backend is fake
-    with pytest.raises(InputError, match="needs a file"):
-        build_method("total", MethodSettings(), none)
-    with pytest.raises(InputError, match="Unknown method"):
-        build_method("oracle", MethodSettings(), none)

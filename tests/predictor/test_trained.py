@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from opinioncast.errors import DataError
 from opinioncast.finetune.recipe import FinetuneRecipe, load_finetune
-from opinioncast.jobs.adapters import SHIPPED, SHIPPED_ADAPTER, Prompting, trained_prompting
-from opinioncast.jobs.methods import SHIPPED_NETWORK, SHIPPED_TRAINING
 from opinioncast.jobs.predict import PredictSettings
-from opinioncast.prompts import Answers, Format, Layout
+from opinioncast.models import SHIPPED, SHIPPED_ADAPTER, SHIPPED_NETWORK, SHIPPED_TRAINING
+from opinioncast.predictor.resources import Resources
+from opinioncast.predictor.trained import Training
+from opinioncast.prompts import Answers, Format, Layout, Prompting
 from opinioncast.survey import OpinionTable
 
 
@@ -71,52 +73,55 @@ def test_the_training_table_may_be_passed_on() -> None:
     assert table.content_hash in card
 
 
+def asked(**options: Any) -> Resources:
+    return Resources(PredictSettings(**options))
+
+
 def test_prompts_come_with_the_adapter() -> None:
     assert PredictSettings() == PredictSettings(method="blend")
-    assert PredictSettings(method="zero-shot").adapter_used is None
-    assert PredictSettings(adapter=SHIPPED).adapter_used == str(SHIPPED_ADAPTER)
-    blend = PredictSettings(method="blend")
-    assert blend.adapter_used == str(SHIPPED_ADAPTER)
+    assert PredictSettings(method="zero-shot").adapter is None
+    assert asked(adapter=SHIPPED).adapter == str(SHIPPED_ADAPTER)
+    blend = asked(method="blend")
+    assert blend.adapter == str(SHIPPED_ADAPTER)
     assert blend.prompting == Prompting(
-        Layout.QUESTION_FIRST, Format.QA, True, False, Answers.WORDS
+        Layout.QUESTION_FIRST, Format.QA, Answers.WORDS, refusal=True, chat=False
     )
-    assert PredictSettings(method="blend", model="another").adapter_used is None
-    asked = PredictSettings(adapter=SHIPPED, format=Format.BIO, method="zero-shot")
-    assert asked.untrained == ["format: bio; the adapter was trained with qa"]
+    assert PredictSettings(method="blend", model="another").adapter is None
+    otherwise = asked(adapter=SHIPPED, format=Format.BIO, method="zero-shot")
+    assert otherwise.untrained == ["format: bio; the adapter was trained with qa"]
 
 
 def test_an_adapter_that_does_not_say(tmp_path: Path) -> None:
-    assert trained_prompting(str(tmp_path)) is None  # another trainer's
+    assert Training.read(tmp_path) == Training()  # another trainer's
     (tmp_path / "recipe.yaml").write_text("layout: sideways\n")
     with pytest.raises(DataError, match="does not say how it was prompted"):
-        trained_prompting(str(tmp_path))
+        Training.read(tmp_path)
 
 
 def test_adapters_of_before_answer_by_letter(tmp_path: Path) -> None:
     recipe = {"layout": "paper", "format": "bio", "refusal": True, "chat": False}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    found = trained_prompting(str(tmp_path))
+    found = Training.read(tmp_path).prompting
     assert found is not None
     assert found.answers is Answers.LETTERS
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe | {"answers": "words"}))
-    settings = PredictSettings(method="zero-shot", adapter=str(tmp_path))
-    assert settings.prompting.answers is Answers.WORDS
-    asked = PredictSettings(method="zero-shot", adapter=str(tmp_path), answers=Answers.LETTERS)
-    assert asked.untrained == ["answers: letters; the adapter was trained with words"]
+    of_words = asked(method="zero-shot", adapter=str(tmp_path))
+    assert of_words.prompting.answers is Answers.WORDS
+    letters = asked(method="zero-shot", adapter=str(tmp_path), answers="letters")
+    assert letters.untrained == ["answers: letters; the adapter was trained with words"]
 
 
 def test_an_adapter_asked_as_it_was_trained_is_not_judged_by_its_label_mass() -> None:
     """It was trained on the shares among the options, whatever probability they have in all."""
-    own = PredictSettings(method="zero-shot", adapter=SHIPPED)
-    assert own.answers_as_trained
-    assert not PredictSettings(
-        method="zero-shot", adapter=SHIPPED, answers=Answers.LETTERS
-    ).answers_as_trained
-    assert not PredictSettings(method="zero-shot").answers_as_trained
+    assert asked(method="zero-shot", adapter=SHIPPED).as_trained
+    assert not asked(method="zero-shot", adapter=SHIPPED, answers=Answers.LETTERS).as_trained
+    assert not asked(method="zero-shot").as_trained
 
 
 def test_another_base_model_is_told() -> None:
     """Weights of the same shape would take the adapter, and give other numbers without a word."""
-    other = PredictSettings(method="zero-shot", adapter=SHIPPED, model="some/model")
+    other = asked(method="zero-shot", adapter=SHIPPED, model="some/model")
     assert other.untrained == ["model: some/model; the adapter was trained on embedded"]
-    assert PredictSettings(method="zero-shot", adapter=SHIPPED).untrained == []
+    assert asked(method="zero-shot", adapter=SHIPPED).untrained == []
+    few_shot = asked(method="few-shot", adapter=SHIPPED).untrained
+    assert few_shot == ["prompts of few-shot; the adapter was trained with those of zero-shot"]
