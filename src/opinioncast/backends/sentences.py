@@ -87,6 +87,11 @@ class SentenceModel:
         text = json.dumps([weights, pooling, vocabulary, self.model.max_seq_length])
         return hashlib.sha256(text.encode()).hexdigest()
 
+    @cached_property
+    def _at_hand(self) -> dict[Path, dict[str, Vectors]]:
+        """Vectors in memory, by the file they are kept in: a second question reads no file."""
+        return {}
+
     def encode(self, texts: Sequence[str], *, cache: Path | None = None) -> Vectors:
         """Unit vectors of ``texts``, shape (texts, dimensions).
 
@@ -97,7 +102,9 @@ class SentenceModel:
         """
         file = (cache or cache_folder()) / "embeddings" / f"{self.fingerprint[:24]}.parquet"
         keys = [hashlib.sha256(t.encode()).hexdigest()[:32] for t in texts]
-        kept = _read(file)
+        kept = self._at_hand.setdefault(file, {})
+        if any(k not in kept for k in keys):
+            kept |= _read(file)  # what another process has written since is there too
         new = {k: t for k, t in zip(keys, texts, strict=True) if k not in kept}
         if new:
             self._warn_if_cut(list(new.values()))

@@ -28,7 +28,7 @@ def finetune(
         "opinioncast-out/finetune"
     ),
 ) -> None:
-    """Fine-tune a model on an opinion table; the same command goes on with a run that was killed.
+    """Fine-tune a model on an opinion table; the same command goes on with a killed run.
 
     For several processes: torchrun --nproc-per-node N -m opinioncast finetune RECIPE.
     """

@@ -30,7 +30,7 @@ def _input_use(
         "opinioncast-out/input-use"
     ),
 ) -> None:
-    """How much worse a method is without the group, without the question, with shuffled options."""
+    """How much worse a method is without the group or question, or with shuffled options."""
     settings = PredictSettings(**given)
     with progress_bar("prompts") as progress:
         run = input_use_to_files(

@@ -19,26 +19,51 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "demo",
         "Predict shipped General Social Survey questions and compare with what people answered.",
     ),
-    "groups": ("predict", "groups", "List the attributes and groups that --groups knows."),
+    "groups": ("groups", "groups", "List the attributes and groups that --groups knows."),
+    "methods": (
+        "methods",
+        "methods",
+        "List methods, backends, models that ship, and formats, with the options each takes.",
+    ),
     "curate": (
         "curate",
         "curate",
-        "Curate survey microdata into an opinion table, as a recipe says.",
+        "Turn survey microdata into an opinion table, with a report of every decision.",
     ),
-    "bounds": ("curate", "bounds", "Print the bounds of a recipe's opinion table."),
-    "evaluate": ("evaluate", "evaluate", "Compare predictions with what people answered."),
-    "finetune": ("finetune", "finetune", "Fine-tune a language model on an opinion table."),
-    "reproduce": ("reproduce", "reproduce", "Reproduce the paper's tables and figures."),
+    "bounds": (
+        "curate",
+        "bounds",
+        "Uniform upper bound and human lower bound of a recipe's table, per group and overall.",
+    ),
+    "evaluate": (
+        "evaluate",
+        "evaluate",
+        "Score predictions against what people answered: tables, figures and one page.",
+    ),
+    "finetune": (
+        "finetune",
+        "finetune",
+        "Fine-tune a model on an opinion table; the same command goes on with a killed run.",
+    ),
+    "reproduce": (
+        "reproduce",
+        "reproduce",
+        "Make tables and figures of the paper; the same command goes on where it was stopped.",
+    ),
     "train-network": (
         "train_network",
         "train_network",
-        "Train a model on sentence embeddings.",
+        "Train the small network over sentence embeddings; minutes on a CPU, a few MB.",
     ),
-    "input-use": ("input_use", "input_use", "Does a method use the group? the question?"),
+    "input-use": (
+        "input_use",
+        "input_use",
+        "How much worse a method is without the group or question, or with shuffled options.",
+    ),
     "train-community": (
         "train_community",
         "train_community",
-        "Train a community module for Modular Pluralism.",
+        "Train a community module of Modular Pluralism on text; resumes when killed.",
     ),
 }
 """Name -> module of this folder, function, first line of its help. A module is imported when its

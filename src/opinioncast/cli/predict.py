@@ -1,4 +1,4 @@
-"""``opinioncast predict``, ``demo`` and ``groups``."""
+"""``opinioncast predict`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from opinioncast.cli.options import with_predict_options
 from opinioncast.cli.progress import progress_bar
@@ -110,17 +109,3 @@ def demo(
     for file in run.files:
         _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
     raise_for_problems(run.problems, run.files[-1])
-
-
-def groups() -> None:
-    """List the attributes and groups that --groups knows."""
-    from opinioncast.survey import standard_attributes
-    from opinioncast.survey.groups import builtin_schemes
-
-    grid = Table(box=None, pad_edge=False)
-    for column in ("attribute", "meaning", "groups"):
-        grid.add_column(column, overflow="fold")
-    for attribute in standard_attributes().values():
-        grid.add_row(attribute.name, attribute.label, "; ".join(attribute.groups))
-    _console.print(grid)
-    _console.print(f"\nschemes: {', '.join(builtin_schemes())}, total")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
+import numpy as np
 import polars as pl
 
 from opinioncast.errors import IncompleteRunError, InputError
@@ -205,13 +207,24 @@ class Rows:
     ) -> Prediction:
         """The prediction; its table says what it is and carries ``record`` in its sidecar."""
         frame = self._cells.frame(self._cell).with_columns(
-            pl.Series("distribution", self._shares, dtype=pl.List(pl.Float64)),
+            _lists("distribution", self._shares),
             *(pl.Series(name, v, dtype=pl.Float64) for name, v in self._more.items()),
             pl.lit(self._model).alias("model"),
             pl.lit(self._method).alias("method"),
         )
         table = PredictionTable(frame, {"origin": ORIGIN} | dict(record))
         return Prediction(table, tuple(self.problems), record, details)
+
+
+def _lists(name: str, rows: Sequence[Sequence[float]]) -> pl.Series:
+    """A column of lists, none of them empty, made at once: one Series a row would take longer."""
+    flat = pl.DataFrame(
+        {
+            "row": np.repeat(np.arange(len(rows)), [len(row) for row in rows]),
+            name: np.fromiter(itertools.chain.from_iterable(rows), dtype=np.float64),
+        }
+    )
+    return flat.group_by("row", maintain_order=True).agg(name)[name]
 
 
 class Method(Protocol):

@@ -139,7 +139,6 @@ class Predictor:
         """
         cells = questions if isinstance(questions, Cells) else _cells(questions, groups)
         report = _reporting(progress, cancelled)
-        report(0, len(cells))
         if self._error_bars is None:
             self._error_bars = ErrorBars.read()
         found = self._error_bars.apply(self.method.predict(cells, progress=report))

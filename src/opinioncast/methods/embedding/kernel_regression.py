@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ class KernelRegression:
 
         def shares(part: Sequence[Question]) -> Iterator[Shares]:
             points = _points(question_features(part, self.encoder))
-            values = _kernel(points, self.points, self.settings) @ self.weights @ mix.T
+            values = _kernel(points, self._known, self.settings) @ self.weights @ mix.T
             ends = np.cumsum([len(q.options) for q in part])
             for logits in np.split(values, ends[:-1]):
                 found = np.exp(self.temperature * (logits - logits.max(axis=0)))
@@ -127,6 +128,10 @@ class KernelRegression:
             "trained_on": self.record,
         }
         return rows.prediction(record)
+
+    @cached_property
+    def _known(self) -> _Points:
+        return _Points.of(self.points)
 
     def _mix(self, texts: Sequence[Sequence[str]]) -> Array:
         """How much of each column a group takes, shape (groups, 1 + conditions)."""
@@ -270,7 +275,7 @@ def _fit(train: OpinionTable, encoder: TextEncoder, settings: KernelSettings) ->
         ]
         values.append(np.stack([level, *differences], axis=1))
     points = _points(question_features(questions, encoder))
-    kernel = _kernel(points, points, settings)
+    kernel = _kernel(points, _Points.of(points), settings)
     kernel[np.diag_indices_from(kernel)] += settings.ridge
     record = {
         "settings": asdict(settings),
@@ -302,20 +307,43 @@ def _points(features: QuestionFeatures) -> dict[str, Vectors]:
     }
 
 
-def _kernel(
-    left: Mapping[str, Vectors], right: Mapping[str, Vectors], settings: KernelSettings
-) -> Array:
+def _kernel(left: Mapping[str, Vectors], right: _Points, settings: KernelSettings) -> Array:
     """Shape (left points, right points)."""
-    texts = [n for n in _PARTS if n != "scale"]
-    a, b = (np.hstack([side[n] for n in texts]) for side in (left, right))
-    meaning = _rbf(a, b, settings.width)
+    texts = np.hstack([left[n] for n in _PARTS if n != "scale"])
+    meaning = _near(texts, right.texts, right.texts_square, settings.width)
     turned = left["scale"] * np.array([-1, 1, 1, 1, 1, 1], dtype=np.float32)
-    place = _rbf(left["scale"], right["scale"], settings.scale_width)
-    place += _rbf(turned, right["scale"], settings.scale_width)
+    place = _near(left["scale"], right.scale, right.scale_square, settings.scale_width)
+    place += _near(turned, right.scale, right.scale_square, settings.scale_width)
     return np.asarray(meaning * place / 2)
 
 
+@dataclass(frozen=True)
+class _Points:
+    """Points that others are compared with again and again.
+
+    Attributes:
+        texts, scale: of each point, shape (points, numbers).
+        texts_square, scale_square: their squared lengths.
+    """
+
+    texts: Array
+    scale: Array
+    texts_square: Array
+    scale_square: Array
+
+    @classmethod
+    def of(cls, points: Mapping[str, Vectors]) -> _Points:
+        texts = np.hstack([points[n] for n in _PARTS if n != "scale"]).astype(float)
+        scale = points["scale"].astype(float)
+        return cls(texts, scale, (texts**2).sum(axis=1), (scale**2).sum(axis=1))
+
+
 def _rbf(left: npt.NDArray[Any], right: npt.NDArray[Any], width: float) -> Array:
-    a, b = left.astype(float), right.astype(float)
-    distance = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
+    b = right.astype(float)
+    return _near(left, b, (b**2).sum(axis=1), width)
+
+
+def _near(left: npt.NDArray[Any], right: Array, square: Array, width: float) -> Array:
+    a = left.astype(float)
+    distance = (a**2).sum(axis=1)[:, None] + square - 2 * a @ right.T
     return np.asarray(np.exp(-width * np.clip(distance, 0, None)))
