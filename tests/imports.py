@@ -30,7 +30,7 @@ def room_of(file: Path, package: Path) -> str:
 
 
 def imported_rooms(file: Path, package: Path) -> dict[str, int]:
-    """Rooms that a module of ``package`` imports, anywhere in its text, with the first line that does.
+    """Rooms that a module of ``package`` imports, anywhere in its text, and the first line of each.
 
     Seen are ``import p.x``, ``import p`` (the root), ``from p import x`` (the room where it is one,
     else the root), ``from p.x import y``, relative imports, and modules named to a function as
@@ -40,23 +40,24 @@ def imported_rooms(file: Path, package: Path) -> dict[str, int]:
     tree = ast.parse(file.read_text("utf-8"), str(file))
     inside = (package.name, *file.relative_to(package).with_suffix("").parts)
     parent = inside[:-1]  # of a module, and of a package's __init__ alike
+    known = rooms(package)
     found: dict[str, int] = {}
     for line, module in sorted(_modules(tree, parent)):
-        room = _room(module, package)
+        room = _room(module, package.name, known)
         if room is not None:
             found.setdefault(room, line)
     return found
 
 
-def _room(module: str, package: Path) -> str | None:
+def _room(module: str, package: str, known: set[str]) -> str | None:
     first, *rest = module.split(".")
     if _COMPUTED in first:
         return UNKNOWN
-    if first != package.name:
+    if first != package:
         return None
     if rest and _COMPUTED in rest[0]:
         return UNKNOWN
-    return rest[0] if rest and rest[0] in rooms(package) else ROOT
+    return rest[0] if rest and rest[0] in known else ROOT
 
 
 def _modules(tree: ast.Module, parent: tuple[str, ...]) -> Iterator[tuple[int, str]]:

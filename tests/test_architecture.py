@@ -5,6 +5,7 @@ The checker is :mod:`tests.imports`; its own tests are here too, on packages mad
 
 from __future__ import annotations
 
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -53,6 +54,7 @@ grant it with the change that needs it.
 """
 
 
+@cache
 def edges() -> dict[str, dict[str, str]]:
     """Room -> rooms it imports -> one place that does."""
     found: dict[str, dict[str, str]] = {room: {} for room in rooms(PACKAGE)}

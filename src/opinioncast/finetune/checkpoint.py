@@ -70,8 +70,8 @@ class Checkpoints:
     ) -> RunState | None:
         """The state of the newest whole checkpoint, None if there is none.
 
-        ``same`` tells of a part of the fingerprint whether what was recorded stands for it: an older
-        version hashed tables in another way, and its checkpoints are gone on with.
+        ``same`` tells of a part of the fingerprint whether what was recorded stands for it: an
+        older version hashed tables in another way, and its checkpoints are gone on with.
 
         Raises:
             InputError: it belongs to another recipe, table or base model.

@@ -36,9 +36,9 @@ class _Digest(Protocol):
 def content_hash(frame: pl.DataFrame, key: Iterable[str]) -> str:
     """Hash of a frame's rows in the order of ``key`` (unique per row), column by column.
 
-    It depends on names, order and values of the columns (numbers to nine significant digits); not on
-    the order of rows, the file format or the number of chunks in memory. Text, integers, floats and
-    lists of them may be in it, and nulls.
+    It depends on names, order and values of the columns (numbers to nine significant digits); not
+    on the order of rows, the file format or the number of chunks in memory. Text, integers, floats
+    and lists of them may be in it, and nulls.
 
     Returns:
         ``v2:`` and the SHA-256 in hexadecimal digits.
@@ -81,7 +81,7 @@ def _order(frame: pl.DataFrame, key: list[str]) -> pl.Series:
 
 
 def _feed(digest: _Digest, column: pl.Series) -> None:
-    """Put a column's nulls, lengths and values into ``digest``, so that no two columns read alike."""
+    """Put a column's nulls, lengths and values into ``digest``: no two columns read alike."""
     digest.update(f"{_kind(column.dtype)} {len(column)} ".encode())
     there = column.is_not_null()
     digest.update(there.to_numpy().tobytes())
