@@ -10,6 +10,7 @@ import pytest
 import torch
 import transformers
 
+from opinioncast.backends import torch_model
 from opinioncast.errors import ModelError
 from opinioncast.finetune.memory import GB, check_memory, estimate
 from opinioncast.finetune.model import add_adapter
@@ -88,8 +89,7 @@ def test_the_estimate_is_of_the_dtype_that_this_processor_takes(
     large: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, in_hardware: bool, weights: str
 ) -> None:
     """6.74 billion weights of two bytes where it multiplies bfloat16 in hardware, else of four."""
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: in_hardware)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch_model, "_multiplies_bfloat16", lambda: in_hardware)
     recipe, _ = load_finetune("llama2_7b")
     assert recipe.dtype is None
     with pytest.raises(ModelError, match="too large for this machine") as error:
