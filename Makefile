@@ -1,5 +1,6 @@
 # make demo   set up .venv and run the main job on the embedded model
 # make test   set up .venv and run the tests
+# make quick  the tests without the slow ones: what one runs while working (PYTEST_ARGS=tests/survey)
 # make lint   ruff and mypy
 # make bench  every benchmark, quick
 #
@@ -8,17 +9,28 @@
 
 PYTHON ?= python3
 PIP_ARGS ?=
+# A test file per worker, each with one thread of PyTorch; WORKERS=0 runs all in one process.
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test quick avx2 lint bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/opinioncast demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+quick: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(PYTEST_ARGS)
+
+# The same processor for everyone: what is marked avx2, with PyTorch and oneDNN held to AVX2, where
+# a model's default is float32.
+avx2: $(VENV)/.dev
+	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=2 \
+	  $(BIN)/python -m pytest -m avx2 $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -107,7 +107,7 @@ def main() -> None:
             "model": prediction.record["model"],
             "settings": sorted(hashes),
             "half_width_90": {str(k): round(w, 4) for k, w in widths.items()},
-            "measured_on": f"demo table {demo.content_hash[:12]}, {len(demo)} cells",
+            "measured_on": f"demo table {demo.content_hash[:15]}, {len(demo)} cells",
         }
         if opinionqa is not None:
             other_scores, _ = scored(variants[0], opinionqa)

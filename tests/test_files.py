@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from opinioncast.errors import StorageError
-from opinioncast.files import atomic_path, cache_folder
+from opinioncast.files import atomic_path, cache_folder, checksum
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
@@ -110,3 +110,11 @@ def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "opinioncast"
+
+
+def test_a_checksum_is_that_of_the_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "abc"
+    file.write_bytes(b"abc")  # FIPS 180-2, appendix B.1
+    assert checksum(file) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    with pytest.raises(FileNotFoundError):
+        checksum(tmp_path / "absent")

@@ -6,6 +6,9 @@ screen; the command line prints it without a traceback (``--traceback`` asks for
 
 from __future__ import annotations
 
+import copy
+from typing import Self
+
 _MAX_VALUE_CHARS = 200
 
 
@@ -50,12 +53,11 @@ class OpinioncastError(Exception):
                 parts.append(f"  {label + ':':<12}{value}")
         return "\n".join(parts)
 
-    def at(self, place: str) -> OpinioncastError:
-        """Return the same error with ``place`` put before its location."""
-        where = f"{place}, {self.where}" if self.where else place
-        return type(self)(
-            self.title, where=where, expected=self.expected, found=self.found, hint=self.hint
-        )
+    def at(self, place: str) -> Self:
+        """Return the same error, with all it carries, and ``place`` put before its location."""
+        moved = copy.copy(self)
+        moved.where = f"{place}, {self.where}" if self.where else place
+        return moved
 
 
 def _one_line(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -56,6 +57,16 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+def checksum(file: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal digits; the file is not held in memory.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+    """
+    with Path(file).open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def cache_folder() -> Path:

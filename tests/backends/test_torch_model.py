@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import warnings
 from collections.abc import Callable
@@ -17,7 +18,7 @@ peft = pytest.importorskip("peft")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from opinioncast.backends import LabelRequest  # noqa: E402
+from opinioncast.backends import LabelRequest, torch_model  # noqa: E402
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
 from opinioncast.backends.torch_model import choose_dtype, load_model  # noqa: E402
 from opinioncast.errors import ModelError  # noqa: E402
@@ -105,6 +106,56 @@ def test_an_unknown_dtype(folder: Path) -> None:
     with pytest.raises(ModelError, match="Unknown dtype"):
         load_model(folder, dtype="int4")
     assert choose_dtype(torch.device("cpu"), "float16") == torch.float16
+
+
+@pytest.mark.parametrize(
+    ("capability", "amx", "avx512_bf16", "dtype"),
+    [
+        ("AVX512", True, False, torch.bfloat16),
+        ("AVX512", False, True, torch.bfloat16),
+        ("AVX512", False, False, torch.float32),
+        ("AVX2", True, True, torch.float32),  # a large processor, held to less
+        ("AVX2", False, False, torch.float32),
+        ("DEFAULT", False, False, torch.float32),
+    ],
+)
+def test_the_dtype_is_the_one_that_the_processor_multiplies(
+    monkeypatch: pytest.MonkeyPatch, capability: str, amx: bool, avx512_bf16: bool, dtype: Any
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
+    assert choose_dtype(torch.device("cpu")) == dtype
+
+
+@pytest.mark.avx2
+def test_a_process_held_to_avx2_takes_float32() -> None:
+    if os.environ.get("ATEN_CPU_CAPABILITY") != "avx2":
+        pytest.skip("PyTorch is not held to AVX2 here (.ci/run does so once)")
+    assert torch.backends.cpu.get_cpu_capability() == "AVX2"
+    assert choose_dtype(torch.device("cpu")) == torch.float32
+
+
+@pytest.mark.avx2
+@pytest.mark.parametrize("in_hardware", [True, False])
+def test_either_dtype_gives_the_same_shares_to_its_precision(
+    folder: Path,
+    survey_requests: Callable[..., list[LabelRequest]],
+    monkeypatch: pytest.MonkeyPatch,
+    in_hardware: bool,
+) -> None:
+    """What a processor chooses for itself, end to end, beside float32 asked for."""
+    monkeypatch.setattr(torch_model, "_multiplies_bfloat16", lambda: in_hardware)
+    loaded = load_model(folder, device="cpu")
+    chosen = torch.bfloat16 if in_hardware else torch.float32
+    assert {p.dtype for p in loaded.causal.parameters()} == {chosen}
+    requests = survey_requests(Layout.QUESTION_FIRST)
+    found = dict(TorchBackend(loaded).score(requests))
+    plain = load_model(folder, device="cpu", dtype="float32")
+    wanted = dict(TorchBackend(plain).score(requests))
+    assert len(found) == len(wanted) == len(requests)
+    off = max(np.abs(found[i].shares - wanted[i].shares).max() for i in wanted)
+    assert off < 0.05 if in_hardware else off == 0
 
 
 def adapter_for(base: Path, target: Path, seed: int = 1, **settings: Any) -> tuple[Path, Any]:

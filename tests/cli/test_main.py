@@ -15,7 +15,9 @@ from opinioncast import PredictionTable, PredictSettings, Question, predict
 from opinioncast.backends.protocol import LabelRequest
 from opinioncast.cli.main import main
 from opinioncast.errors import IncompleteRunError
+from opinioncast.models import SHIPPED_TRAINING
 from opinioncast.predictor.resources import Resources
+from opinioncast.survey import OpinionTable
 
 QUESTIONS = """\
 - id: guns
@@ -220,7 +222,9 @@ def test_the_default_is_the_blend_of_what_ships(
     assert manifest["weights"] == pytest.approx([0.5, 0.3, 0.2])
     network, nearest, language_model = manifest["parts"]
     assert network["method"] == "embedding kernel regression"
-    assert nearest["train"] == network["trained_on"]["train_hash"]
+    trained_on = OpinionTable.read(SHIPPED_TRAINING)
+    assert nearest["train"] == trained_on.content_hash
+    assert trained_on.has_content(network["trained_on"]["train_hash"])
     assert language_model["layout"] == "question-first"
     assert language_model["answers"] == "words"  # as the shipped adapter was trained
 

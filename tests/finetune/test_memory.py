@@ -10,6 +10,7 @@ import pytest
 import torch
 import transformers
 
+from opinioncast.backends import torch_model
 from opinioncast.errors import ModelError
 from opinioncast.finetune.memory import GB, check_memory, estimate
 from opinioncast.finetune.model import add_adapter
@@ -83,15 +84,27 @@ def test_the_papers_models_fit_where_the_docs_say(
     assert found.total / GB < most
 
 
+@pytest.mark.parametrize(("in_hardware", "weights"), [(True, "13.5"), (False, "27.0")])
+def test_the_estimate_is_of_the_dtype_that_this_processor_takes(
+    large: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, in_hardware: bool, weights: str
+) -> None:
+    """6.74 billion weights of two bytes where it multiplies bfloat16 in hardware, else of four."""
+    monkeypatch.setattr(torch_model, "_multiplies_bfloat16", lambda: in_hardware)
+    recipe, _ = load_finetune("llama2_7b")
+    assert recipe.dtype is None
+    with pytest.raises(ModelError, match="too large for this machine") as error:
+        check_memory(large("llama2_7b"), recipe, device=torch.device("cpu"), shards=1, free=8 * GB)
+    assert f"weights {weights}" in str(error.value.found)
+
+
 def test_a_model_that_is_too_large_is_refused_with_advice(large: Callable[[str], str]) -> None:
     where = large("llama2_7b")
-    recipe, _ = load_finetune("llama2_7b")
+    recipe = load_finetune("llama2_7b")[0].model_copy(update={"dtype": "bfloat16"})
     with pytest.raises(ModelError, match="too large for this machine") as error:
         check_memory(where, recipe, device=torch.device("cpu"), shards=1, free=8 * GB)
     assert "lora.quantize: 4bit" in str(error.value.hint)
-    assert "weights 13.5" in str(error.value.found)
     whole = recipe.model_copy(update={"lora": None})
-    with pytest.raises(ModelError) as error:
+    with pytest.raises(ModelError, match="too large for this machine") as error:
         check_memory(where, whole, device=torch.device("cpu"), shards=1, free=80 * GB)
     assert "train an adapter" in str(error.value.hint)
     assert check_memory(where, recipe, device=torch.device("cpu"), shards=1, free=None)

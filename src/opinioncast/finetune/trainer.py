@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -90,6 +91,7 @@ class Trainer:
         model: base and adapter; only what requires a gradient is trained.
         train, valid: rows; without validation rows nothing stops early and the last is the best.
         fingerprint: of recipe, tables and base model.
+        same: see :meth:`~opinioncast.finetune.checkpoint.Checkpoints.newest`.
         folder: where checkpoints go.
     """
 
@@ -102,6 +104,7 @@ class Trainer:
         valid: Sequence[TrainingRow],
         *,
         fingerprint: dict[str, str],
+        same: Mapping[str, Callable[[str | None], bool]] = MappingProxyType({}),
         folder: Path,
         accelerator: Accelerator,
         progress: Callable[[Moment], None] | None = None,
@@ -111,6 +114,7 @@ class Trainer:
         self._train = train
         self._valid = valid
         self._fingerprint = fingerprint
+        self._same = same
         self._checkpoints = Checkpoints(folder)
         self._accelerator = accelerator
         self._progress = progress
@@ -150,7 +154,7 @@ class Trainer:
             InputError: the checkpoint belongs to another run.
             StorageError: a checkpoint cannot be written or read.
         """
-        state = self._checkpoints.newest(self._fingerprint)
+        state = self._checkpoints.newest(self._fingerprint, self._same)
         if state is None:
             state = RunState(self._fingerprint, self._recipe.pack_tokens or self._probe())
             self._check(state)

@@ -24,7 +24,7 @@ from opinioncast.backends.torch_model import choose_device
 from opinioncast.errors import InputError, ModelError
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.files import atomic_path
-from opinioncast.finetune.base import BaseModel, open_base, source
+from opinioncast.finetune.base import TrainingBase, open_base, source
 from opinioncast.finetune.card import card, front_matter, sources
 from opinioncast.finetune.memory import available, check_memory
 from opinioncast.finetune.model import (
@@ -217,7 +217,7 @@ def _finetune(
 def build_trainer(
     recipe: FinetuneRecipe,
     data: TrainingData,
-    base: BaseModel,
+    base: TrainingBase,
     checkpoints: Path,
     accelerator: Accelerator,
     *,
@@ -256,6 +256,8 @@ def build_trainer(
             "validation table": data.valid.content_hash if data.valid is not None else "",
             "base model": base.fingerprint,
         },
+        same={"table": data.train.has_content}
+        | ({} if data.valid is None else {"validation table": data.valid.has_content}),
         folder=checkpoints,
         accelerator=accelerator,
         progress=progress,
@@ -264,7 +266,7 @@ def build_trainer(
 
 
 def _prediction_table(
-    rows: Sequence[TrainingRow], shares: Sequence[Any], recipe: FinetuneRecipe, base: BaseModel
+    rows: Sequence[TrainingRow], shares: Sequence[Any], recipe: FinetuneRecipe, base: TrainingBase
 ) -> PredictionTable:
     listed = []
     for row, share in zip(rows, shares, strict=True):
@@ -285,7 +287,7 @@ def _prediction_table(
 def _write_records(
     recipe: FinetuneRecipe,
     data: TrainingData,
-    base: BaseModel,
+    base: TrainingBase,
     run: TrainingRun,
     steps: int,
     scores: CellScores | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from opinioncast.files import atomic_path
+from opinioncast.files import atomic_path, checksum
 
 NAME = "manifest.json"
 _PACKAGES = ("opinioncast", "numpy", "polars", "torch", "transformers", "peft", "httpx", "vllm")
@@ -26,7 +25,7 @@ def write_manifest(folder: Path, record: Mapping[str, Any], files: Sequence[Path
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version()} | _versions(),
         **record,
-        "files": {file.name: _sha256(file) for file in files},
+        "files": {file.name: checksum(file) for file in files},
     }
     path = folder / NAME
     with atomic_path(path) as temporary:
@@ -44,7 +43,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue  # the base runs without PyTorch
     return found
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -11,11 +11,12 @@ import numpy as np
 import polars as pl
 
 from opinioncast.errors import DataError, OpinioncastError
+from opinioncast.files import checksum
 from opinioncast.readers import spss_stata, tabular
 from opinioncast.readers.codebook import Entry, load_codebook, load_wording
 from opinioncast.readers.conventions import PLAIN, Conventions
 from opinioncast.readers.describe import Flags, describe, encode
-from opinioncast.readers.raw import RawFile, check_kind, check_names, sha256
+from opinioncast.readers.raw import RawFile, check_kind, check_names
 from opinioncast.survey.wave import Design, Variable, Wave
 
 
@@ -147,7 +148,7 @@ def _read_wave(
         respondent_id=respondent_id,
         meta={
             "file": path.name,
-            "sha256": sha256(path),
+            "sha256": checksum(path),
             "reader": reader.__name__.rpartition(".")[2],
             "conventions": conventions.name,
             "respondents": frame.height,

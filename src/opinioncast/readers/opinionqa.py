@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from opinioncast.errors import DataError
+from opinioncast.files import checksum
 from opinioncast.readers import tabular
 from opinioncast.readers.atp import CONVENTIONS, only_weight
 from opinioncast.readers.codebook import Entry
 from opinioncast.readers.describe import Flags
 from opinioncast.readers.microdata import build
-from opinioncast.readers.raw import check_kind, check_names, sha256
+from opinioncast.readers.raw import check_kind, check_names
 from opinioncast.readers.subpop import literal
 from opinioncast.survey.wave import Design, Wave
 
@@ -82,7 +83,7 @@ def read_opinionqa(
         respondent_id=key,
         meta={
             "file": folder.name,
-            "sha256": {name: sha256(folder / name) for name in _FILES},
+            "sha256": {name: checksum(folder / name) for name in _FILES},
             "reader": "opinionqa",
             "conventions": CONVENTIONS.name,
             "respondents": frame.height,

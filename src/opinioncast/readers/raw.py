@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,11 +117,6 @@ def _kind(head: bytes) -> tuple[str, str]:
     ):
         return "Stata file", ".dta"
     return "text or unknown bytes", ""
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_names(wanted: Sequence[str], present: Sequence[str], *, where: str) -> None:

@@ -18,8 +18,8 @@ from typing import Any
 import polars as pl
 
 from opinioncast.errors import DataError
-from opinioncast.files import atomic_path
-from opinioncast.readers.raw import check_names, sha256
+from opinioncast.files import atomic_path, checksum
+from opinioncast.readers.raw import check_names
 from opinioncast.survey.question import check_distribution
 from opinioncast.survey.tables import OpinionTable
 
@@ -165,7 +165,7 @@ def with_keys(rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 def read_subpop(path: str | Path, *, family: str = "ATP") -> OpinionTable:
     """All rows of a file in SubPOP's layout; ``meta`` has its name and SHA-256."""
     table = to_table(read_rows(path), family=family)
-    meta = dict(table.meta) | {"file": Path(path).name, "sha256": sha256(Path(path))}
+    meta = dict(table.meta) | {"file": Path(path).name, "sha256": checksum(path)}
     return OpinionTable(table.frame, meta)
 
 

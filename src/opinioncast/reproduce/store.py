@@ -7,12 +7,13 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from opinioncast import __version__
-from opinioncast.files import atomic_path
+from opinioncast.files import atomic_path, checksum
 
+VERSION = version("opinioncast")
 RECORD = "step.json"
 """Written last into a step's folder: a folder without it holds an unfinished step."""
 
@@ -67,7 +68,7 @@ class Store:
                 "kind": kind,
                 "name": name,
                 "key": key,
-                "version": __version__,
+                "version": VERSION,
                 "shape": shape,
                 "seconds": round(time.monotonic() - started, 1),
                 "files": {str(f.relative_to(folder)): file_hash(f) for f in _files(folder)},
@@ -85,7 +86,7 @@ class Store:
 
 def shape_key(kind: str, shape: Mapping[str, Any]) -> str:
     """Sixteen hexadecimal digits of everything that shapes a step."""
-    text = json.dumps([kind, __version__, shape], sort_keys=True, default=str)
+    text = json.dumps([kind, VERSION, shape], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -103,8 +104,7 @@ def file_hash(path: Path) -> str:
     if path.is_dir():
         parts = [f"{f.relative_to(path)} {file_hash(f)}" for f in _files(path)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return checksum(path)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -7,11 +7,11 @@ these classes has the columns, sums and lengths its schema promises.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -20,6 +20,7 @@ import polars as pl
 from opinioncast.errors import DataError, InputError
 from opinioncast.files import atomic_path
 from opinioncast.survey.groups import Subpopulation
+from opinioncast.survey.identity import RULE, content_hash, hash_by_first_rule
 from opinioncast.survey.population import Population
 from opinioncast.survey.question import OFF_SCALE, Question
 
@@ -89,14 +90,20 @@ class _Table:
             raise _wrong_type(cls.kind, cls.schema, error) from error
         return cls(frame, meta or {})
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of the rows in key order; does not depend on row order or file format."""
-        ordered = self.frame.sort(*KEY)
-        digest = hashlib.sha256(json.dumps(list(self.schema)).encode())
-        for row in ordered.iter_rows():
-            digest.update(json.dumps(row, ensure_ascii=False).encode())
-        return digest.hexdigest()
+        """``v2:`` and a SHA-256 of the rows, numbers to nine digits: the same on every machine that
+        computed the table. It does not depend on row order or file format, and is computed once.
+        """
+        return content_hash(self.frame, KEY)
+
+    def has_content(self, recorded: object) -> bool:
+        """Whether a content hash that a file recorded is this table's, by the rule it was made by:
+        one without ``v2:`` is of an older version, which hashed numbers to their last bit.
+        """
+        if not isinstance(recorded, str) or recorded.startswith(RULE):
+            return recorded == self.content_hash
+        return recorded == hash_by_first_rule(self.frame, KEY)
 
     def questions(self) -> list[Question]:
         """The questions in order of first appearance.
@@ -220,7 +227,7 @@ class _Table:
                 found=kind,
             )
         table = cls(frame, meta)
-        if meta.get("content_hash") != table.content_hash:
+        if not table.has_content(meta.get("content_hash")):
             raise DataError(
                 f"{cls.kind} does not match its sidecar",
                 where=str(path),

@@ -5,7 +5,6 @@ The sentence model is not in it; its fingerprint is, and another one is refused.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opinioncast.errors import ModelError
-from opinioncast.files import atomic_path
+from opinioncast.files import atomic_path, checksum
 from opinioncast.methods.embedding.features import TextEncoder
 
 WEIGHTS = "network.safetensors"
@@ -48,7 +47,7 @@ def write_model(
     whole = {
         "format": FORMAT,
         "kind": kind,
-        "weights_sha256": _sha256(folder / WEIGHTS),
+        "weights_sha256": checksum(folder / WEIGHTS),
         "sentence_model": {"name": encoder.name, "fingerprint": encoder.fingerprint},
         **config,
     }
@@ -97,7 +96,7 @@ def read_model(
             hint="load that sentence model, or train on this one",
         )
     try:
-        found = _sha256(folder / WEIGHTS)
+        found = checksum(folder / WEIGHTS)
         if found != config["weights_sha256"]:
             raise ModelError(
                 "The weights do not belong to the settings beside them",
@@ -135,10 +134,6 @@ def fitting_weights(folder: str | Path) -> Iterator[None]:
             expected="the weights of this model",
             found=error,
         ) from error
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
