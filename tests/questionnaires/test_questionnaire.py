@@ -9,7 +9,7 @@ import xlsxwriter
 
 from opinioncast.errors import InputError
 from opinioncast.questionnaires import Questionnaire, read_questionnaire
-from opinioncast.survey import load_groups
+from opinioncast.survey import US_ADULTS, load_groups
 
 YAML = """\
 family: MYPOLL
@@ -180,3 +180,25 @@ def test_other_files(tmp_path: Path, name: str) -> None:
 def test_damaged_xlsx(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="XLSX"):
         read_questionnaire(write(tmp_path / "q.xlsx", "not a workbook"))
+
+
+def test_whom_it_is_put_to(tmp_path: Path) -> None:
+    path = tmp_path / "q.yaml"
+    body = (
+        "questions:\n- {question: Is it so?, options: [Yes, No], observed: {TOTAL: [0.5, 0.5]}}\n"
+    )
+    path.write_text(body, "utf-8")
+    assert read_questionnaire(path).population == US_ADULTS
+    path.write_text(f"population: adults in Berlin\n{body}", "utf-8")
+    found = read_questionnaire(path)
+    assert found.questions[0].population.people == "adults in Berlin"
+    assert found.observed is not None
+    assert found.observed.questions()[0].population == found.population
+    person = "{people: adults in Berlin, person: an adult living in Berlin}"
+    path.write_text(f"population: {person}\n{body}", "utf-8")
+    assert read_questionnaire(path).population.person == "an adult living in Berlin"
+    path.write_text(f"population: [a, b]\n{body}", "utf-8")
+    with pytest.raises(InputError, match="population cannot be read"):
+        read_questionnaire(path)
+    moved = found.put_to("adults in Bern")
+    assert {q.population.people for q in moved.questions} == {"adults in Bern"}
