@@ -184,9 +184,7 @@ def test_damaged_xlsx(tmp_path: Path) -> None:
 
 def test_whom_it_is_put_to(tmp_path: Path) -> None:
     path = tmp_path / "q.yaml"
-    body = (
-        "questions:\n- {question: Is it so?, options: [Yes, No], observed: {TOTAL: [0.5, 0.5]}}\n"
-    )
+    body = "questions:\n- question: Is it so?\n  options: [Yes, No]\n  observed: {TOTAL: [1, 0]}\n"
     path.write_text(body, "utf-8")
     assert read_questionnaire(path).population == US_ADULTS
     path.write_text(f"population: adults in Berlin\n{body}", "utf-8")
