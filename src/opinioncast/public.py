@@ -91,7 +91,7 @@ def finetune(
     >>> from opinioncast import finetune
     >>> finetune({"name": "mine", "table": "no_such.parquet"}, out="nothing-is-written")
     Traceback (most recent call last):
-    opinioncast.errors.InputError: ...
+    opinioncast.errors.DataError: ...
 
     Args:
         recipe: name of one that ships, a YAML file, its fields, or a recipe that was read.

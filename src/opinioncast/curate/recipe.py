@@ -178,6 +178,11 @@ def builtin_curations() -> list[str]:
 def load_curation(name_or_path: str | Path) -> tuple[CurationRecipe, Path]:
     """Read a recipe that comes with the package, or a user's own YAML file.
 
+    >>> from opinioncast import load_curation
+    >>> recipe, folder = load_curation("gss_2018")
+    >>> recipe.waves[0].family
+    'GSS'
+
     Returns:
         The recipe and the folder it stands in.
 

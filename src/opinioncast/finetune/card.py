@@ -9,7 +9,6 @@ from typing import Any
 from opinioncast.evaluate.scores import CellScores
 from opinioncast.finetune.recipe import FinetuneRecipe, SplitValidation
 from opinioncast.finetune.targets import TrainingRow
-from opinioncast.prompts import Answers
 from opinioncast.survey import OpinionTable
 
 LIMITS = """\
@@ -81,10 +80,7 @@ def card(
         "```",
         "opinioncast predict QUESTIONNAIRE --method zero-shot "
         + (f"--model {recipe.model} --adapter FOLDER " if lora else "--model FOLDER ")
-        + f"--layout {recipe.layout} --format {recipe.format}"
-        + (" --answers words" if recipe.answers is Answers.WORDS else "")
-        + ("" if recipe.refusal else " --no-refusal")
-        + (" --chat" if recipe.chat else ""),
+        + recipe.prompting.flags(),
         "```",
         "",
         "## Training",

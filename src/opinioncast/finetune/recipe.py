@@ -229,6 +229,11 @@ def builtin_finetunes() -> list[str]:
 def load_finetune(name_or_path: str | Path) -> tuple[FinetuneRecipe, Path]:
     """Read a recipe that comes with the package, or a user's own YAML file.
 
+    >>> from opinioncast import load_finetune
+    >>> recipe, folder = load_finetune("embedded")
+    >>> recipe.model, str(recipe.prompting.answers)
+    ('embedded', 'words')
+
     Returns:
         The recipe and the folder its tables are looked for in.
 

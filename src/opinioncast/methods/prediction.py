@@ -23,6 +23,10 @@ finished rows kept."""
 class Problem:
     """A row that was asked for and is not to be relied on.
 
+    >>> from opinioncast import Problem
+    >>> print(Problem("rent", "SEX", "Female", "the model gave no answer", missing=True))
+    rent / SEX = Female: the model gave no answer
+
     Attributes:
         question_id, attribute, group, family, wave: the row's whole key.
         what: what is wrong with it.
@@ -63,6 +67,12 @@ class Problem:
 @dataclass(frozen=True)
 class Prediction:
     """A method's answer: the table, the rows that went wrong, and what the run's manifest records.
+
+    >>> from opinioncast import Question, predict
+    >>> rent = Question("rent", "Are rents too high?", ("Yes", "No"))
+    >>> found = predict([rent], "total", method="uniform")
+    >>> found.complete, found.problems, found.record["method"]
+    (True, (), 'uniform')
 
     Attributes:
         table: one row per cell that could be predicted.

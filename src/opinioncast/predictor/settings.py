@@ -26,9 +26,15 @@ class PredictSettings:
     """How to predict: plain data, checked when it is made, the same in Python, in YAML and on the
     command line. It can be sent to another process.
 
-        PredictSettings(method="nearest", neighbours=10)
-        PredictSettings(model="api:gpt-x@https://host/v1", chat=True, max_cost=5, ...)
-        PredictSettings(NearestSettings(neighbours=10))
+    >>> from opinioncast import PredictSettings
+    >>> PredictSettings(method="nearest", neighbours=10).of_method.neighbours
+    10
+    >>> PredictSettings(model="api:m@https://host/v1", chat=True, concurrency=8).method
+    'zero-shot'
+    >>> PredictSettings(method="uniform", model="some/model")
+    Traceback (most recent call last):
+    opinioncast.errors.InputError: The method uniform uses no language model
+    ...
 
     Args:
         method: name of a method (:func:`opinioncast.methods.declaration.method_kinds`), or the

@@ -106,6 +106,13 @@ class Prompting:
             if getattr(self, name) != getattr(other, name)
         }
 
+    def flags(self) -> str:
+        """The options of ``opinioncast predict`` that put questions like this, orders apart."""
+        said = [f"--layout {self.layout}", f"--format {self.format}"]
+        said += [f"--answers {self.answers}"] if self.answers is not Answers.LETTERS else []
+        said += [] if self.refusal else ["--no-refusal"]
+        return " ".join([*said, *(["--chat"] if self.chat else [])])
+
     def record(self) -> dict[str, Any]:
         """What shapes a model's answers, in words that JSON takes."""
         return {k: str(v) if isinstance(v, StrEnum) else v for k, v in asdict(self).items()}

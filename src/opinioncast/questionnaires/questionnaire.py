@@ -32,7 +32,7 @@ _OBSERVED_FIELDS = {"shares", "n", "n_eff", "refusal_rate"}
 
 @dataclass(frozen=True)
 class Questionnaire:
-    """What a questionnaire file holds.
+    """What a questionnaire file holds; :func:`read_questionnaire` has an example.
 
     Attributes:
         questions: in file order.
@@ -64,6 +64,16 @@ class Questionnaire:
 
 def read_questionnaire(path: str | Path, groups: GroupScheme | None = None) -> Questionnaire:
     """Read a questionnaire by its ending.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from opinioncast import read_questionnaire
+    >>> text = "question,options\\nAre rents too high?,Yes|No\\n"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "survey.csv"
+    ...     _ = path.write_text(text)
+    ...     read_questionnaire(path).questions[0].options
+    ('Yes', 'No')
 
     Args:
         groups: scheme that knows the groups named under ``observed``; the standard attributes when

@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from opinioncast.errors import InputError
+from opinioncast.methods.declaration import method_kind, method_kinds
 from opinioncast.prompts import Answers, Format
 from opinioncast.recipe_files import Strict, builtin_names, locate_recipe, misfits, read_yaml
 
@@ -72,8 +73,10 @@ class MethodRow(Strict):
     def _one(self) -> MethodRow:
         if (self.method is None) == (self.bound is None):
             raise ValueError("either a method or a bound")
-        if self.training is not None and self.method not in ("zero-shot", "blend"):
-            raise ValueError("only the methods zero-shot and blend take a training")
+        if self.method is not None and self.training is not None:
+            takers = [kind.name for kind in method_kinds() if "layout" in kind.options]
+            if method_kind(self.method).name not in takers:
+                raise ValueError(f"only the methods {' and '.join(takers)} take a training")
         return self
 
     @property

@@ -22,6 +22,11 @@ Index = npt.NDArray[np.int64]
 class Cells:
     """Questions x subpopulations, or part of that product: a cell is asked for or it is not.
 
+    >>> from opinioncast import Cells, Question, load_groups
+    >>> rent = Question("rent", "Are rents too high?", ("Yes", "No"))
+    >>> [str(group) for _, group in Cells.cross([rent], load_groups("SEX=Female", "total"))]
+    ['SEX=Female', 'TOTAL']
+
     Cells stand question by question, so that the prompts of one question are put together and
     share how they begin.
 

@@ -53,6 +53,10 @@ class Attribute:
 class Subpopulation:
     """A group of people: no condition (everyone), one (``SEX=Female``), or several that all hold.
 
+    >>> from opinioncast import Subpopulation
+    >>> str(Subpopulation((("SEX", "Female"), ("RACE", "Black"))))
+    'SEX=Female & RACE=Black'
+
     ``attribute`` and ``group`` are the two key columns of every table; an intersection joins them
     with `` & `` ("SEX & RACE", "Female & Black").
     """
@@ -93,6 +97,11 @@ class Subpopulation:
 @dataclass(frozen=True)
 class GroupScheme:
     """A list of subpopulations together with the attributes they are made of.
+
+    >>> from opinioncast import load_groups
+    >>> scheme = load_groups("paper22")
+    >>> len(scheme), scheme.parse("sex=female & race=black").key
+    (22, ('SEX & RACE', 'Female & Black'))
 
     Attributes:
         name: file stem or the name given in the file.
@@ -214,6 +223,10 @@ def standard_attributes() -> Mapping[str, Attribute]:
 
 def load_groups(*names: str | Path) -> GroupScheme:
     """Make one scheme of scheme names, group files and group expressions, in the order given.
+
+    >>> from opinioncast import load_groups
+    >>> [str(group) for group in load_groups("SEX=Female & RACE=Black", "total")]
+    ['SEX=Female & RACE=Black', 'TOTAL']
 
     Args:
         names: ``paper22``, ``unseen``, ``all``, ``total``, the path of a YAML file, or an

@@ -13,6 +13,11 @@ from opinioncast.errors import InputError
 class Population:
     """Everyone a question is put to, in words that stand in prompts.
 
+    >>> from opinioncast import Population, Question
+    >>> berlin = Population("adults in Berlin", "an adult living in Berlin")
+    >>> Question("rent", "Are rents too high?", ("Yes", "No"), population=berlin).population.people
+    'adults in Berlin'
+
     Attributes:
         people: all of them, in the plural ("adults in the United States"); after "all" or "of".
         person: one of them, with its article ("an adult living in the United States"); after "I

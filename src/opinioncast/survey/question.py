@@ -23,6 +23,11 @@ MAX_OPTIONS = 26
 class Question:
     """One closed question.
 
+    >>> from opinioncast import Question
+    >>> rent = Question("rent", "Are rents too high?", ("Yes", "No", "Not sure"), (1, 2, -1))
+    >>> rent.has_scale, rent.scale_range
+    (True, 1.0)
+
     Attributes:
         question_id: unique key within its table (SubPOP's ``qkey``).
         text: wording as prompted.

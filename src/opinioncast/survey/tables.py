@@ -246,6 +246,13 @@ def _sidecar(path: Path) -> Path:
 class OpinionTable(_Table):
     """What people answered: one row per question x subpopulation.
 
+    >>> from opinioncast import OpinionTable, Question, Subpopulation
+    >>> from opinioncast.survey import opinion_row
+    >>> rent = Question("rent", "Are rents too high?", ("Yes", "No"))
+    >>> table = OpinionTable.from_rows([opinion_row(rent, Subpopulation(), [0.7, 0.3], n=1004)])
+    >>> table.frame["distribution"].to_list(), table.questions() == [rent]
+    ([[0.7, 0.3]], True)
+
     Columns:
         family, wave: who fielded it and which wave or year.
         question_id, question, options: key, wording as prompted, substantive options in order.
@@ -271,6 +278,12 @@ class OpinionTable(_Table):
 @dataclass(frozen=True)
 class PredictionTable(_Table):
     """What a model says: one row per question x subpopulation. Model output, not survey data.
+
+    >>> from opinioncast import Question, predict
+    >>> rent = Question("rent", "Are rents too high?", ("Yes", "No"))
+    >>> table = predict([rent], "total", method="uniform").table
+    >>> table.long().select("option", "share", "source").rows()[0]
+    ('Yes', 0.5, 'model prediction, not survey data')
 
     Columns as :class:`OpinionTable` up to ``refusal_rate`` (null when "Refused" was not offered);
     then:
