@@ -54,7 +54,7 @@ def tree() -> str:
             lines.append(f"  {file.name:<24}{first_line(file)}")
     for folder in sorted(p for p in package.iterdir() if (p / "__init__.py").exists()):
         note = first_line(folder / "__init__.py")
-        lines += ["", f"src/opinioncast/{folder.name}/".ljust(26).rstrip(" ") + "  " + note]
+        lines += ["", f"src/opinioncast/{folder.name}/ ".ljust(26) + note]
         for file in sorted(folder.glob("*.py")):
             if file.name != "__init__.py":
                 lines.append(f"  {file.name:<24}{first_line(file)}")

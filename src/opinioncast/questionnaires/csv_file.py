@@ -1,4 +1,4 @@
-"""Questionnaires in CSV: columns as :mod:`opinioncast.questionnaires.rows` says."""
+"""Questionnaires in CSV, one row a question; ``rows`` says which columns."""
 
 from __future__ import annotations
 

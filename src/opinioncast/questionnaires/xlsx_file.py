@@ -1,4 +1,4 @@
-"""Questionnaires in Excel workbooks: columns as :mod:`opinioncast.questionnaires.rows` says."""
+"""Questionnaires in Excel workbooks, one row a question; ``rows`` says which columns."""
 
 from __future__ import annotations
 
