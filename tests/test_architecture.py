@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"survey", "curate", "evaluate", "declarations"},
     "jobs": {
         *("survey", "readers", "questionnaires", "backends", "curate", "evaluate", "methods"),
-        *("predictor", "finetune", "report", "models"),
+        *("predictor", "finetune", "report", "models", "options"),
     },
     "reproduce": {
         *("survey", "readers", "prompts", "backends", "curate", "evaluate", "methods"),

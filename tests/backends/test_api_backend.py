@@ -18,7 +18,7 @@ from opinioncast.backends import LabelRequest  # noqa: E402
 from opinioncast.backends.api import ApiBackend  # noqa: E402
 from opinioncast.backends.api_answers import scores_from_list  # noqa: E402
 from opinioncast.backends.api_journal import Journal  # noqa: E402
-from opinioncast.backends.kinds.api import ApiSettings  # noqa: E402
+from opinioncast.backends.api_settings import ApiSettings  # noqa: E402
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
 from opinioncast.errors import ModelError, ServiceError  # noqa: E402
 from opinioncast.prompts import Layout  # noqa: E402

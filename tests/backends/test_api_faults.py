@@ -31,7 +31,7 @@ from opinioncast.backends.api import ApiBackend
 from opinioncast.backends.api_client import _most_tokens
 from opinioncast.backends.api_journal import Journal
 from opinioncast.backends.api_limits import Clock, Limits, Passage, RateLimiter
-from opinioncast.backends.kinds.api import ApiSettings
+from opinioncast.backends.api_settings import ApiSettings
 from opinioncast.backends.protocol import can_score, can_write
 from opinioncast.errors import BudgetError, InputError, ServiceError
 

@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 
 from opinioncast.backends import LabelRequest, TextRequest, embedded
 from opinioncast.backends.api import ApiBackend
-from opinioncast.backends.kinds.api import ApiSettings
+from opinioncast.backends.api_settings import ApiSettings
 from opinioncast.backends.torch_backend import TorchBackend
 from opinioncast.prompts import Prompting, build_prompt
 

@@ -28,10 +28,11 @@ peft = pytest.importorskip("peft")
 
 from opinioncast.backends import LabelRequest, TextRequest  # noqa: E402
 from opinioncast.backends.declaration import HasClose, Opening  # noqa: E402
-from opinioncast.backends.kinds.vllm import VllmSettings, open_vllm  # noqa: E402
+from opinioncast.backends.kinds.vllm import open_vllm  # noqa: E402
 from opinioncast.backends.protocol import can_score, can_write  # noqa: E402
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
 from opinioncast.backends.vllm_backend import VllmBackend, hash_files  # noqa: E402
+from opinioncast.backends.vllm_settings import VllmSettings  # noqa: E402
 from opinioncast.errors import InputError, ModelError  # noqa: E402
 from opinioncast.methods.prediction import Prediction  # noqa: E402
 from opinioncast.predictor import predict  # noqa: E402

@@ -18,9 +18,9 @@ pytest.importorskip("torch")
 
 
 from opinioncast.backends import LabelRequest, TextRequest
-from opinioncast.backends.kinds.vllm import VllmSettings
 from opinioncast.backends.torch_backend import TorchBackend
 from opinioncast.backends.vllm_backend import VllmBackend
+from opinioncast.backends.vllm_settings import VllmSettings
 from opinioncast.methods.verbalised import share_schema
 from opinioncast.models import SHIPPED_ADAPTER
 from opinioncast.prompts import Answers, Layout

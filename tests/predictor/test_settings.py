@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from opinioncast import PredictSettings
-from opinioncast.backends.kinds.api import ApiSettings
+from opinioncast.backends.api_settings import ApiSettings
 from opinioncast.backends.reference import ModelReference
 from opinioncast.errors import InputError
 from opinioncast.methods.blend import BlendSettings

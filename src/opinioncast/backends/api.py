@@ -16,7 +16,7 @@ from opinioncast.backends.api_client import ApiClient, Body, StoppedError
 from opinioncast.backends.api_journal import Journal
 from opinioncast.backends.api_limits import Limits
 from opinioncast.backends.api_service import CHAT, COMPLETIONS, Service
-from opinioncast.backends.kinds.api import ApiSettings
+from opinioncast.backends.api_settings import ApiSettings
 from opinioncast.backends.protocol import GeneratedText, LabelRequest, LabelScores, TextRequest
 from opinioncast.errors import ModelError, ServiceError
 

@@ -18,7 +18,7 @@ import httpx
 
 from opinioncast.backends.api_journal import Journal
 from opinioncast.backends.api_limits import Limits
-from opinioncast.backends.kinds.api import KEY_VARIABLE, ApiSettings, unusable_address
+from opinioncast.backends.api_settings import KEY_VARIABLE, ApiSettings, unusable_address
 from opinioncast.errors import OpinioncastError, ServiceError
 
 Body = Mapping[str, Any]

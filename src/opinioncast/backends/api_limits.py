@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from opinioncast.backends.kinds.api import ApiSettings
+from opinioncast.backends.api_settings import ApiSettings
 from opinioncast.errors import BudgetError, InputError
 
 _MINUTE = 60.0

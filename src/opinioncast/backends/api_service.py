@@ -29,7 +29,7 @@ from opinioncast.backends.api_answers import (
 )
 from opinioncast.backends.api_client import ApiClient, Body, Reader
 from opinioncast.backends.api_journal import Journal
-from opinioncast.backends.kinds.api import ApiSettings, Scoring
+from opinioncast.backends.api_settings import ApiSettings, Scoring
 from opinioncast.backends.labels import LabelPlan, plan_labels
 from opinioncast.errors import ModelError, NoScoresError, ServiceError
 

@@ -17,10 +17,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from opinioncast.backends.kinds.vllm import VllmSettings
 from opinioncast.backends.prompt_tokens import PromptTokenizer, TokenizesPrompts
 from opinioncast.backends.protocol import GeneratedText, LabelRequest, LabelScores, TextRequest
 from opinioncast.backends.vllm_engine import VllmEngine
+from opinioncast.backends.vllm_settings import VllmSettings
 from opinioncast.errors import ModelError
 from opinioncast.files import end_of_path
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from opinioncast.backends.kinds.vllm import VllmSettings
+from opinioncast.backends.vllm_settings import VllmSettings
 from opinioncast.errors import ModelError
 
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # LoRA ranks vLLM has room for
