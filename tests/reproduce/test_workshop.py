@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 from tests.fake_backend import FakeBackend
@@ -11,12 +13,18 @@ pytest.importorskip("torch")
 pytest.importorskip("peft")
 
 from opinioncast.backends.protocol import LabelRequest
+from opinioncast.backends.reference import ModelReference
+from opinioncast.errors import InputError
 from opinioncast.evaluate.scores import score_cells
 from opinioncast.methods.zero_shot import ZeroShot
+from opinioncast.predictor.resources import Resources
 from opinioncast.prompts import Prompting
 from opinioncast.reproduce.context import mass_words
-from opinioncast.reproduce.recipe import load_reproduction
-from opinioncast.reproduce.workshop import one_adapter
+from opinioncast.reproduce.recipe import MethodRow, load_reproduction
+from opinioncast.reproduce.setting import load_setting
+from opinioncast.reproduce.store import Store
+from opinioncast.reproduce.tables import Tables
+from opinioncast.reproduce.workshop import Workshop, one_adapter
 from opinioncast.survey import Cells, OpinionTable
 from opinioncast.survey.tables import KEY
 
@@ -72,3 +80,32 @@ def test_curves_are_of_trainings_made_here() -> None:
 def test_one_adapter_fits_one_base_model() -> None:
     assert not one_adapter(load_reproduction("table1", "paper"))
     assert one_adapter(load_reproduction("figure3", "paper"))
+
+
+def test_predictions_of_a_setting_may_run_in_vllm() -> None:
+    setting = load_setting("paper")
+    assert {m.backend for m in setting.models.values()} == {"torch"}
+    assert {m.backend for m in setting.on_backend("vllm").models.values()} == {"vllm"}
+    with pytest.raises(InputError, match="cannot run there"):
+        setting.on_backend("api")
+    with pytest.raises(InputError, match="Unknown backend"):
+        setting.on_backend("cloud")
+
+
+def test_the_backend_of_a_setting_reaches_the_predictor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named by the request, opened by the run, and part of what the step is known by."""
+    opened: list[str] = []
+
+    def fake(self: Resources, reference: ModelReference, adapter: str | None) -> FakeBackend:
+        opened.append(str(reference))
+        return FakeBackend(answer)
+
+    monkeypatch.setattr(Resources, "_opened", fake)
+    setting, store = load_setting("embedded").on_backend("vllm"), Store(tmp_path)
+    shop = Workshop(setting, store, Tables(setting, store, ()))
+    row = MethodRow(name="zero-shot", method="zero-shot")
+    predictor = shop._predictor(row, "main", None, None, None)
+    assert len(predictor.predict(Cells.of_table(make_table()))) == len(make_table())
+    assert opened == ["vllm:embedded"]

@@ -48,6 +48,10 @@ def reproduce(
     compile_layers: Annotated[
         bool, typer.Option("--compile", help="Compile layers in training; needs a C++ compiler.")
     ] = False,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="Where predictions run: torch or vllm (default: as the setting says)."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the steps with estimated rows; run nothing.")
     ] = False,
@@ -77,6 +81,7 @@ def reproduce(
         seed=seed,
         epochs=epochs,
         compile=compile_layers,
+        backend=backend,
     )
     if dry_run:
         _print_plan(request.plan())

@@ -69,6 +69,7 @@ class Request:
         epochs: passes of every training.
         compile: compile the layers in training.
         cache: file of finished rows; None: the user's.
+        backend: where predictions run (``torch``, ``vllm``); None: as the setting says.
     """
 
     names: Sequence[str]
@@ -81,6 +82,7 @@ class Request:
     epochs: int | None = None
     compile: bool = False
     cache: Path | None = None
+    backend: str | None = None
 
     def load(self) -> tuple[list[ReproductionRecipe], Setting]:
         """The recipes as they stand in the setting, and the setting.
@@ -89,6 +91,8 @@ class Request:
             InputError: an unknown name, or a file that does not fit.
         """
         setting = load_setting(self.setting)
+        if self.backend is not None:
+            setting = setting.on_backend(self.backend)
         names = list(dict.fromkeys(self.names))
         if ALL in names:
             names = builtin_reproductions()
@@ -158,6 +162,8 @@ class Request:
         parts = []
         if str(self.setting) != SETTING:
             parts.append(f"--setting {self.setting if named else 'FILE'}")
+        if self.backend is not None and recipe.rows():
+            parts.append(f"--backend {self.backend}")
         given = self.adapter is not None and one_adapter(recipe)
         if given:
             parts.append(f"--adapter {SHIPPED if self._shipped() else 'FOLDER'}")

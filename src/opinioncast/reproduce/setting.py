@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from opinioncast.backends.declaration import backend_kind, backend_kinds
 from opinioncast.curate.recipe import CurationRecipe, File, load_curation, parse_curation
 from opinioncast.errors import InputError
 from opinioncast.finetune.recipe import FinetuneRecipe, load_finetune, parse_finetune
@@ -107,6 +108,24 @@ class Setting(Strict):
     trainings: Mapping[str, TrainingRecipe]
     get: Mapping[str, str] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def on_backend(self, backend: str) -> Setting:
+        """The setting with every model's predictions on ``backend``.
+
+        Raises:
+            InputError: no such backend, or one that takes no folder and no adapter.
+        """
+        kind = backend_kind(backend)
+        if "adapter" not in kind.options:
+            able = [k.name for k in backend_kinds() if "adapter" in k.options]
+            raise InputError(
+                "Predictions of a reproduction cannot run there",
+                where="--backend",
+                expected=" or ".join(able),
+                found=backend,
+            )
+        models = {k: m.model_copy(update={"backend": backend}) for k, m in self.models.items()}
+        return self.model_copy(update={"models": models})
 
     def how_to_get(self, name: str) -> str:
         """Where a missing file comes from."""

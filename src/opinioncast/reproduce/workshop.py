@@ -147,6 +147,8 @@ class Workshop:
         }
         if otherwise := prompted_otherwise(self.setting, row, chosen, adapter):
             shape["prompted"] = otherwise
+        if language and named.backend != "torch":  # another engine, other last digits
+            shape["backend"] = named.backend
 
         def make(folder: Path) -> None:
             examples = None if train is None else train.write(folder / _TRAIN)
@@ -215,6 +217,8 @@ class Workshop:
         }
         if otherwise := prompted_otherwise(self.setting, row, chosen, adapter):
             shape["prompted"] = otherwise
+        if self.setting.models[chosen].backend != "torch":
+            shape["backend"] = self.setting.models[chosen].backend
         scheme = GroupScheme.of_standard(observed.subpopulations(), "the table scored")
 
         def make(folder: Path) -> None:
