@@ -233,6 +233,11 @@ def test_a_chooser_without_log_probabilities_writes_its_pick(
 
 
 PLURALISM = ["--method", "pluralism", "-g", "SEX=Male"]
+URL = "http://127.0.0.1:1/v1"
+
+
+def two(module: str) -> list[str]:
+    return ["--modules", module] * 2
 
 
 def with_chooser(path: str, payload: dict[str, Any]) -> Answer:
@@ -331,11 +336,21 @@ def test_services_may_comment_for_a_model_in_this_process(
         (["--modules", "api:@http://127.0.0.1:1/v1", "--modules", "two"], "api:MODEL@URL"),
         (["--modules", "api:a@http://[::1/v1", "--modules", "two"], "cannot be used"),
         (
-            ["--base-url", "http://127.0.0.1:1/v1", "--modules", "api:a@http://127.0.0.1:1/v1"],
+            [
+                "--base-url",
+                "http://127.0.0.1:1/v1",
+                *("--modules", "api:a@http://127.0.0.1:1/v1") * 2,
+            ],
             "--base-url with --backend api",
         ),
-        ([*REACH, "--model", "m", "--modules", "torch:a", "--adapter", "b"], "--adapter with"),
-        ([*REACH, "--model", "m", "--modules", "vllm:a", "--device", "cpu"], "--device with"),
+        (
+            [*REACH, "--model", "m", *two("torch:a"), "--adapter", "b"],
+            "--adapter with",
+        ),
+        (
+            [*REACH, "--model", "m", *two("vllm:a"), "--device", "cpu"],
+            "--device with",
+        ),
     ],
 )
 def test_parts_that_cannot_run_where_they_are_put(

@@ -183,8 +183,8 @@ def test_modules_share_one_base_and_write_as_adapters_loaded_alone(
     opened: list[str] = []
     alone = TorchBackend.load(base, device="cpu", dtype="float32", shared_prefix=False)
 
-    def local(name: str, **_: object) -> TorchBackend:
-        opened.append(name)
+    def local(model: str, **_: object) -> TorchBackend:
+        opened.append(model)
         return alone
 
     monkeypatch.setattr(TorchBackend, "load", local)

@@ -23,6 +23,7 @@ from opinioncast.errors import (
 )
 from opinioncast.jobs.manifest import NAME
 from opinioncast.models import SHIPPED_ADAPTER
+from opinioncast.predictor import Predictor
 from opinioncast.reproduce import workshop
 from opinioncast.reproduce.lock import only_run
 from opinioncast.reproduce.models import adapter_identity
@@ -158,11 +159,11 @@ def test_a_second_run_does_nothing_anew(request_for: Make, counted: list[str]) -
 def test_a_killed_run_goes_on_with_the_step_it_was_at(
     request_for: Make, counted: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = workshop.predict_cells
-    monkeypatch.setattr(workshop, "predict_cells", _interrupt_after(1, real))
+    real = Predictor.predict
+    monkeypatch.setattr(Predictor, "predict", _interrupt_after(1, real))
     with pytest.raises(KeyboardInterrupt):
         reproduce(request_for("by_wave"))
-    monkeypatch.setattr(workshop, "predict_cells", real)
+    monkeypatch.setattr(Predictor, "predict", real)
     run = reproduce(request_for("by_wave"))
     assert counted == ["m-fine_tuned"]
     old = [d for d in run.steps if d.reused]

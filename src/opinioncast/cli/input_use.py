@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from opinioncast.cli.options import with_predict_options
+from opinioncast.cli.options import takes_predict_options
 from opinioncast.cli.progress import progress_bar
 from opinioncast.jobs.evaluation_inputs import read_opinions
 from opinioncast.jobs.input_use import input_use_to_files
@@ -20,7 +20,8 @@ from opinioncast.report.report import MODEL_OUTPUT
 _console = Console()
 
 
-def _input_use(
+@takes_predict_options(but=("seed",))
+def input_use(
     opinions: Annotated[
         Path, typer.Argument(help="What people answered: parquet, or SubPOP's layout.")
     ],
@@ -47,6 +48,3 @@ def _input_use(
     for file in run.files:
         _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
     raise_for_problems(run.problems, hint=settings.kind.advice)
-
-
-input_use = with_predict_options(_input_use, but=("seed",))

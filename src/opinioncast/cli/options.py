@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -18,16 +18,35 @@ from opinioncast.options import Option
 from opinioncast.predictor.settings import all_options
 
 _TYPED = (str, int, float, bool, Path)
+F = TypeVar("F", bound=Callable[..., None])
 
 
-def with_predict_options(command: Callable[..., None], *, but: tuple[str, ...] = ()) -> Any:
-    """``command`` with an option for everything that :class:`PredictSettings` takes.
+_BUT = "_own_options"
 
-    Its last parameter, ``**given``, gets what was typed, by name; what was not is left out.
+
+def takes_predict_options(*, but: tuple[str, ...] = ()) -> Callable[[F], F]:
+    """Mark a command: :func:`with_predict_options` gives it the options when it is run.
 
     Args:
         but: names of settings that the command has options of its own for.
     """
+
+    def mark(command: F) -> F:
+        setattr(command, _BUT, but)
+        return command
+
+    return mark
+
+
+def with_predict_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A marked ``command`` with an option for everything that :class:`PredictSettings` takes, by
+    what is declared at this moment; another command as it is.
+
+    Its parameter ``given`` gets what was typed, by name; what was not is left out.
+    """
+    but = getattr(command, _BUT, None)
+    if but is None:
+        return command
     own = inspect.signature(command).parameters
     kept = [p for p in own.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
     added = {name: hint for name, hint in _options().items() if name not in but}

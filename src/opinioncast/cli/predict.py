@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from opinioncast.cli.options import with_predict_options
+from opinioncast.cli.options import takes_predict_options
 from opinioncast.cli.progress import progress_bar
 
 _console = Console()
 
 
-def _predict(
+@takes_predict_options()
+def predict(
     questionnaire: Annotated[
         Path, typer.Argument(help="YAML, CSV or XLSX: question, options, scale, observed.")
     ],
@@ -78,9 +79,6 @@ def _predict(
     for file in run.files:
         _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
     run.prediction.raise_for_problems(str(run.files[-1]), hint=settings.kind.advice)
-
-
-predict = with_predict_options(_predict)
 
 
 def demo(

@@ -87,6 +87,9 @@ class PredictSettings:
         rest = {name: value for name, value in given.items() if name not in own}
         if not kind.language_model:
             _refuse_model(kind, model, backend, use_cache, rest)
+        nobodys = [n for n in rest if not any(n in k.options for k in backend_kinds())]
+        if nobodys:
+            raise _ignored(kind, (), nobodys)
         of_method = (
             made(kind.settings, {name: given[name] for name in own})
             if isinstance(method, str)
