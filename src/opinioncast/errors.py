@@ -86,11 +86,13 @@ class ServiceError(OpinioncastError):
         status: the HTTP status it answered with, if that is what was wrong.
         answered: False where no answer came at all.
         lost: True where a request went out whose answer never came; it may have been charged.
+        said: what it answered, longer than ``found`` shows.
     """
 
     status: int | None = None
     answered: bool = True
     lost: bool = False
+    said: str = ""
 
 
 class NoScoresError(ServiceError):

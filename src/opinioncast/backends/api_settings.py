@@ -34,9 +34,10 @@ class ApiSettings:
         concurrency: requests under way at once.
         max_cost: the run stops before the request that could exceed it; needs both prices.
         price_in, price_out: per million tokens read and written, in any one currency.
-        timeout: seconds for one answer.
+        timeout: seconds for one whole answer.
         attempts: how often one request is sent at most.
         chat: whether texts are asked for as chat; only ``supports_schema`` depends on it.
+        served_as: other names under which the service gives this model in its answers.
     """
 
     base_url: str
@@ -53,6 +54,7 @@ class ApiSettings:
     timeout: float = 120.0
     attempts: int = 6
     chat: bool = False
+    served_as: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         try:

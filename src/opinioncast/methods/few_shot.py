@@ -130,7 +130,7 @@ class FewShot:
         details: list[Mapping[str, Any]] = []
         read: list[Verbalised | Unreadable] = []
         for cell, said in zip(cells, answers.found, strict=True):
-            found = _read(said, cell.prompt)
+            found = _read(said, cell.prompt, chat=self.chat)
             read.append(found)
             row, reason = self._row(cell, found)
             if row is None:
@@ -221,10 +221,13 @@ class FewShot:
         return row, ""
 
 
-def _read(said: GeneratedText | None, prompt: FewShotPrompt) -> Verbalised | Unreadable:
-    if said is None:
-        return Unreadable("the model gave no answer")
-    return parse_shares(said.text, prompt.labels, prompt.options)
+def _read(
+    said: GeneratedText | None, prompt: FewShotPrompt, *, chat: bool
+) -> Verbalised | Unreadable:
+    if said is None or said.why_not:
+        return Unreadable("the model gave no answer" if said is None else said.why_not)
+    # a model that only continues the prompt goes on until its tokens are spent: that cuts nothing
+    return parse_shares(said.text, prompt.labels, prompt.options, cut=said.cut and chat)
 
 
 def _missing(question: Question, group: Subpopulation, what: str) -> Problem:
