@@ -104,7 +104,7 @@ class StorageError(OpinioncastError):
 
 
 class IncompleteRunError(OpinioncastError):
-    """The run ended with rows missing or without label mass; the files say which."""
+    """The run ended with rows that are missing or not to be relied on; the files say which."""
 
     exit_code = 3
 

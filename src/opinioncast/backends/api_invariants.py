@@ -202,7 +202,9 @@ def check_list(
             f"{left:.3g} left over, and the last of {len(listed)} tokens has {least:.3g}",
         )
     stripped = not any(n[:1].isspace() for n in names)
-    if as_object and stripped and (0 < len(listed) < asked or len(listed) >= _MANY):
+    parts = any("\ufffd" in n for n in names)  # of characters, which look alike: they may be one
+    fewer = 0 < len(listed) < asked and not parts
+    if as_object and stripped and (fewer or len(listed) >= _MANY):
         raise _doubtful(
             'tokens of one text were made one ("A" and " A"), and the less likely may have stayed',
             f"{len(listed)} tokens"

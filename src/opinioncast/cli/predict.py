@@ -257,6 +257,8 @@ def predict(
     _console.print(f"[bold]{MODEL_OUTPUT}[/bold] ({run.prediction.record['model']})\n")
     for difference in run.prediction.record.get("not_as_trained", []):
         _console.print(f"[bold]Not as trained[/bold]: {difference}")
+    for note in asked.notes:
+        _console.print(note, markup=False)
     for sentence in abstentions(run.prediction.record):
         _console.print(sentence)
     _console.print(prediction_table(run.prediction.table))

@@ -289,7 +289,7 @@ def raise_for_problems(
     hints = [f"all are listed under problems in {where}" if where else None]
     hints.append(None if method is None else ADVICE.get(method))
     raise IncompleteRunError(
-        f"{missing} rows are missing and {len(problems) - missing} have no label mass",
+        f"{missing} rows are missing and {len(problems) - missing} are not to be relied on",
         where=listed + (f"; and {len(problems) - 3} more" if len(problems) > 3 else ""),
         expected="every question x group, answered with one of the options",
         hint="; ".join(h for h in hints if h) or None,
@@ -335,6 +335,7 @@ def predict_questionnaire(
             out,
             run_record(prediction, groups, time.monotonic() - started)
             | {"questionnaire": questionnaire.name, "questionnaire_sha256": questionnaire.sha256}
+            | {"questionnaire_notes": list(questionnaire.notes)}
             | ({"scores": scores.mean()} if scores else {}),
             files,
         )

@@ -17,6 +17,7 @@ from opinioncast.backends.protocol import GeneratedText, Generator, TextRequest
 from opinioncast.errors import InputError, ModelError
 from opinioncast.methods.asking import ask_texts
 from opinioncast.methods.embedding_features import TextEncoder
+from opinioncast.methods.label_answers import row_doubts
 from opinioncast.methods.neighbours import Neighbour, TrainingQuestions
 from opinioncast.methods.prediction import Prediction, Problem, Progress
 from opinioncast.methods.row_cache import RowCache
@@ -137,6 +138,10 @@ class FewShot:
                 problems.append(_missing(cell.question, cell.group, reason))
             else:
                 rows.append(row)
+                if doubts := row_doubts(row):
+                    what = "; ".join(doubts)
+                    told = (cell.question.question_id, *cell.group.key)
+                    problems.append(Problem(*told, what, missing=False))
             details.append(_detail(cell, said, found))
         record = {
             "method": self.name,

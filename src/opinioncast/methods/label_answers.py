@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,16 @@ from opinioncast.survey import Question, Subpopulation, opinion_row
 MIN_LABEL_MASS = 0.01
 """Below this the model would say something else 99 times in 100: its shares are not an answer.
 Unless it was trained on shares among the options alone: then the mass is shown, and not judged."""
+
+MAX_REFUSAL = 0.5
+"""Above this a model refuses more than it answers, and the shares are what it says in the rest: at
+0.99 a hundredth of its answer, blown up to the whole. In none of 6,320 cells of the surveys behind
+the training table do more than a tenth refuse."""
+
+MAX_ORDER_SPREAD = 0.5
+"""The mean over two orders of a share that moves by ``s`` between them lies in [s/2, 1 - s/2],
+whatever the question: at 0.5 the place of an option has decided half of what could come out. A row
+beyond that tells where options stood, not what a group thinks."""
 
 
 def label_row(
@@ -32,6 +42,9 @@ def label_row(
         found: scores of each order, labels in the order of the options as given, then, where
             ``refusal`` is true, the refusal.
         judge_mass: hardly any label mass is a problem.
+
+    A refusal above :data:`MAX_REFUSAL` and an order spread above :data:`MAX_ORDER_SPREAD` always
+    are.
 
     Returns:
         No row where an order has no usable scores, or the refusal took everything.
@@ -68,12 +81,28 @@ def label_row(
         model=model,
         method=method,
     )
-    if mass >= MIN_LABEL_MASS or not judge_mass:
-        return row, []
-    return row, [
-        problem(
+    doubts = []
+    if mass < MIN_LABEL_MASS and judge_mass:
+        doubts.append(
             f"label mass {mass:.2g} is below {MIN_LABEL_MASS:g}: the model does not answer "
-            "with one of the options",
-            missing=False,
+            "with one of the options"
         )
-    ]
+    doubts += row_doubts(row)
+    return row, [problem("; ".join(doubts), missing=False)] if doubts else []
+
+
+def row_doubts(row: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a row's shares by themselves: mostly refused, or decided by position."""
+    refused, spread = row.get("refusal_rate"), row.get("order_spread")
+    doubts = []
+    if refused is not None and refused > MAX_REFUSAL:
+        doubts.append(
+            f"the model refuses at {100 * refused:.0f}%, above {100 * MAX_REFUSAL:.0f}%: the "
+            "shares are of the little it says besides"
+        )
+    if spread is not None and spread > MAX_ORDER_SPREAD:
+        doubts.append(
+            f"a share moves by {100 * spread:.0f} points with the order of the options, above "
+            f"{100 * MAX_ORDER_SPREAD:.0f}: the model answers by position"
+        )
+    return doubts

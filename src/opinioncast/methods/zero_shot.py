@@ -106,6 +106,7 @@ class ZeroShot:
             "option_orders": self.option_orders,
             "chat": self.chat,
             "seed": self.seed,
+            "label_mass_judged": self.judge_mass,
             "prompt_template": template,
             "prompts": len(asked),
             "prompts_from_cache": answers.reused,

@@ -41,9 +41,11 @@ from opinioncast.survey import (
     opinion_row,
 )
 from opinioncast.survey.question import check_distribution
+from opinioncast.survey.question_kind import Asked, as_asked, item_shares, rounding_tolerance
 
 SEPARATOR = "|"
 _FIELDS = {"id", "question", "options", "scale", "observed"}
+_EXACT = 0.005  # of a sum of shares; more is rounding, which is said
 _OBSERVED_FIELDS = {"shares", "n", "n_eff", "refusal_rate"}
 
 
@@ -55,12 +57,14 @@ class Questionnaire:
         questions: in file order.
         observed: distributions the file gives, or None if it gives none.
         sha256: of the file.
+        notes: what was read otherwise than it stands, a sentence each.
     """
 
     name: str
     questions: tuple[Question, ...]
     observed: OpinionTable | None
     sha256: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +109,27 @@ def read_questionnaire(path: str | Path, groups: GroupScheme | None = None) -> Q
     head, entries = reader(path, content)
     questions: list[Question] = []
     rows: list[dict[str, Any]] = []
+    notes: list[str] = []
     seen: dict[str, str] = {}
     scheme = groups or load_groups("total")
     for number, entry in enumerate(entries, start=1):
-        question = _question(entry, number, head)
-        first = seen.setdefault(question.question_id, entry.where)
-        if first != entry.where:
-            raise InputError(
-                "Two questions have one id",
-                where=f"{first} and {entry.where}",
-                expected="different ids",
-                found=question.question_id,
-            )
-        questions.append(question)
-        rows.extend(_observed(entry, question, scheme))
+        whole = _question(entry, number, head)
+        try:
+            asked = as_asked(whole)
+        except InputError as error:
+            raise error.at(entry.where) from None
+        notes += [asked.note] if asked.note else []
+        for question in asked.questions:
+            first = seen.setdefault(question.question_id, entry.where)
+            if first != entry.where:
+                raise InputError(
+                    "Two questions have one id",
+                    where=f"{first} and {entry.where}",
+                    expected="different ids",
+                    found=question.question_id,
+                )
+        questions += asked.questions
+        rows.extend(_observed(entry, asked, scheme, notes))
     if not questions:
         raise InputError(
             "The questionnaire has no questions",
@@ -129,7 +140,8 @@ def read_questionnaire(path: str | Path, groups: GroupScheme | None = None) -> Q
     observed = None
     if rows:
         observed = OpinionTable.from_rows(rows, {"source": path.name, "kind": "user's observed"})
-    return Questionnaire(path.stem, tuple(questions), observed, hashlib.sha256(content).hexdigest())
+    digest = hashlib.sha256(content).hexdigest()
+    return Questionnaire(path.stem, tuple(questions), observed, digest, tuple(notes))
 
 
 def _question(entry: _Entry, number: int, head: Mapping[str, str]) -> Question:
@@ -157,7 +169,9 @@ def _question(entry: _Entry, number: int, head: Mapping[str, str]) -> Question:
         raise (error if error.where == entry.where else error.at(entry.where)) from None
 
 
-def _observed(entry: _Entry, question: Question, scheme: GroupScheme) -> Iterator[dict[str, Any]]:
+def _observed(
+    entry: _Entry, asked: Asked, scheme: GroupScheme, notes: list[str]
+) -> Iterator[dict[str, Any]]:
     done: dict[Subpopulation, str] = {}
     for expression, given in entry.observed.items():
         where = f"{entry.where}, observed {expression}"
@@ -189,8 +203,25 @@ def _observed(entry: _Entry, question: Question, scheme: GroupScheme) -> Iterato
                 found=f"{done[group]} and {expression}",
             )
         done[group] = expression
-        values = [_number(v, where, "share") for v in _listed(shares)]
-        distribution = check_distribution(values, len(question.options), where=where)
+        written = [str(v) for v in _listed(shares)]
+        values = [_number(v, where, "share") for v in written]
+        if asked.several:
+            if len(values) != len(asked.questions):
+                check_distribution(values, len(asked.questions), where=where)  # says so
+            for question, pair in zip(asked.questions, item_shares(values, where), strict=True):
+                yield opinion_row(question, group, pair, **more)
+            continue
+        (question,) = asked.questions
+        tolerance = max(_EXACT, rounding_tolerance(values, written))
+        distribution = check_distribution(
+            values, len(question.options), where=where, tolerance=tolerance
+        )
+        total = sum(values)
+        if min(abs(total - 1), abs(total - 100) / 100) > _EXACT:
+            notes.append(
+                f'"{question.question_id}", {expression}: shares that sum to {total:g} are taken '
+                "as rounded"
+            )
         yield opinion_row(question, group, distribution, **more)
 
 
