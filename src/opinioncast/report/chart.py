@@ -36,7 +36,7 @@ _TITLE, _TITLE_LINE, _LEGEND_LINE = 600, 78, 92  # letters, as they fit beside g
 def draw_charts(
     predictions: PredictionTable, folder: Path, *, observed: OpinionTable | None = None
 ) -> list[Path]:
-    """Draw every question, six to a sheet: ``chart.png``, then ``chart-2.png``, ``chart-3.png``, ...
+    """Draw every question, six to a sheet: ``chart.png``, ``chart-2.png``, ``chart-3.png``, ...
 
     Sheets left in ``folder`` by an earlier run of more questions are removed.
     """
@@ -122,7 +122,10 @@ def _panel(
 
 def _title(question: Question) -> list[str]:
     """The question in lines, whole unless it is longer than a panel is high."""
-    return textwrap.wrap(textwrap.shorten(question.text, _TITLE, placeholder=" …"), _TITLE_LINE)
+    wide = sum(east_asian_width(c) in "WF" for c in question.text) > len(question.text) / 2
+    line = _TITLE_LINE // 2 if wide else _TITLE_LINE
+    text = " ".join(question.text.split())
+    return textwrap.wrap(text if len(text) <= _TITLE else f"{text[: _TITLE - 2]} …", line)
 
 
 def _legend(axis: Any, question: Question, colours: Sequence[str]) -> int:
