@@ -73,11 +73,12 @@ def drawn_token(body: Mapping[str, Any]) -> str | None:
     return _drawn(first_choice(body))[0]
 
 
-def checked_list(body: Mapping[str, Any], asked: int) -> Listed:
+def checked_list(body: Mapping[str, Any], asked: int, *, known: bool = True) -> Listed:
     """The tokens listed, once they can be what they say.
 
     Args:
-        asked: how many were asked for; 0: as many as the service has.
+        asked: how many were asked for.
+        known: the service is known to list so many.
 
     Raises:
         DoubtfulAnswerError: they cannot. ServiceError: what :func:`listed_tokens` raises.
@@ -95,6 +96,7 @@ def checked_list(body: Mapping[str, Any], asked: int) -> Listed:
     check_list(
         listed,
         asked=asked,
+        known=known,
         as_object=as_object,
         drawn=drawn,
         drawn_log_prob=log_prob,

@@ -157,6 +157,7 @@ def check_list(
     listed: Listed,
     *,
     asked: int,
+    known: bool,
     as_object: bool,
     drawn: str | None,
     drawn_log_prob: float | None,
@@ -167,7 +168,8 @@ def check_list(
 
     Args:
         listed: token texts and natural log-probabilities, the likeliest first.
-        asked: how many were asked for; 0: not known (it is being found out).
+        asked: how many were asked for.
+        known: the service lists so many; else that is being found out.
         as_object: it came as a JSON object, in which two tokens of one text are one.
         drawn, drawn_log_prob: the token that was drawn, where the service says.
         said: the text of the answer.
@@ -202,7 +204,8 @@ def check_list(
             f"{left:.3g} left over, and the last of {len(listed)} tokens has {least:.3g}",
         )
     stripped = not any(n[:1].isspace() for n in names)
-    parts = any("\ufffd" in n for n in names)  # of characters, which look alike: they may be one
+    # of characters, which look alike: they may be one
+    parts = any("\ufffd" in n for n in names)
     fewer = 0 < len(listed) < asked and not parts
     if as_object and stripped and (fewer or len(listed) >= _MANY):
         raise _doubtful(
@@ -212,6 +215,8 @@ def check_list(
             + ", none of them with its space",
             "run with --scoring token-ids or echo, with --chat, or with a newer server",
         )
+    if known and fewer:
+        raise _doubtful("the list is shorter than others", f"{len(listed)} tokens of {asked}")
     if token is None:
         return
     if said is not None and said.strip() and token.strip():

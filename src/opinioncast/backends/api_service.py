@@ -19,6 +19,7 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from opinioncast.backends.api_abilities import (
@@ -238,10 +239,7 @@ class Service:
                     PROBE,
                     1,
                     {"temperature": 1} | more,
-                    lambda body, asked=listed: {
-                        "listed": len(checked_list(body, asked)),
-                        "drawn": drawn_token(body),
-                    },
+                    partial(_list_length, asked=listed),
                     probing=True,
                 )
                 # Some services cut a long list without a word; what they gave counts. One more
@@ -326,12 +324,13 @@ class Service:
             try:
                 found = self._once(f"room {path} {times}", find)
             except ServiceError as error:
-                if not self._no(error):
+                if error.status not in (400, 413, 422):
                     raise
                 self._abilities[f"room {path} {times}"] = found = {"yes": True, "refuses": True}
         if not found["yes"]:
             where = f"{self._settings.base_url}{path}, model {self._settings.model}"
-            raise cuts_prompts(*found["tokens"], times, where)
+            short, long = found["tokens"]
+            raise cuts_prompts(short, long, times, where)
 
     def _ask(
         self,
@@ -414,3 +413,8 @@ class Service:
     def _key(self, what: str) -> bytes:
         s = self._settings
         return Journal.key("ability", s.base_url, s.model, s.scoring, what)
+
+
+def _list_length(body: Body, asked: int) -> dict[str, Any]:
+    """How many tokens an answer lists, where it can be believed."""
+    return {"listed": len(checked_list(body, asked, known=False)), "drawn": drawn_token(body)}
