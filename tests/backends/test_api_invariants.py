@@ -580,15 +580,16 @@ def truths(draw: st.DrawFn) -> dict[str, float]:
     return {n: mass * w / sum(weights) for n, w in zip(names, weights, strict=True)}
 
 
+FAULTS = (
+    *("none", "strip", "first", "last", "nucleus", "top-k", "zeros", "drawn", "base", "shift"),
+    *("error", "model", "filter", "null", "usage", "junk", "missing"),
+)
+
+
 def spoil(draw: Callable[[Any], Any], body: Body, full: Mapping[str, float]) -> Any:
     """One fault, as services have been seen to have them."""
     listed = top(body)
-    kind = draw(
-        st.sampled_from(
-            ["none", "strip", "first", "last", "nucleus", "top-k", "zeros", "drawn", "base"]
-            + ["shift", "error", "model", "filter", "null", "usage", "junk", "missing"]
-        )
-    )
+    kind = draw(st.sampled_from(FAULTS))
     pairs = list(listed.items())
     if kind in ("strip", "last", "first"):
         seen: dict[str, float] = {}

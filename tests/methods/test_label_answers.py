@@ -50,7 +50,7 @@ def test_thresholds_hold_for_trained_models_too(judge_mass: bool) -> None:
 
 def test_one_problem_a_row_however_much_is_wrong() -> None:
     tiny = [1e-6, 1e-7, 1e-7, 1e-3]
-    made, problems = row(tiny, [1e-7, 1e-7, 1e-6, 1e-3], refusal=True)
+    _, problems = row(tiny, [1e-7, 1e-7, 1e-6, 1e-3], refusal=True)
     (problem,) = problems
     for what in ("label mass", "refuses at", "position"):
         assert what in problem.what

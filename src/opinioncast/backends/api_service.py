@@ -41,7 +41,6 @@ from opinioncast.backends.api_answers import (
 )
 from opinioncast.backends.api_client import ApiClient, Body, Reader
 from opinioncast.backends.api_invariants import (
-    DoubtfulAnswerError,
     check_finish,
     check_tokens_read,
     usage_of,
@@ -248,10 +247,8 @@ class Service:
             except ServiceError as error:
                 if not self._no(error):
                     raise
-                status = f"status {error.status}: " if error.status else ""
-                said = f"{status}{error.found or error.title}"
-                if isinstance(error, DoubtfulAnswerError):
-                    said = f"{error.title} ({error.found})"
+                status = f"status {error.status}: " if error.status else f"{error.title}: "
+                said = f"{status}{error.found}" if error.found else error.title
         return 0, said
 
     def _reads_ids(self) -> bool:
