@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import signal
 import threading
 import time
@@ -423,12 +424,14 @@ def test_draws_that_do_not_fit_the_lists() -> None:
     for _ in range(2000):
         honest.add(listed, " A" if rng.random() > 0.07 else " other")
     wrong = DrawnTokens()
-    for _ in range(5):
-        wrong.add(listed, " A")
-    for _ in range(4):
-        wrong.add(listed, " other")
+
+    def draw_outside(times: int) -> None:
+        for _ in range(times):
+            wrong.add(listed, " other")
+
+    draw_outside(4)  # by chance
     with pytest.raises(ServiceError, match="not what its lists say"):
-        wrong.add(listed, " other")
+        draw_outside(20)
 
 
 def test_a_stream_is_named_at_once() -> None:
@@ -522,33 +525,25 @@ def test_a_whole_answer_has_a_deadline() -> None:
 def test_ctrl_c_ends_a_run_at_once() -> None:
     """Nothing under way is waited for."""
     done = threading.Event()
-    asked = ApiSettings("http://127.0.0.1/v1", "m", timeout=600)
+    asked = ApiSettings("http://127.0.0.1/v1", "m", timeout=60, attempts=1)
     backend = ApiBackend(asked, transport=httpx.MockTransport(dripping(done)))
     main = threading.get_ident()
+    # a test run in the background may have been started with interrupts ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Timer(0.5, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
     began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        list(backend.score([LabelRequest(PROMPT, LABELS)]))
-    done.set()
-    assert time.monotonic() - began < 10
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(backend.score([LabelRequest(PROMPT, LABELS)]))
+    finally:
+        signal.signal(signal.SIGINT, before)
+        done.set()
+    assert time.monotonic() - began < 20
 
 
-JUNK = st.sampled_from(
-    [
-        None,
-        "",
-        "x",
-        [],
-        {},
-        [None],
-        {"a": 1},
-        True,
-        math.nan,
-        math.inf,
-        -math.inf,
-        10**400,
-        "\ud800",
-    ]
+JUNK: tuple[Any, ...] = (
+    *(None, "", "x", True, math.nan, math.inf, -math.inf, 10**400, "\ud800"),
+    *([], {}, [None], {"a": 1}),
 )
 
 
@@ -586,10 +581,10 @@ FAULTS = (
 )
 
 
-def spoil(draw: Callable[[Any], Any], body: Body, full: Mapping[str, float]) -> Any:
+def spoil(rng: random.Random, body: Body) -> Any:
     """One fault, as services have been seen to have them."""
     listed = top(body)
-    kind = draw(st.sampled_from(FAULTS))
+    kind = rng.choice(FAULTS)
     pairs = list(listed.items())
     if kind in ("strip", "last", "first"):
         seen: dict[str, float] = {}
@@ -598,47 +593,48 @@ def spoil(draw: Callable[[Any], Any], body: Body, full: Mapping[str, float]) -> 
         token = pairs[0][0].strip()
         return with_list(body, seen, tokens=[token], token_logprobs=[seen[token]])
     if kind in ("nucleus", "top-k", "zeros"):
-        n = draw(st.integers(1, 6))
+        n = rng.randint(1, 6)
         kept = dict(pairs[:n])
         total = sum(map(math.exp, kept.values())) if kind != "zeros" else 1.0
         new = {t: p - math.log(total) for t, p in kept.items()}
         if kind == "zeros":
-            new |= {t: draw(st.sampled_from([-9999.0, -math.inf])) for t, _ in pairs[n:]}
+            new |= {t: rng.choice([-9999.0, -math.inf]) for t, _ in pairs[n:]}
         return with_list(body, new, token_logprobs=[new[pairs[0][0]]])
     if kind == "drawn":
-        value = pairs[0][1] - draw(st.floats(0.5, 5))
+        value = pairs[0][1] - rng.uniform(0.5, 5)
         return with_list(body, listed, token_logprobs=[value])
     if kind == "base":
-        factor = draw(st.sampled_from([1 / math.log(10), 0.5, 0.0, -1.0]))
+        factor = rng.choice([1 / math.log(10), 0.5, 0.0, -1.0])
         return with_list(body, {t: p * factor for t, p in pairs})
     if kind == "shift":  # a list of another place: the drawn token is not of it
         other = {f" v{i}": p for i, (_, p) in enumerate(pairs)}
         return with_list(body, other)
     if kind == "error":
-        return {"error": {"message": "no", "code": draw(st.sampled_from([400, 429, 500, None]))}}
+        return {"error": {"message": "no", "code": rng.choice([400, 429, 500, None])}}
     if kind == "model":
-        return body | {"model": draw(st.sampled_from(["m-mini", "n", "m2", "vendor/m-8b"]))}
+        return body | {"model": rng.choice(["m-mini", "n", "m2", "vendor/m-8b"])}
     if kind == "filter":
         return body | {"choices": [body["choices"][0] | {"finish_reason": "content_filter"}]}
     if kind == "null":
-        return body | {"choices": draw(st.sampled_from([None, [], [None], [{}], {}]))}
+        return body | {"choices": rng.choice([None, [], [None], [{}], {}])}
     if kind == "usage":
-        return body | {"usage": draw(JUNK)}
+        return body | {"usage": rng.choice(JUNK)}
     if kind == "missing":
-        return with_list(body, dict(pairs[: len(pairs) - draw(st.integers(1, 3))]))
+        return with_list(body, dict(pairs[: len(pairs) - rng.randint(1, 3)]))
     if kind == "junk":
-        return put(body, draw(st.sampled_from(places_in(body))), draw(JUNK))
+        return put(body, rng.choice(places_in(body)), rng.choice(JUNK))
     return body
 
 
 @settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
 )
-@given(st.data(), truths(), st.sampled_from([5, 20, 100]), st.booleans())
+@given(st.integers(0, 2**32), truths(), st.sampled_from([5, 20, 100]), st.booleans())
 def test_whatever_the_fault_shares_are_right_or_refused(
-    data: st.DataObject, true: dict[str, float], most: int, at_first: bool
+    seed: int, true: dict[str, float], most: int, at_first: bool
 ) -> None:
     """Right: within what the row itself says the unlisted could move, and a tenth of a point."""
+    rng = random.Random(seed)
 
     def answer(path: str, payload: Body) -> tuple[int, Any]:
         if path != "/v1/completions" or payload.get("echo"):
@@ -647,7 +643,7 @@ def test_whatever_the_fault_shares_are_right_or_refused(
         if body is None:
             return 400, {"error": {"message": f"logprobs above {most}"}}
         probing = payload["prompt"] != PROMPT
-        return 200, spoil(data.draw, body, vocabulary(true)) if at_first or not probing else body
+        return 200, spoil(rng, body) if at_first or not probing else body
 
     scores, said = outcome(backend_of(answer, attempts=2, unlisted_tolerance=0.05))
     if scores is None:
