@@ -43,7 +43,11 @@ MaxCost = Annotated[
 ]
 PriceIn = Annotated[float | None, typer.Option(help="Per million tokens read.")]
 PriceOut = Annotated[float | None, typer.Option(help="Per million tokens written.")]
-Timeout = Annotated[float | None, typer.Option(help="Seconds for one answer (default: 120).")]
+Timeout = Annotated[float | None, typer.Option(help="Seconds for one whole answer (default: 120).")]
+ServedAs = Annotated[
+    list[str] | None,
+    typer.Option(help="Another name that the service's answers may give the model. Repeat."),
+]
 TensorParallel = Annotated[int | None, typer.Option(help="vLLM: GPUs a layer is split over.")]
 GpuMemory = Annotated[
     float | None, typer.Option(help="vLLM: share of each GPU's memory it may take.")

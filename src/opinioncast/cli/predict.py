@@ -31,6 +31,7 @@ from opinioncast.methods.blend import abstentions
 from opinioncast.prompts import Answers, Format, Layout
 from opinioncast.readers.questionnaire import read_questionnaire
 from opinioncast.report.chart import MODEL_OUTPUT
+from opinioncast.report.figure_words import unreadable_note
 from opinioncast.report.terminal import decimal, prediction_table, score_table, span
 from opinioncast.survey import load_groups, standard_attributes
 from opinioncast.survey.groups import builtin_schemes
@@ -187,6 +188,7 @@ def predict(
     price_in: of_backend.PriceIn = None,
     price_out: of_backend.PriceOut = None,
     timeout: of_backend.Timeout = None,
+    served_as: of_backend.ServedAs = None,
     tensor_parallel: of_backend.TensorParallel = None,
     gpu_memory: of_backend.GpuMemory = None,
     context_length: of_backend.ContextLength = None,
@@ -220,6 +222,7 @@ def predict(
         "price_in": price_in,
         "price_out": price_out,
         "timeout": timeout,
+        "served_as": tuple(served_as) if served_as else None,
         "tensor_parallel": tensor_parallel,
         "gpu_memory": gpu_memory,
         "context_length": context_length,
@@ -262,6 +265,9 @@ def predict(
     for sentence in abstentions(run.prediction.record):
         _console.print(sentence)
     _console.print(prediction_table(run.prediction.table))
+    questions = run.prediction.table.questions()
+    if lacking := unreadable_note([text for q in questions for text in (q.text, *q.options)]):
+        _console.print(lacking, markup=False)
     if run.scores is not None:
         _console.print("Mean Wasserstein distance to the observed answers (0 to 1)")
         _console.print(score_table(run.scores))

@@ -35,6 +35,7 @@ BACKEND_OPTIONS: dict[str, tuple[Kind, ...]] = {
     "price_in": ("api",),
     "price_out": ("api",),
     "timeout": ("api",),
+    "served_as": ("api",),
     "tensor_parallel": ("vllm",),
     "gpu_memory": ("vllm",),
     "context_length": ("vllm",),

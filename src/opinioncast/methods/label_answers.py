@@ -20,10 +20,11 @@ MAX_REFUSAL = 0.5
 0.99 a hundredth of its answer, blown up to the whole. In none of 6,320 cells of the surveys behind
 the training table do more than a tenth refuse."""
 
-MAX_ORDER_SPREAD = 0.5
+MAX_ORDER_SPREAD = 0.6
 """The mean over two orders of a share that moves by ``s`` between them lies in [s/2, 1 - s/2],
-whatever the question: at 0.5 the place of an option has decided half of what could come out. A row
-beyond that tells where options stood, not what a group thinks."""
+whatever the question. From 0.5 on the place of an option has decided more than is left to the
+question; a tenth more, because the orders differ by chance too. A row beyond that tells where
+options stood, not what a group thinks."""
 
 
 def label_row(
