@@ -1,8 +1,8 @@
-"""One question to a service and its whole answer: within a deadline, of a bounded size, given up at
-once when the run is interrupted, and with no trace of the API key in what comes back.
+"""One question to a service and its whole answer: in time, of a bounded size, given up at once.
 
 A library's time-out is for one read: a service that sends a byte now and then would hold a run for
-ever. So each request runs in a thread of its own that nobody has to wait for.
+ever. So each request runs in a thread of its own that nobody has to wait for. The API key is taken
+out of what comes back.
 """
 
 from __future__ import annotations
