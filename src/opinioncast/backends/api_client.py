@@ -26,6 +26,7 @@ from opinioncast.backends.api_exchange import (
     Reply,
 )
 from opinioncast.backends.api_invariants import (
+    CHECKS,
     OtherModelError,
     check_model,
     fault_inside,
@@ -57,7 +58,6 @@ _ODD = (500, 501)  # what some servers say to a field they do not know; others s
 _ODD_PROBES = 2  # so often a question what a service can do is sent to one that does so
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds, of the backoff
 _PATIENCE = 600.0  # seconds; a service that asks for a longer pause ends the run
-_CHECKS = 2  # of api_invariants: answers kept before a check was added are asked again
 _BAD_GATEWAY = 502  # what an error inside an answer counts as where it names no status
 _SAID = 4000  # characters kept of what a service says to a refusal
 _FRAME_TOKENS = 64  # what a chat template and a beginning-of-text token add at most
@@ -145,7 +145,7 @@ class ApiClient:
         url = f"{base}{path}"
         if self._journal is None or not keep:
             return read(self._send(url, payload, free=at_root, probing=probing)[0])
-        key = Journal.key(_CHECKS, url, payload, how)
+        key = Journal.key(CHECKS, url, payload, how)
         known = self._journal.get(key)
         if known is not None:
             tokens_in, tokens_out = known["tokens"]

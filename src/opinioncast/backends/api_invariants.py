@@ -18,6 +18,9 @@ from opinioncast.errors import ServiceError
 Body = Mapping[str, Any]
 Listed = Sequence[tuple[str, float]]
 
+CHECKS = 2
+"""Raised with every new check: what was kept under an earlier one is asked again."""
+
 NO_CHANCE = -9999.0
 """OpenAI's way of writing minus infinity."""
 

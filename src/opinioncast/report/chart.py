@@ -134,7 +134,7 @@ def _legend(axis: Any, question: Question, colours: Sequence[str]) -> int:
     names = dict(zip(question.options, colours, strict=True))
     shown = dict(zip(question.options, option_names(question.options), strict=True))
     rows = _legend_rows(question.options)
-    lines = []
+    lines: list[Any] = []
     for row in rows:
         items: list[Any] = []
         for option in row:
