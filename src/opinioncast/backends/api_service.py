@@ -41,6 +41,7 @@ from opinioncast.backends.api_answers import (
 )
 from opinioncast.backends.api_client import ApiClient, Body, Reader
 from opinioncast.backends.api_invariants import (
+    CHECKS,
     check_finish,
     check_tokens_read,
     usage_of,
@@ -409,7 +410,7 @@ class Service:
 
     def _key(self, what: str) -> bytes:
         s = self._settings
-        return Journal.key("ability", s.base_url, s.model, s.scoring, what)
+        return Journal.key("ability", CHECKS, s.base_url, s.model, s.scoring, what)
 
 
 def _list_length(body: Body, asked: int) -> dict[str, Any]:
