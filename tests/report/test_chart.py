@@ -112,7 +112,7 @@ def test_a_script_without_a_font_is_said_once_and_warns_nobody(
     tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     emoji = "\U0001faf7"  # no font of Matplotlib's has it
-    private = "\ue123"
+    nobody = "\u0378"  # not assigned
     rows = [
         opinion_row(
             Question("q", f"Really? {emoji}", (f"{emoji} Good", "坏", "ሰላም")),
@@ -125,7 +125,7 @@ def test_a_script_without_a_font_is_said_once_and_warns_nobody(
     draw_charts(PredictionTable.from_rows(rows), tmp_path)
     assert not [w for w in recwarn if "Glyph" in str(w.message)]
     assert drawable("Good") == "Good"
-    assert drawable(f"{private} Good") == "Good"
+    assert drawable(f"{nobody} Good") == "Good"
     assert unreadable_note(["Good", "Très bien", "да"]) is None
     for text in ("坏", "ሰላም"):
         if unreadable([text]):  # as the fonts of this machine are
