@@ -88,11 +88,13 @@ class ServiceError(OpinioncastError):
         status: the HTTP status it answered with, if that is what was wrong.
         answered: False where no answer came at all.
         lost: True where a request went out whose answer never came; it may have been charged.
+        said: what it answered, longer than ``found`` shows.
     """
 
     status: int | None = None
     answered: bool = True
     lost: bool = False
+    said: str = ""
 
 
 class NoScoresError(ServiceError):
@@ -104,7 +106,7 @@ class StorageError(OpinioncastError):
 
 
 class IncompleteRunError(OpinioncastError):
-    """The run ended with rows missing or without label mass; the files say which."""
+    """The run ended with rows that are missing or not to be relied on; the files say which."""
 
     exit_code = 3
 

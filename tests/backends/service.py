@@ -131,7 +131,7 @@ def completion(payload: Body, listed: dict[str, float], text: str = " A") -> Bod
                 "finish_reason": "length",
                 "logprobs": {
                     "tokens": [text],
-                    "token_logprobs": [max(listed.values())],
+                    "token_logprobs": [listed.get(text)],
                     "top_logprobs": [listed],
                 },
             }
@@ -145,7 +145,7 @@ def chat_answer(payload: Body, listed: dict[str, float] | None, text: str = "A")
     place = [
         {
             "token": text,
-            "logprob": 0.0,
+            "logprob": (listed or {}).get(text),
             "top_logprobs": [{"token": t, "logprob": p} for t, p in (listed or {}).items()],
         }
     ]

@@ -291,7 +291,7 @@ def test_python_gives_back_what_there_is_and_raises_where_it_is_asked_to(
     found = predict([question], "total", PredictSettings(method="zero-shot"))
     assert len(found) == 1
     assert not found.complete
-    with pytest.raises(IncompleteRunError, match="1 have no label mass"):
+    with pytest.raises(IncompleteRunError, match="1 are not to be relied on"):
         found.raise_for_problems()
 
 

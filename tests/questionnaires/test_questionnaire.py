@@ -200,3 +200,33 @@ def test_whom_it_is_put_to(tmp_path: Path) -> None:
         read_questionnaire(path)
     moved = found.put_to("adults in Bern")
     assert {q.population.people for q in moved.questions} == {"adults in Bern"}
+
+
+def test_several_answers_with_what_people_named(tmp_path: Path) -> None:
+    text = (
+        "- id: news\n  question: Which did you use? Select all that apply.\n"
+        "  options: [TV, Radio, None]\n  observed: {TOTAL: [60, 40, 10]}\n"
+    )
+    found = read_questionnaire(write(tmp_path / "q.yaml", text))
+    assert [q.question_id for q in found.questions] == ["news_1", "news_2", "news_3"]
+    assert found.observed is not None
+    shares = found.observed.frame["distribution"].to_list()
+    assert shares == [pytest.approx([p, 1 - p]) for p in (0.6, 0.4, 0.1)]
+    assert "3 yes/no items" in found.notes[0]
+
+
+def test_toplines_as_they_are_published(tmp_path: Path) -> None:
+    text = "- question: Rate\n  options: [a, b, c, d]\n  observed: {TOTAL: ['33%', 33, 33, 0]}\n"
+    found = read_questionnaire(write(tmp_path / "q.yaml", text))
+    assert found.observed is not None
+    third = pytest.approx([1 / 3, 1 / 3, 1 / 3, 0])
+    assert found.observed.frame["distribution"].to_list() == [third]
+    assert "99" in found.notes[0]
+
+
+def test_what_is_no_choice_names_the_line(tmp_path: Path) -> None:
+    text = "- question: How warm, from 0 to 100?\n  options: ['0', '100']\n"
+    with pytest.raises(InputError) as caught:
+        read_questionnaire(write(tmp_path / "q.yaml", text))
+    assert "line 1" in str(caught.value.where)
+    assert "bands" in str(caught.value.hint)

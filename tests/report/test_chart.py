@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from opinioncast.report.chart import MODEL_OUTPUT, distribution_chart, draw_charts, option_colours
+from opinioncast.report.chart import (
+    MODEL_OUTPUT,
+    distribution_chart,
+    draw_charts,
+    option_colours,
+    option_names,
+)
+from opinioncast.report.figure_words import BOX, drawable, unreadable, unreadable_note
 from opinioncast.survey import OpinionTable, PredictionTable, Question, Subpopulation, opinion_row
 
 WOMEN, MEN = Subpopulation((("SEX", "Female"),)), Subpopulation((("SEX", "Male"),))
@@ -31,7 +38,7 @@ def table(n: int) -> PredictionTable:
 
 
 def test_sheets_of_six_and_none_left_over(tmp_path: Path) -> None:
-    assert [p.name for p in draw_charts(table(8), tmp_path)] == ["chart-1.png", "chart-2.png"]
+    assert [p.name for p in draw_charts(table(8), tmp_path)] == ["chart.png", "chart-2.png"]
     assert [p.name for p in draw_charts(table(2), tmp_path)] == ["chart.png"]
     assert [p.name for p in tmp_path.iterdir()] == ["chart.png"]
 
@@ -56,3 +63,73 @@ def test_colours_follow_the_scale_not_the_listing() -> None:
     assert up[:3] == down[2::-1]
     assert up[3] == down[3]
     assert len(set(option_colours(Question("q", "Q?", ("a", "b", "c"))))) == 3
+
+
+def test_nothing_is_cut_at_the_edge_and_nothing_overlaps() -> None:
+    """Seven long options: every word of title and legend is inside the figure, title above."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.offsetbox import AnchoredOffsetbox
+
+    options = tuple(f"Option number {i} with quite a lot of words in it" for i in range(7))
+    question = Question("q", "A question of many words that goes on and on, is it? " * 4, options)
+    shares = [1 / 7] * 7
+    both = [opinion_row(question, g, shares, model="m", method="x") for g in (WOMEN, MEN)]
+    second = Question("r", "Another?", ("Yes", "No"))
+    more = [opinion_row(second, g, [0.5, 0.5], model="m", method="x") for g in (WOMEN, MEN)]
+    predictions = PredictionTable.from_rows(both + more)
+    figure = distribution_chart(predictions, predictions.questions())
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    for axis in figure.axes:
+        (legend,) = (a for a in axis.get_children() if isinstance(a, AnchoredOffsetbox))
+        box, title = legend.get_window_extent(renderer), axis.title
+        heading = axis._left_title.get_window_extent(renderer)
+        assert title is not None
+        for part in (box, heading):
+            assert part.x0 >= 0
+            assert part.x1 <= figure.bbox.width
+            assert part.y1 <= figure.bbox.height
+        assert heading.y0 >= box.y1 - 1
+        assert box.y0 >= axis.bbox.y1 - 1
+
+
+LONG = "Government regulation of business"
+
+
+def test_two_long_options_tell_apart() -> None:
+    one = f"{LONG} {'is necessary because without it companies would cut corners ' * 3}"
+    other = f"{LONG} {'is harmful because with it companies would lose customers ' * 3}"
+    shown = option_names([one, other, "Neither"], 30)
+    assert len(set(shown)) == 3
+    assert max(map(len, shown)) <= 30
+    same = [f"{LONG * 3} {i}" for i in range(2)]
+    assert len(set(option_names(same, 30))) == 2
+    assert option_names(["Yes", "No"]) == ["Yes", "No"]
+
+
+def test_a_script_without_a_font_is_said_once_and_warns_nobody(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    emoji = "\U0001faf7"  # no font of Matplotlib's has it
+    nobody = "\u0378"  # not assigned
+    rows = [
+        opinion_row(
+            Question("q", f"Really? {emoji}", (f"{emoji} Good", "坏", "ሰላም")),
+            WOMEN,
+            [0.2, 0.7, 0.1],
+            model="m",
+            method="x",
+        )
+    ]
+    draw_charts(PredictionTable.from_rows(rows), tmp_path)
+    assert not [w for w in recwarn if "Glyph" in str(w.message)]
+    assert drawable("Good") == "Good"
+    assert drawable(f"{nobody} Good") == "Good"
+    assert unreadable_note(["Good", "Très bien", "да"]) is None
+    for text in ("坏", "ሰላም"):
+        if unreadable([text]):  # as the fonts of this machine are
+            assert drawable(text) == BOX * len(text)
+            assert "boxes" in str(unreadable_note([text]))
+        else:
+            assert drawable(text) == text

@@ -10,9 +10,10 @@ from typing import Any, Literal, TypeVar
 import httpx
 import numpy as np
 
-from opinioncast.backends.api_answers import drawn_token, listed_tokens, scores_from_ids
+from opinioncast.backends.api_answers import checked_list, drawn_token, scores_from_ids
 from opinioncast.backends.api_answers import scores_from_list as from_list
 from opinioncast.backends.api_client import ApiClient, Body, StoppedError
+from opinioncast.backends.api_invariants import SLACK, DoubtfulAnswerError, DrawnTokens
 from opinioncast.backends.api_journal import Journal
 from opinioncast.backends.api_limits import Limits
 from opinioncast.backends.api_service import CHAT, COMPLETIONS, Service
@@ -21,6 +22,7 @@ from opinioncast.backends.protocol import GeneratedText, LabelRequest, LabelScor
 from opinioncast.errors import ModelError, ServiceError
 
 T = TypeVar("T")
+_LONG_PROMPT = 1000  # bytes; a service with less room than this has no room for any question
 _TURN, _END = "\x02user\x03", "\x02model\x03"
 """Around a user's message: the service has the chat template, so the text only marks the turn."""
 
@@ -51,7 +53,8 @@ class ApiBackend:
         self._client = ApiClient(settings, journal=journal, limits=limits, transport=transport)
         self._service = Service(settings, self._client)
         self._unlisted: list[float] = []
-        self._refused = 0
+        self._refused = self._doubtful = 0
+        self._drawn = DrawnTokens()
         self._counting = threading.Lock()
 
     @property
@@ -78,6 +81,7 @@ class ApiBackend:
             "prompts_with_unlisted_labels": len(self._unlisted),
             "unlisted_share_most": max(self._unlisted, default=0.0),
             "prompts_refused_for_unlisted_labels": self._refused,
+            "answers_not_taken": self._doubtful,
             "service": self._service.record,
         }
 
@@ -136,6 +140,7 @@ class ApiBackend:
                 expected="answers by letter, or a model in this process or in vLLM",
                 hint="run with --answers letters, or with --backend torch",
             )
+        self._check_room([r.text for r in requests])
         same: dict[tuple[str, tuple[str, ...]], list[int]] = {}
         for i in sorted(range(len(requests)), key=lambda i: requests[i].tree):
             same.setdefault((requests[i].text, requests[i].labels), []).append(i)
@@ -144,7 +149,7 @@ class ApiBackend:
         ):
             with self._counting:
                 if scores.why_not:
-                    self._refused += 1
+                    self._refused += scores.unlisted > 0
                 elif scores.unlisted > 0:
                     self._unlisted.append(scores.unlisted)
             for place in places:
@@ -152,6 +157,7 @@ class ApiBackend:
 
     def generate(self, requests: Sequence[TextRequest]) -> Iterator[tuple[int, GeneratedText]]:
         """Yield (index, text) as answers come. Raises what :meth:`score` raises."""
+        self._check_room([r.text for r in requests])
         same: dict[str, list[int]] = {}
         for i, request in enumerate(requests):
             asked = repr((request.text, request.max_new_tokens, request.schema))
@@ -163,8 +169,12 @@ class ApiBackend:
             schema = request.schema
             if schema is not None and not self._service.keeps_schemas(path):
                 schema = None
-            said = self._service.say(path, text, request.max_new_tokens, schema)
-            return GeneratedText(said["text"], said["tokens_in"], said["tokens_out"])
+            try:
+                said = self._service.say(path, text, request.max_new_tokens, schema)
+            except DoubtfulAnswerError as error:
+                return GeneratedText("", 0, 0, why_not=self._not_taken(error))
+            counted = said["tokens_in"], said["tokens_out"]
+            return GeneratedText(said["text"], *counted, cut=bool(said.get("cut")))
 
         for places, said in self._each(list(same.values()), write):
             for place in places:
@@ -174,26 +184,56 @@ class ApiBackend:
         """Close the connections and the journal."""
         self._client.close()
 
+    def _check_room(self, texts: Sequence[str]) -> None:
+        """Find out whether the service reads the longest of ``texts`` whole, where it is long."""
+        longest: dict[str, int] = {}
+        for whole in texts:
+            path, text = _address(whole)
+            longest[path] = max(longest.get(path, 0), len(text.encode()))
+        for path, size in longest.items():
+            if size > _LONG_PROMPT:
+                self._service.check_room(path, size)
+
+    def _not_taken(self, error: DoubtfulAnswerError) -> str:
+        """Why an answer is none, in one line."""
+        with self._counting:
+            self._doubtful += 1
+        return f"{error.title} ({error.found})" if error.found else error.title
+
     def _score(self, request: LabelRequest) -> LabelScores:
         path, text = _address(request.text)
         ability = self._service.ability(path)
         labels, tolerance = request.labels, self._settings.unlisted_tolerance
-        if ability.scoring == "echo":
-            return LabelScores(np.array([self._echo(text, label) for label in labels]))
-        if ability.scoring == "token-ids":
-            plan = self._service.plan(text, labels)
-
-            def read_ids(body: Body) -> dict[str, Any]:
-                return _kept(scores_from_ids(body, plan))
-
-            return _scores(self._service.token_ids(text, plan, read_ids, [*labels]))
 
         def read_list(body: Body) -> dict[str, Any]:
-            listed = listed_tokens(body)
-            return _kept(from_list(listed, labels, tolerance=tolerance, drawn=drawn_token(body)))
+            listed, drawn = checked_list(body, ability.listed), drawn_token(body)
+            self._drawn.add(listed, drawn)
+            return _kept(from_list(listed, labels, tolerance=tolerance, drawn=drawn))
 
-        how = ["top", [*labels], tolerance]
-        return _scores(self._service.top(path, text, ability.listed, read_list, how))
+        try:
+            if ability.scoring == "echo":
+                return self._echoed(text, labels)
+            if ability.scoring == "token-ids":
+                plan = self._service.plan(text, labels)
+
+                def read_ids(body: Body) -> dict[str, Any]:
+                    return _kept(scores_from_ids(body, plan))
+
+                return _scores(self._service.token_ids(text, plan, read_ids, [*labels]))
+            how = ["top", [*labels], tolerance]
+            return _scores(self._service.top(path, text, ability.listed, read_list, how))
+        except DoubtfulAnswerError as error:
+            return LabelScores(np.full(len(labels), np.nan), why_not=self._not_taken(error))
+
+    def _echoed(self, text: str, labels: Sequence[str]) -> LabelScores:
+        scores = LabelScores(np.array([self._echo(text, label) for label in labels]))
+        if scores.mass > 1 + SLACK:
+            raise DoubtfulAnswerError(
+                "The service's log-probabilities are none",
+                expected="probabilities of different labels that sum to 1 at most",
+                found=f"a sum of {scores.mass:.4g}",
+            )
+        return scores
 
     def _echo(self, text: str, label: str) -> float:
         both = [self._service.echo(text, spelling) for spelling in (label, f" {label}")]
@@ -225,6 +265,9 @@ class ApiBackend:
         except ServiceError as error:
             if error.status in (400, 404, 422):
                 self._service.forget()
+            raise
+        except KeyboardInterrupt:
+            self._client.give_up()
             raise
         finally:
             stop.set()

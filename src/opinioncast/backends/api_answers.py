@@ -15,6 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from opinioncast.backends.api_invariants import (
+    NO_CHANCE,
+    SLACK,
+    DoubtfulAnswerError,
+    check_list,
+    plain_token,
+    usage_of,
+)
 from opinioncast.backends.labels import LabelPlan
 from opinioncast.backends.protocol import LabelScores
 from opinioncast.errors import ServiceError
@@ -22,9 +30,7 @@ from opinioncast.errors import ServiceError
 Listed = list[tuple[str, float]]
 """Token text and natural log-probability, the likeliest first."""
 
-_SPACES = ("▁", "Ġ")  # how SentencePiece and byte-level BPE write a leading space
-_NO_CHANCE = -9999.0  # OpenAI's way of writing minus infinity
-_SLACK = 1e-3  # how far rounding may take a list's sum above 1
+_WHOLE = 1e-4  # what a list leaves over is no bound where rounding may have taken it
 
 
 def listed_tokens(body: Mapping[str, Any]) -> Listed:
@@ -46,13 +52,14 @@ def listed_tokens(body: Mapping[str, Any]) -> Listed:
             listed = [(str(t["token"]), float(t["logprob"])) for t in top]
         else:
             listed = [(str(t), float(p)) for t, p in found["top_logprobs"][0].items()]
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError):
         raise _without(choice) from None
     if not listed:
         raise _without(choice)
     listed.sort(key=lambda pair: -pair[1])
-    total = float(np.exp([p for _, p in listed]).sum())
-    if not np.isfinite(total) or total > 1 + _SLACK:
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(np.exp([p for _, p in listed]).sum())
+    if not np.isfinite(total) or total > 1 + SLACK:
         raise ServiceError(
             "The service's log-probabilities are none",
             expected="natural logarithms of probabilities that sum to 1 at most",
@@ -63,11 +70,57 @@ def listed_tokens(body: Mapping[str, Any]) -> Listed:
 
 def drawn_token(body: Mapping[str, Any]) -> str | None:
     """The text of the first token the service said; None where it does not say."""
-    found = first_choice(body).get("logprobs") or {}
-    if found.get("content"):
-        return str(found["content"][0].get("token"))
-    tokens = found.get("tokens")
-    return str(tokens[0]) if tokens else None
+    return _drawn(first_choice(body))[0]
+
+
+def checked_list(body: Mapping[str, Any], asked: int, *, known: bool = True) -> Listed:
+    """The tokens listed, once they can be what they say.
+
+    Args:
+        asked: how many were asked for.
+        known: the service is known to list so many.
+
+    Raises:
+        DoubtfulAnswerError: they cannot. ServiceError: what :func:`listed_tokens` raises.
+    """
+    listed = listed_tokens(body)
+    choice = first_choice(body)
+    drawn, log_prob = _drawn(choice)
+    found = choice["logprobs"]
+    as_object = not found.get("content")
+    there = found.get("content") or found.get("top_logprobs")
+    try:
+        said: str | None = text_of(body)
+    except ServiceError:
+        said = None
+    check_list(
+        listed,
+        asked=asked,
+        known=known,
+        as_object=as_object,
+        drawn=drawn,
+        drawn_log_prob=log_prob,
+        said=said,
+        places=len(there),
+    )
+    return listed
+
+
+def _drawn(choice: Mapping[str, Any]) -> tuple[str | None, float | None]:
+    """The token that was drawn and its log-probability, as far as the service says."""
+    found = choice.get("logprobs")
+    if not isinstance(found, dict):
+        return None, None
+    token: Any = None
+    value: Any = None
+    places, tokens, values = (found.get(k) for k in ("content", "tokens", "token_logprobs"))
+    if isinstance(places, list) and places and isinstance(places[0], dict):
+        token, value = places[0].get("token"), places[0].get("logprob")
+    elif isinstance(tokens, list) and tokens:
+        token = tokens[0]
+        value = values[0] if isinstance(values, list) and values else None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return (token if isinstance(token, str) else None), (float(value) if number else None)
 
 
 def scores_from_list(
@@ -86,7 +139,7 @@ def scores_from_list(
     spellings = {label: set[str]() for label in labels}
     space = 0.0
     for token, log_prob in listed:
-        text = f" {token[1:]}" if token[:1] in _SPACES else token
+        text = plain_token(token)
         name = text.removeprefix(" ")
         if name in seen:
             seen[name] += float(np.exp(log_prob))
@@ -96,6 +149,8 @@ def scores_from_list(
     extra = len(listed) > 1 and drawn == listed[-1][0]
     least = float(np.exp(listed[-2 if extra else -1][1]))
     rest = max(0.0, 1.0 - float(np.exp([p for _, p in listed]).sum()))
+    if rest < _WHOLE:  # rounding, or a list that was made whole again: the last token bounds more
+        rest = max(rest, min(1.0, least * 2 * len(labels)))
     missing = {label: 2 - len(found) for label, found in spellings.items()}
     # A lone space may begin a label in two tokens, where the tokenizer has no token for " A". One
     # label listed with its space says that it has: letters are written alike.
@@ -138,7 +193,7 @@ def scores_from_ids(body: Mapping[str, Any], plan: LabelPlan) -> LabelScores:
                     found=sorted(found)[:5],
                     hint="run with --scoring top or echo",
                 )
-            parts.append(found[token] if found[token] > _NO_CHANCE else -np.inf)
+            parts.append(found[token] if found[token] > NO_CHANCE else -np.inf)
         values.append(np.logaddexp.reduce(parts))
     return LabelScores(np.array(values, dtype=np.float64))
 
@@ -154,19 +209,26 @@ def echoed_log_prob(body: Mapping[str, Any], ending: str) -> float:
     found = choice.get("logprobs")
     if not isinstance(found, dict) or not isinstance(found.get("tokens"), list):
         raise _without(choice)
-    written = (body.get("usage") or {}).get("completion_tokens")
-    count = written if isinstance(written, int) else 1  # one token was asked for
+    _, written = usage_of(body)
+    count = 1 if written is None else written  # one token was asked for
     tokens = [str(t) for t in found["tokens"]]
-    log_probs = list(found.get("token_logprobs") or [])
+    given = found.get("token_logprobs")
+    log_probs = list(given) if isinstance(given, list) else []
     end = len(tokens) - count
     joined, total, at = "", 0.0, end
     while at > 0 and joined != ending and ending.endswith(joined):
         at -= 1
         joined = tokens[at] + joined
         value = log_probs[at] if at < len(log_probs) else None
-        if value is None:
+        if not isinstance(value, int | float) or np.isnan(value):
             raise _without(choice)
-        total += float(value) if value > _NO_CHANCE else -np.inf
+        if value > SLACK:
+            raise DoubtfulAnswerError(
+                "The service's log-probabilities are none",
+                expected="natural logarithms of probabilities",
+                found=f"{value:.4g} for {tokens[at]!r}",
+            )
+        total += float(value) if value > NO_CHANCE else -np.inf
     if joined != ending:
         raise ServiceError(
             "The label cannot be told from the prompt in the service's tokens",
@@ -178,15 +240,31 @@ def echoed_log_prob(body: Mapping[str, Any], ending: str) -> float:
 
 
 def text_of(body: Mapping[str, Any]) -> str:
-    """The text of a completion or of a chat answer (empty where the model said nothing).
+    """The text of a completion or of a chat answer.
 
     Raises:
-        ServiceError: the answer holds none.
+        DoubtfulAnswerError: the model said nothing that is an answer (null, no text but its
+            reasoning). ServiceError: there is no place for a text.
     """
     choice = first_choice(body)
     found = choice.get("text")
-    if found is None and isinstance(choice.get("message"), dict):
-        found = choice["message"].get("content") or ""
+    message = choice.get("message")
+    if found is None and isinstance(message, dict):
+        found = message.get("content")
+        if isinstance(found, list):  # parts, as some services write them
+            parts = [p.get("text") for p in found if isinstance(p, dict)]
+            found = "".join(p for p in parts if isinstance(p, str))
+        if found is None:
+            thought = next(
+                (k for k in ("reasoning_content", "reasoning", "thinking") if message.get(k)), None
+            )
+            raise DoubtfulAnswerError(
+                "The service's answer holds no text"
+                + (" but the model's reasoning" if thought else ""),
+                expected="choices[0].message.content",
+                found=choice,
+                hint="turn the model's reasoning off or down in the service" if thought else None,
+            )
     if not isinstance(found, str):
         raise ServiceError(
             "The service's answer holds no text",
@@ -214,6 +292,6 @@ def _without(choice: Mapping[str, Any]) -> ServiceError:
         "The service's answer holds no log-probabilities",
         expected="choices[0].logprobs with the tokens asked for",
         found=choice,
-        hint="run with --method few-shot -k 0, which has the model write distributions, or take a "
-        "service that gives log-probabilities",
+        hint="run with --method few-shot -k 0 --chat, which has the model write distributions, or "
+        "take a service that gives log-probabilities",
     )

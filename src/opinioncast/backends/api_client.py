@@ -1,13 +1,15 @@
 """HTTP to a service that fails at times: retries, limits, the spending cap and the journal.
 
 Sent again: 408, 425, 429, every 5xx, time-outs, broken connections and answers that are no JSON,
-with exponential backoff and jitter, never before ``Retry-After``. Any other status is final. What a
-service can do is asked with less patience for 500 and 501, which may be all it has to say.
+with exponential backoff and jitter, never before ``Retry-After``. Any other status is final. An
+error inside an answer of status 200 counts as the status it names, else as 502. What a service can
+do is asked with less patience for 500 and 501, which may be all it has to say.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -16,6 +18,21 @@ from typing import Any
 
 import httpx
 
+from opinioncast.backends.api_exchange import (
+    AnswerTooLargeError,
+    Exchange,
+    GivenUpError,
+    KeyMask,
+    Reply,
+)
+from opinioncast.backends.api_invariants import (
+    CHECKS,
+    OtherModelError,
+    check_model,
+    fault_inside,
+    plain_name,
+    usage_of,
+)
 from opinioncast.backends.api_journal import Journal
 from opinioncast.backends.api_limits import Limits
 from opinioncast.backends.api_settings import KEY_VARIABLE, ApiSettings, unusable_address
@@ -41,6 +58,8 @@ _ODD = (500, 501)  # what some servers say to a field they do not know; others s
 _ODD_PROBES = 2  # so often a question what a service can do is sent to one that does so
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds, of the backoff
 _PATIENCE = 600.0  # seconds; a service that asks for a longer pause ends the run
+_BAD_GATEWAY = 502  # what an error inside an answer counts as where it names no status
+_SAID = 4000  # characters kept of what a service says to a refusal
 _FRAME_TOKENS = 64  # what a chat template and a beginning-of-text token add at most
 _HINTS = {
     400: "the service does not take this request: see what it says under found; another --scoring, "
@@ -87,13 +106,10 @@ class ApiClient:
         self._settings = settings
         self._journal = journal
         self.limits = limits or Limits.of(settings)
-        self._key = settings.api_key()
-        self._http = httpx.Client(
-            timeout=settings.timeout,
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            transport=transport,
-            limits=httpx.Limits(max_connections=settings.concurrency),
-        )
+        key = settings.api_key()
+        self._mask = KeyMask(key)
+        self._exchange = Exchange(settings, key, transport)
+        self._names: dict[str, str] = {}
         self.stop = threading.Event()
         self._counting = threading.Lock()
         self.counts = dict.fromkeys(_COUNTS, 0)
@@ -129,7 +145,7 @@ class ApiClient:
         url = f"{base}{path}"
         if self._journal is None or not keep:
             return read(self._send(url, payload, free=at_root, probing=probing)[0])
-        key = Journal.key(url, payload, how)
+        key = Journal.key(CHECKS, url, payload, how)
         known = self._journal.get(key)
         if known is not None:
             tokens_in, tokens_out = known["tokens"]
@@ -153,7 +169,7 @@ class ApiClient:
         """Counts of this run and model, for its manifest; ``..._before``: of answers from the
         journal, paid by earlier runs."""
         with self._counting:
-            return dict(self.counts)
+            return {**self.counts, "answered_as": sorted(self._names.values())}
 
     @property
     def cost(self) -> dict[str, Any]:
@@ -174,8 +190,13 @@ class ApiClient:
     def journal(self) -> Journal | None:
         return self._journal
 
+    def give_up(self) -> None:
+        """The run is interrupted: nothing is sent any more, nothing under way is waited for."""
+        self.stop.set()
+        self._exchange.give_up()
+
     def close(self) -> None:
-        self._http.close()
+        self._exchange.close()
         if self._journal is not None:
             self._journal.close()
 
@@ -200,8 +221,19 @@ class ApiClient:
             self._count(requests=1)
             wait: float | None = None
             try:
-                answer = self._http.post(url, json=payload)
-                body = self._json(answer) if answer.is_success else None
+                answer = self._exchange.post(url, payload)
+            except GivenUpError:
+                budget.lose(reserved)
+                self._check_going(url, True)
+                raise
+            except AnswerTooLargeError as error:
+                budget.lose(reserved)
+                raise self._error(
+                    "The service's answer is too large to be one",
+                    url,
+                    str(error),
+                    hint="check --base-url and --model",
+                ) from None
             except httpx.RequestError as error:
                 unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
                 (budget.release if unsent else budget.lose)(reserved)
@@ -211,7 +243,8 @@ class ApiClient:
                     f"{type(error).__name__}: {error}",
                     hint="check --base-url and that the service runs"
                     if unsent
-                    else "the same command goes on from here when the service is well again",
+                    else "the same command goes on from here when the service is well again; "
+                    "--timeout gives it longer",
                 )
                 lost = lost or not unsent
                 failure.answered, failure.lost = False, lost
@@ -219,7 +252,9 @@ class ApiClient:
                 budget.lose(reserved)  # or a thread that waits for it would wait for ever
                 raise
             else:
-                if body is not None:
+                body = self._mask.body(answer.json()) if answer.is_success else None
+                inside = None if body is None or free else fault_inside(body)
+                if body is not None and inside is None:
                     used = (0, 0, True) if free else _used(body, most_in, most_out)
                     used_in, used_out, reported = used
                     passage.tokens = used_in + used_out
@@ -229,17 +264,21 @@ class ApiClient:
                         tokens_out=used_out,
                         requests_without_token_counts=int(not reported),
                     )
+                    if not free:
+                        self._check_model(url, body)
                     return body, (used_in, used_out)
                 (budget.lose if answer.is_success else budget.release)(reserved)
-                failure = self._failure(url, answer)
-                if answer.status_code not in _AGAIN and 300 <= answer.status_code < 500:
+                wait = _retry_after(answer.headers.get("retry-after"))
+                failure = self._failure(url, answer, inside, wait)
+                if failure.status not in _AGAIN and 300 <= (failure.status or 0) < 500:
                     raise failure
-                if "insufficient_quota" in answer.text:  # a 429 that no waiting helps
+                if "insufficient_quota" in failure.said:  # a 429 that no waiting helps
                     raise failure
-                wait = _retry_after(answer.headers.get("Retry-After"))
+                if failure.said.startswith("data:"):
+                    raise failure
                 if wait is not None and wait > _PATIENCE:
                     raise failure
-                odd += answer.is_success or answer.status_code in _ODD
+                odd += inside is None and (answer.is_success or answer.status in _ODD)
             if attempt == attempts or (probing and odd == _ODD_PROBES):
                 raise failure
             self._count(retries=1)
@@ -257,38 +296,71 @@ class ApiClient:
             stopping.lost = lost
             raise stopping
 
-    def _json(self, answer: httpx.Response) -> Body | None:
+    def _check_model(self, url: str, body: Body) -> None:
+        """Raises OtherModelError: not the model asked, or not the one that answered before."""
+        where = f"{url}, model {self._settings.model}"
         try:
-            body = answer.json()
-        except ValueError:
-            return None
-        return body if isinstance(body, dict) else None
+            name = check_model(body, self._settings.model, self._settings.served_as)
+        except ServiceError as error:
+            raise error.at(where) from None
+        if name is None:
+            return
+        with self._counting:
+            self._names.setdefault(plain_name(name), name)
+            names = sorted(self._names.values())
+        if len(names) > 1:
+            raise OtherModelError(
+                "The service answered with two models in one run",
+                where=where,
+                expected="one model behind one name",
+                found=" and ".join(names[:2]),
+                hint=f"name the one you mean: --model {name}",
+            )
 
-    def _failure(self, url: str, answer: httpx.Response) -> ServiceError:
-        status = answer.status_code
-        if answer.is_success:
-            broken = self._error("The service's answer is no JSON object", url, answer.text)
-            broken.status = status
+    def _failure(
+        self, url: str, answer: Reply, inside: tuple[int | None, str] | None, wait: float | None
+    ) -> ServiceError:
+        status, text = answer.status, answer.text
+        if inside is not None:
+            status, text = inside[0] or _BAD_GATEWAY, inside[1]
+        elif answer.is_success:
+            streams = text.startswith("data:")
+            broken = self._error(
+                "The service answers in pieces (a stream), which was not asked for"
+                if streams
+                else "The service's answer is no JSON object",
+                url,
+                text,
+                hint="turn streaming off in the service" if streams else None,
+            )
+            broken.status, broken.said = status, text[:_SAID]
             return broken
         variable = self._settings.api_key_env or KEY_VARIABLE
         hint = _HINTS.get(status, "").format(key=variable, base=self._settings.base_url.rstrip("/"))
-        if "insufficient_quota" in answer.text:
+        if "insufficient_quota" in text:
             hint = "the account has no credit left; what was answered is kept"
         elif status == 429:
             hint = "lower --requests-per-minute, --tokens-per-minute or --concurrency"
         elif status >= 500:
             hint = "the same command goes on from here when the service is well again"
+        if wait:
+            pause = f"{wait:.0f} seconds" if math.isfinite(wait) else "for ever"
+            hint = f"the service asks to wait {pause} (Retry-After); " + hint
         error = self._error(
-            f"The service answered with status {status}", url, answer.text, hint=hint or None
+            f"The service answered with an error of status {status} inside an answer of status 200"
+            if inside is not None
+            else f"The service answered with status {status}",
+            url,
+            text,
+            hint=hint or None,
         )
-        error.status = status
+        error.status, error.said = status, text[:_SAID]
         return error
 
     def _error(
         self, title: str, url: str, found: str | None, *, hint: str | None = None
     ) -> ServiceError:
-        if found and self._key:
-            found = found.replace(self._key, "***")
+        found = self._mask.text(found[:_SAID]) if found else found
         model = self._settings.model
         return ServiceError(title, where=f"{url}, model {model}", found=found, hint=hint)
 
@@ -311,11 +383,9 @@ def _most_tokens(payload: Body) -> tuple[int, int]:
 
 def _used(body: Body, most_in: int, most_out: int) -> tuple[int, int, bool]:
     """Tokens read and written as the service counts them; else the most there can have been."""
-    usage = body.get("usage")
-    if isinstance(usage, dict):
-        read, written = usage.get("prompt_tokens"), usage.get("completion_tokens") or 0
-        if isinstance(read, int) and isinstance(written, int):
-            return read, written, True
+    read, written = usage_of(body)
+    if read is not None:
+        return read, written or 0, True
     return most_in, most_out, False
 
 
@@ -324,12 +394,13 @@ def _retry_after(value: str | None) -> float | None:
     if value is None:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
+        return None if math.isnan(seconds) else max(0.0, seconds)
     except ValueError:
         pass
     try:
         then = parsedate_to_datetime(value)
-    except ValueError:
+        then = then if then.tzinfo else then.replace(tzinfo=UTC)
+        return max(0.0, (then - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
         return None
-    then = then if then.tzinfo else then.replace(tzinfo=UTC)
-    return max(0.0, (then - datetime.now(UTC)).total_seconds())

@@ -18,25 +18,43 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
+from opinioncast.backends.api_abilities import (
+    PROBE,
+    Ability,
+    RemoteTokenizer,
+    cuts_prompts,
+    is_no,
+    reads_whole,
+    repetitions,
+)
 from opinioncast.backends.api_answers import (
+    checked_list,
     drawn_token,
     echoed_log_prob,
+    first_choice,
     listed_tokens,
     text_of,
 )
 from opinioncast.backends.api_client import ApiClient, Body, Reader
+from opinioncast.backends.api_invariants import (
+    CHECKS,
+    check_finish,
+    check_tokens_read,
+    usage_of,
+    was_cut,
+)
 from opinioncast.backends.api_journal import Journal
-from opinioncast.backends.api_settings import ApiSettings, Scoring
+from opinioncast.backends.api_settings import ApiSettings
 from opinioncast.backends.labels import LabelPlan, plan_labels
 from opinioncast.errors import ModelError, NoScoresError, ServiceError
 
 COMPLETIONS, CHAT = "/completions", "/chat/completions"
 _LISTS = (1000, 100, 20, 5)  # tried in this order; OpenAI lists 5 (completions) or 20 (chat)
 _LONG = 100  # from here a list serves better than two requests a label
-_PROBE = "Question: Is this a test?\nA. Yes\nB. No\n\nAnswer:"
 _PROBE_SCHEMA = {
     "type": "object",
     "properties": {"days": {"type": "integer"}},
@@ -44,21 +62,6 @@ _PROBE_SCHEMA = {
     "additionalProperties": False,
 }
 _CONTEXT_CHARS = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Ability:
-    """What one endpoint of a service gives.
-
-    Attributes:
-        scoring: the way label probabilities are read; None: it gives none.
-        listed: tokens it lists at most, as far as was tried; 0: no list.
-        why_not: what it said where something was refused.
-    """
-
-    scoring: Scoring | None
-    listed: int
-    why_not: str = ""
 
 
 class Service:
@@ -70,6 +73,7 @@ class Service:
         self._abilities: dict[str, Any] = {}
         self._plans: dict[tuple[str, tuple[str, ...]], LabelPlan] = {}
         self._limit_field = "max_tokens"  # newer OpenAI models want max_completion_tokens
+        self._temperature = True  # some take none but their own
         self._lock = threading.RLock()
         self._unsure = False  # whether a no that is being found out rests on a fault of the server
 
@@ -92,7 +96,8 @@ class Service:
                 found=found.why_not or "answers without them",
                 hint="check --model; "
                 + ("" if path == CHAT else "add --chat if the service only chats; ")
-                + "or run with --method few-shot -k 0, which has the model write distributions",
+                + "or run with --method few-shot -k 0 --chat, which has the model write "
+                "distributions",
             )
         return found
 
@@ -105,7 +110,7 @@ class Service:
         """Whether answers at ``path`` follow a JSON schema."""
 
         def follows() -> bool:
-            said = self.say(path, _PROBE, 32, _PROBE_SCHEMA, probing=True)["text"]
+            said = self.say(path, PROBE, 32, _PROBE_SCHEMA, probing=True)["text"]
             try:
                 return isinstance(json.loads(said)["days"], int)
             except (ValueError, KeyError, TypeError):
@@ -127,11 +132,12 @@ class Service:
         """What the model says after ``text`` (at CHAT: in reply to it), with its token counts."""
 
         def read(body: Body) -> dict[str, Any]:
-            usage = body.get("usage") or {}
+            tokens_in, tokens_out = usage_of(body)
             return {
                 "text": text_of(body),
-                "tokens_in": int(usage.get("prompt_tokens") or 0),
-                "tokens_out": int(usage.get("completion_tokens") or 0),
+                "tokens_in": tokens_in or 0,
+                "tokens_out": tokens_out or 0,
+                "cut": was_cut(first_choice(body)),
             }
 
         more: dict[str, Any] = {"temperature": 0}
@@ -181,7 +187,7 @@ class Service:
         key = (text.rsplit("\n", 1)[-1][-_CONTEXT_CHARS:], labels)
         with self._lock:
             if key not in self._plans:
-                plan = plan_labels(_RemoteTokenizer(self._tokenize), *key)
+                plan = plan_labels(RemoteTokenizer(self._tokenize), *key)
                 if not plan.single_token:
                     raise ModelError(
                         "This model's tokenizer needs several tokens for an option label",
@@ -196,7 +202,7 @@ class Service:
     @property
     def record(self) -> dict[str, Any]:
         """What was found out about the service, for the manifest."""
-        return dict(self._abilities)
+        return {**self._abilities, "temperature": "as asked" if self._temperature else "its own"}
 
     def forget(self) -> None:
         """What was found out no longer holds (the service was set up anew)."""
@@ -230,10 +236,10 @@ class Service:
                     more = {"logprobs": True, "top_logprobs": listed}
                 found = self._ask(
                     path,
-                    _PROBE,
+                    PROBE,
                     1,
                     {"temperature": 1} | more,
-                    lambda body: {"listed": len(listed_tokens(body)), "drawn": drawn_token(body)},
+                    partial(_list_length, asked=listed),
                     probing=True,
                 )
                 # Some services cut a long list without a word; what they gave counts. One more
@@ -242,8 +248,8 @@ class Service:
             except ServiceError as error:
                 if not self._no(error):
                     raise
-                status = f"status {error.status}: " if error.status else ""
-                said = f"{status}{error.found or error.title}"
+                status = f"status {error.status}: " if error.status else f"{error.title}: "
+                said = f"{status}{error.found}" if error.found else error.title
         return 0, said
 
     def _reads_ids(self) -> bool:
@@ -260,13 +266,13 @@ class Service:
             tokens = {token for token, _ in listed_tokens(body)}
             return {"yes": {f"token_id:{i}" for i in wanted} <= tokens}
 
-        return bool(self._ask(COMPLETIONS, _PROBE, 1, more, read, probing=True)["yes"])
+        return bool(self._ask(COMPLETIONS, PROBE, 1, more, read, probing=True)["yes"])
 
     def _echoes(self) -> bool:
         more = {"temperature": 1, "logprobs": 1, "echo": True}
         self._ask(
             COMPLETIONS,
-            f"{_PROBE} A",
+            f"{PROBE} A",
             1,
             more,
             lambda body: {"log_prob": echoed_log_prob(body, " A")},
@@ -275,7 +281,7 @@ class Service:
         return True
 
     def _chats(self) -> bool:
-        self._ask(CHAT, _PROBE, 1, {}, lambda body: {"text": text_of(body)}, probing=True)
+        self._ask(CHAT, PROBE, 1, {}, lambda body: {"text": text_of(body)}, probing=True)
         return True
 
     def _tokenize(self, text: str, *, probing: bool = False) -> list[int]:
@@ -292,6 +298,38 @@ class Service:
             raise ServiceError("The service's tokenizer writes nothing for a text", found=text)
         return list(found["tokens"])
 
+    def check_room(self, path: str, size: int) -> None:
+        """Find out whether the service reads prompts of ``size`` bytes whole.
+
+        Some cut what is too long for them and say nothing. A text that is repeated must take more
+        tokens the more often it stands there; a service that refuses a long text cuts none.
+
+        Raises:
+            ServiceError: it does not.
+        """
+        times = repetitions(size)
+
+        def read(body: Body) -> dict[str, Any]:
+            return {"tokens": usage_of(body)[0]}
+
+        def find() -> dict[str, Any]:
+            short, long = (
+                self._ask(path, PROBE * n, 1, {}, read, probing=True)["tokens"] for n in (1, times)
+            )
+            return {"yes": reads_whole(short, long, times), "tokens": [short, long]}
+
+        with self._lock:
+            try:
+                found = self._once(f"room {path} {times}", find)
+            except ServiceError as error:
+                if error.status not in (400, 413, 422):
+                    raise
+                self._abilities[f"room {path} {times}"] = found = {"yes": True, "refuses": True}
+        if not found["yes"]:
+            where = f"{self._settings.base_url}{path}, model {self._settings.model}"
+            short, long = found["tokens"]
+            raise cuts_prompts(short, long, times, where)
+
     def _ask(
         self,
         path: str,
@@ -303,23 +341,44 @@ class Service:
         how: Any = None,
         probing: bool = False,
     ) -> dict[str, Any]:
-        model = {"model": self._settings.model}
-        kept = {"probing": probing, "keep": not probing}
-        if path == COMPLETIONS:
-            payload = {**model, "prompt": text, "max_tokens": max_new_tokens, **more}
-            return self._client.ask(path, payload, read, how=how, **kept)
-        turns = {**model, "messages": [{"role": "user", "content": text}], **more}
-        field = self._limit_field
-        try:
-            payload = {**turns, field: max_new_tokens}
-            return self._client.ask(path, payload, read, how=how, **kept)
-        except ServiceError as error:
-            other = "max_completion_tokens"
-            if error.status != 400 or field == other or other not in (error.found or ""):
-                raise
-            self._limit_field = other
-        payload = {**turns, self._limit_field: max_new_tokens}
-        return self._client.ask(path, payload, read, how=how, **kept)
+        """Ask for what follows ``text``, once more where the service names a field it wants
+        otherwise; the answer is checked before it is read."""
+
+        def checked(body: Body) -> dict[str, Any]:
+            check_finish(first_choice(body))
+            if check_tokens_read(body, text) and not probing:
+                self.check_room(path, len(text.encode()))
+            return read(body)
+
+        while True:
+            limit, temperature = self._limit_field, self._temperature
+            fields = {k: v for k, v in more.items() if k != "temperature" or temperature}
+            payload: dict[str, Any] = {"model": self._settings.model}
+            if path == COMPLETIONS:
+                payload |= {"prompt": text, "max_tokens": max_new_tokens, **fields}
+            else:
+                turn = {"role": "user", "content": text}
+                payload |= {"messages": [turn], **fields, limit: max_new_tokens}
+            try:
+                return self._client.ask(
+                    path, payload, checked, how=how, probing=probing, keep=not probing
+                )
+            except ServiceError as error:
+                if not self._adapts(error, payload):
+                    raise
+
+    def _adapts(self, error: ServiceError, payload: Mapping[str, Any]) -> bool:
+        """Whether a refusal names a field that can be put otherwise, and now is."""
+        if error.status not in (400, 422):
+            return False
+        newer = "max_completion_tokens"
+        if newer in error.said and newer not in payload and "prompt" not in payload:
+            self._limit_field = newer
+            return True
+        if "temperature" in error.said.casefold() and "temperature" in payload:
+            self._temperature = False
+            return True
+        return False
 
     def _tries(self, what: Any) -> bool:
         """Whether the service does ``what``; errors that are no answer to that are raised."""
@@ -333,7 +392,7 @@ class Service:
     def _no(self, error: ServiceError) -> bool:
         """Whether an error is a no; one that may pass leaves what is found out unsure."""
         self._unsure |= error.status is not None and not 400 <= error.status < 500
-        return _is_no(error)
+        return is_no(error)
 
     def _once(self, what: str, find: Any) -> dict[str, Any]:
         """What was found out before, in this run or by the journal, or is found out now."""
@@ -351,28 +410,9 @@ class Service:
 
     def _key(self, what: str) -> bytes:
         s = self._settings
-        return Journal.key("ability", s.base_url, s.model, s.scoring, what)
+        return Journal.key("ability", CHECKS, s.base_url, s.model, s.scoring, what)
 
 
-class _RemoteTokenizer:
-    """As much of a Hugging Face tokenizer as :func:`plan_labels` needs, asked over HTTP."""
-
-    unk_token_id = None
-
-    def __init__(self, tokenize: Any) -> None:
-        self._tokenize = tokenize
-
-    def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]:
-        assert not add_special_tokens, "labels stand inside a text"
-        return {"input_ids": self._tokenize(text)}
-
-
-def _is_no(error: ServiceError) -> bool:
-    """Whether an error says that the service does not do what was tried.
-
-    A missing key, an exhausted account or an unreachable server says nothing about that. Some
-    servers fail with a status of 500 on fields they do not know, others show a page.
-    """
-    if error.status is None or 200 <= error.status < 300:
-        return error.answered
-    return error.status in (400, 404, 405, 413, 422, 500, 501)
+def _list_length(body: Body, asked: int) -> dict[str, Any]:
+    """How many tokens an answer lists, where it can be believed."""
+    return {"listed": len(checked_list(body, asked, known=False)), "drawn": drawn_token(body)}

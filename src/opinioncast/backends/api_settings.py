@@ -35,9 +35,10 @@ class ApiSettings:
         concurrency: requests under way at once.
         max_cost: the run stops before the request that could exceed it; needs both prices.
         price_in, price_out: per million tokens read and written, in any one currency.
-        timeout: seconds for one answer.
+        timeout: seconds for one whole answer.
         attempts: how often one request is sent at most.
         chat: whether texts are asked for as chat; only ``supports_schema`` depends on it.
+        served_as: other names under which the service gives this model in its answers.
     """
 
     base_url: str = option(..., "Address of an OpenAI-compatible service, usually with /v1.")
@@ -61,9 +62,12 @@ class ApiSettings:
     )
     price_in: float | None = option(None, "Per million tokens read.")
     price_out: float | None = option(None, "Per million tokens written.")
-    timeout: float = option(120.0, "Seconds for one answer (default: 120).")
+    timeout: float = option(120.0, "Seconds for one whole answer (default: 120).")
     attempts: int = 6
     chat: bool = False
+    served_as: tuple[str, ...] = option(
+        (), "Another name that the service's answers may give the model. Repeat."
+    )
 
     def __post_init__(self) -> None:
         try:

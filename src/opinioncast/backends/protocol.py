@@ -108,11 +108,18 @@ class TextRequest:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedText:
-    """What the model said, without the prompt, and the tokens it read and wrote for it."""
+    """What the model said, without the prompt, and the tokens it read and wrote for it.
+
+    Attributes:
+        cut: it ended because its tokens were spent, as far as the backend tells.
+        why_not: why there is no answer, where ``text`` is empty for a reason.
+    """
 
     text: str
     tokens_in: int
     tokens_out: int
+    cut: bool = False
+    why_not: str = ""
 
 
 class Generator(Model, Protocol):

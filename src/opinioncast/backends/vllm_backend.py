@@ -142,7 +142,8 @@ class VllmBackend(TokenizesPrompts):
             prompts = [{"prompt_token_ids": list(ids[i])} for i in part]
             for i, output in zip(part, self._run(prompts, params), strict=True):
                 said = output.outputs[0]
-                yield i, GeneratedText(said.text, len(ids[i]), len(said.token_ids))
+                cut = getattr(said, "finish_reason", None) == "length"
+                yield i, GeneratedText(said.text, len(ids[i]), len(said.token_ids), cut)
 
     def close(self) -> None:
         """Let go of the engine; its processes end when no other model of the run holds it."""

@@ -49,6 +49,7 @@ def predict(
     from opinioncast.methods.blend import abstentions
     from opinioncast.predictor import PredictSettings
     from opinioncast.questionnaires import read_questionnaire
+    from opinioncast.report.figure_words import unreadable_note
     from opinioncast.report.report import MODEL_OUTPUT
     from opinioncast.report.terminal import prediction_table, score_table
     from opinioncast.survey import load_groups
@@ -66,9 +67,14 @@ def predict(
     _console.print(f"[bold]{MODEL_OUTPUT}[/bold] ({record['model']})\n")
     for difference in record.get("not_as_trained", []):
         _console.print(f"[bold]Not as trained[/bold]: {difference}")
+    for note in asked.notes:
+        _console.print(note, markup=False)
     for sentence in abstentions(record):
         _console.print(sentence)
     _console.print(prediction_table(run.prediction.table))
+    texts = [text for q in asked.questions for text in (q.text, *q.options)]
+    if lacking := unreadable_note(texts):
+        _console.print(lacking, markup=False)
     if run.scores is not None:
         _console.print("Mean Wasserstein distance to the observed answers (0 to 1)")
         _console.print(score_table(run.scores))

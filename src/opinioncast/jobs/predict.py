@@ -65,6 +65,7 @@ def predict_questionnaire(
             run_record(prediction, groups, time.monotonic() - started)
             | {"settings": settings.record(), "formats": [kind.name for kind in wanted]}
             | {"questionnaire": questionnaire.name, "questionnaire_sha256": questionnaire.sha256}
+            | {"questionnaire_notes": list(questionnaire.notes)}
             | {"population": questionnaire.population.record()}
             | ({"scores": scores.mean()} if scores else {}),
             files,

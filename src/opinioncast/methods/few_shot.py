@@ -19,6 +19,7 @@ from opinioncast.errors import InputError, ModelError
 from opinioncast.methods.asking import ask_texts
 from opinioncast.methods.declaration import MethodKind, Resources
 from opinioncast.methods.embedding.features import TextEncoder
+from opinioncast.methods.label_answers import share_doubts
 from opinioncast.methods.neighbours import Neighbour, TrainingQuestions
 from opinioncast.methods.prediction import Prediction, Progress, Rows
 from opinioncast.methods.row_cache import RowCache
@@ -163,7 +164,7 @@ class FewShot:
         details: list[Mapping[str, Any]] = []
         read: list[Verbalised | Unreadable] = []
         for cell, said in zip(asked, answers.found, strict=True):
-            found = _read(said, cell.prompt)
+            found = _read(said, cell.prompt, chat=self.chat)
             read.append(found)
             self._put(rows, cell, found)
             details.append(_detail(cell, said, found))
@@ -237,17 +238,19 @@ class FewShot:
             rows.lack(cell.place, "the model put everything on the refusal")
             return
         options = len(cell.question.options)
-        rows.put(
-            cell.place,
-            [s / total for s in found.shares[:options]],
-            refusal_rate=None if self.refusal is None else found.shares[options],
-        )
+        refused = None if self.refusal is None else found.shares[options]
+        rows.put(cell.place, [s / total for s in found.shares[:options]], refusal_rate=refused)
+        if doubts := share_doubts(refused, None):
+            rows.doubt(cell.place, "; ".join(doubts))
 
 
-def _read(said: GeneratedText | None, prompt: FewShotPrompt) -> Verbalised | Unreadable:
-    if said is None:
-        return Unreadable("the model gave no answer")
-    return parse_shares(said.text, prompt.labels, prompt.options)
+def _read(
+    said: GeneratedText | None, prompt: FewShotPrompt, *, chat: bool
+) -> Verbalised | Unreadable:
+    if said is None or said.why_not:
+        return Unreadable("the model gave no answer" if said is None else said.why_not)
+    # a model that only continues the prompt goes on until its tokens are spent: that cuts nothing
+    return parse_shares(said.text, prompt.labels, prompt.options, cut=said.cut and chat)
 
 
 def _detail(

@@ -137,7 +137,7 @@ def raise_for_problems(
     listed = "; ".join(str(p) for p in problems[:3])
     hints = [f"all are listed under problems in {where}" if where else None, hint]
     raise IncompleteRunError(
-        f"{missing} rows are missing and {len(problems) - missing} have no label mass",
+        f"{missing} rows are missing and {len(problems) - missing} are not to be relied on",
         where=listed + (f"; and {len(problems) - 3} more" if len(problems) > 3 else ""),
         expected="every question x group, answered with one of the options",
         hint="; ".join(h for h in hints if h) or None,

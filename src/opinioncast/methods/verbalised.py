@@ -6,6 +6,10 @@ percent signs, sums that are off by rounding. Anything else is refused with a re
 filled in. So is an answer with a second object whose shares are others (an example and the answer,
 a first thought and a second one): which is meant is not for us to say. Where a model only continues
 the prompt, the next question that it goes on to, with its shares, is no part of the answer.
+
+What a reasoning model thinks aloud (``<think>``) is passed over where it is closed, and an answer
+whose thinking never closed is refused. So is one that was cut by its length with more around the
+object: what would have come might have said otherwise.
 """
 
 from __future__ import annotations
@@ -31,6 +35,16 @@ _NUMBER = r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _VALUE = re.compile(rf"({_NUMBER})\s*(%?)")
 _TEXT = r'"((?:[^"\\]|\\.)*)"|' r"'((?:[^'\\]|\\.)*)'"
 _PAIR = re.compile(rf"\s*(?:{_TEXT})\s*:\s*(?:{_TEXT}|({_NUMBER}\s*%?))\s*")
+
+
+_THOUGHT = "think|thinking|thought|thoughts|reason|reasoning|reflection|scratchpad|analysis"
+_OPENS = re.compile(
+    rf"<\s*(?:{_THOUGHT})\s*>|\[THINK\]|◁think▷|<\|channel\|>\s*analysis", re.IGNORECASE
+)
+_CLOSES = re.compile(
+    rf"<\s*/\s*(?:{_THOUGHT})\s*>|\[/THINK\]|◁/think▷|<\|channel\|>\s*final\s*<\|message\|>",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +82,30 @@ def share_schema(labels: Sequence[str]) -> dict[str, Any]:
 
 
 def parse_shares(
-    answer: str, labels: Sequence[str], options: Sequence[str]
+    answer: str, labels: Sequence[str], options: Sequence[str], *, cut: bool = False
 ) -> Verbalised | Unreadable:
     """Read the first JSON object in ``answer``; no later one of the same answer may say otherwise.
 
     Args:
         labels: the letter of each option shown; the shares come in this order.
         options: the text of each, in the order of ``labels``.
+        cut: the model was not done when its tokens were spent (one that only continues the prompt
+            never is: leave it out there).
     """
-    found = _object(answer)
+    said = _without_thought(answer)
+    if isinstance(said, Unreadable):
+        return said
+    found = _object(said)
     if isinstance(found, Unreadable):
-        return found
+        return Unreadable(f"{found.reason}; {_CUT}") if cut else found
     start, end = found
-    before, rest = answer[:start], answer[end:]
-    read = _shares(answer[start:end], labels, options, _around(before, rest))
+    before, rest = said[:start], said[end:]
+    if cut and (_FENCE.sub("", before.strip()).strip() or rest.strip(" \n`")):
+        return Unreadable(_CUT)
+    read = _shares(said[start:end], labels, options, _around(before, rest))
     if isinstance(read, Unreadable):
         return read
-    first = "".join(answer[start:end].split())
+    first = "".join(said[start:end].split())
     if not before.strip():  # a chat model that repeats the question says something first
         rest, _, _ = rest.partition(NEXT_QUESTION)
     while "{" in rest:
@@ -98,6 +119,16 @@ def parse_shares(
             return Unreadable("two objects with different shares")
         rest = rest[end:]
     return read
+
+
+_CUT = "the answer was cut by its length"
+
+
+def _without_thought(answer: str) -> str | Unreadable:
+    """What follows the thinking; all of it where there is none."""
+    closed = list(_CLOSES.finditer(answer))
+    said = answer[closed[-1].end() :] if closed else answer
+    return Unreadable("its reasoning is not closed") if _OPENS.search(said) else said
 
 
 def _differ(one: Sequence[float], other: Sequence[float]) -> bool:

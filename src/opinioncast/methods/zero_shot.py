@@ -93,6 +93,7 @@ class ZeroShot:
             "option_orders": put.orders,
             "chat": put.chat,
             "seed": put.seed,
+            "label_mass_judged": self.judge_mass,
             "prompt_template": template_hash(put, self.backend.chat_text if put.chat else None),
             "prompts": len(asked),
             "prompts_from_cache": answers.reused,

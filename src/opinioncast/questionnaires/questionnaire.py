@@ -25,8 +25,10 @@ from opinioncast.survey import (
     opinion_row,
 )
 from opinioncast.survey.question import check_distribution
+from opinioncast.survey.question_kind import Asked, as_asked, item_shares, rounding_tolerance
 
 SEPARATOR = "|"
+_EXACT = 0.005  # of a sum of shares; more is rounding, which is said
 _OBSERVED_FIELDS = {"shares", "n", "n_eff", "refusal_rate"}
 
 
@@ -39,6 +41,7 @@ class Questionnaire:
         observed: distributions the file gives, or None if it gives none.
         sha256: of the file.
         population: whom the questions are put to.
+        notes: what was read otherwise than it stands, a sentence each.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Questionnaire:
     observed: OpinionTable | None
     sha256: str
     population: Population = US_ADULTS
+    notes: tuple[str, ...] = ()
 
     def put_to(self, population: str | Population) -> Questionnaire:
         """The same questions, put to another population.
@@ -117,20 +121,27 @@ def questionnaire(
     population = Population.read(head.population, f"{path}, population")
     questions: list[Question] = []
     rows: list[dict[str, Any]] = []
+    notes: list[str] = []
     seen: dict[str, str] = {}
     scheme = groups or load_groups("total")
     for number, entry in enumerate(instrument.entries, start=1):
-        question = _question(entry, number, head, population)
-        first = seen.setdefault(question.question_id, entry.where)
-        if first != entry.where:
-            raise InputError(
-                "Two questions have one id",
-                where=f"{first} and {entry.where}",
-                expected="different ids",
-                found=question.question_id,
-            )
-        questions.append(question)
-        rows.extend(_observed(entry, question, scheme))
+        whole = _question(entry, number, head, population)
+        try:
+            asked = as_asked(whole)
+        except InputError as error:
+            raise error.at(entry.where) from None
+        notes += [asked.note] if asked.note else []
+        for question in asked.questions:
+            first = seen.setdefault(question.question_id, entry.where)
+            if first != entry.where:
+                raise InputError(
+                    "Two questions have one id",
+                    where=f"{first} and {entry.where}",
+                    expected="different ids",
+                    found=question.question_id,
+                )
+        questions += asked.questions
+        rows.extend(_observed(entry, asked, scheme, notes))
     if not questions:
         raise InputError(
             "The questionnaire has no questions",
@@ -143,7 +154,7 @@ def questionnaire(
         meta = {"source": path.name, "kind": "user's observed", "population": population.record()}
         observed = OpinionTable.from_rows(rows, meta)
     digest = hashlib.sha256(content).hexdigest()
-    return Questionnaire(path.stem, tuple(questions), observed, digest, population)
+    return Questionnaire(path.stem, tuple(questions), observed, digest, population, tuple(notes))
 
 
 def _question(entry: Entry, number: int, head: Head, population: Population) -> Question:
@@ -172,7 +183,9 @@ def _question(entry: Entry, number: int, head: Head, population: Population) -> 
         raise (error if error.where == entry.where else error.at(entry.where)) from None
 
 
-def _observed(entry: Entry, question: Question, scheme: GroupScheme) -> Iterator[dict[str, Any]]:
+def _observed(
+    entry: Entry, asked: Asked, scheme: GroupScheme, notes: list[str]
+) -> Iterator[dict[str, Any]]:
     done: dict[Subpopulation, str] = {}
     for expression, given in entry.observed.items():
         where = f"{entry.where}, observed {expression}"
@@ -204,8 +217,25 @@ def _observed(entry: Entry, question: Question, scheme: GroupScheme) -> Iterator
                 found=f"{done[group]} and {expression}",
             )
         done[group] = expression
-        values = [_number(v, where, "share") for v in _listed(shares)]
-        distribution = check_distribution(values, len(question.options), where=where)
+        written = [str(v) for v in _listed(shares)]
+        values = [_number(v, where, "share") for v in written]
+        if asked.several:
+            if len(values) != len(asked.questions):
+                check_distribution(values, len(asked.questions), where=where)  # says so
+            for question, pair in zip(asked.questions, item_shares(values, where), strict=True):
+                yield opinion_row(question, group, pair, **more)
+            continue
+        (question,) = asked.questions
+        tolerance = max(_EXACT, rounding_tolerance(values, written))
+        distribution = check_distribution(
+            values, len(question.options), where=where, tolerance=tolerance
+        )
+        total = sum(values)
+        if min(abs(total - 1), abs(total - 100) / 100) > _EXACT:
+            notes.append(
+                f'"{question.question_id}", {expression}: shares that sum to {total:g} are taken '
+                "as rounded"
+            )
         yield opinion_row(question, group, distribution, **more)
 
 

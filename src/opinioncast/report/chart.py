@@ -11,28 +11,32 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unicodedata import east_asian_width
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnchoredOffsetbox, DrawingArea, HPacker, TextArea, VPacker
+from matplotlib.patches import Rectangle
 
 from opinioncast.report.figure_files import write_figure
-from opinioncast.report.figure_words import plain_words
+from opinioncast.report.figure_words import drawable, plain_words
 from opinioncast.report.group_labels import attributes_once
 from opinioncast.report.report import MODEL_OUTPUT
-from opinioncast.survey.question import OFF_SCALE, Question
+from opinioncast.survey.question import OFF_SCALE, Question, label
 from opinioncast.survey.tables import OpinionTable, PredictionTable
 
 _OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 _OFF_SCALE = ("#8C8C8C", "#B3B3B3", "#D0D0D0")
 _PER_SHEET = 6
 _COLUMNS = 2
+_TITLE, _TITLE_LINE, _LEGEND_LINE = 600, 78, 92  # letters, as they fit beside groups' names
 
 
 def draw_charts(
     predictions: PredictionTable, folder: Path, *, observed: OpinionTable | None = None
 ) -> list[Path]:
-    """Draw every question, six to a sheet: ``chart.png``, or ``chart-1.png``, ``chart-2.png``, ...
+    """Draw every question, six to a sheet: ``chart.png``, ``chart-2.png``, ``chart-3.png``, ...
 
     Sheets left in ``folder`` by an earlier run of more questions are removed.
     """
@@ -42,7 +46,7 @@ def draw_charts(
         old.unlink(missing_ok=True)
     paths = []
     for number, sheet in enumerate(sheets, start=1):
-        path = folder / ("chart.png" if len(sheets) == 1 else f"chart-{number}.png")
+        path = folder / ("chart.png" if number == 1 else f"chart-{number}.png")
         title = "Predicted responses" + (
             f" (sheet {number} of {len(sheets)})" if len(sheets) > 1 else ""
         )
@@ -69,8 +73,9 @@ def distribution_chart(
     rows = math.ceil(len(panels) / columns)
     heights = []
     for r in range(rows):
-        bars = max(len(p[1]) for p in panels[r * columns : (r + 1) * columns])
-        heights.append(1.75 + 0.27 * bars)
+        beside = panels[r * columns : (r + 1) * columns]
+        words = max(len(_legend_rows(q.options)) + 1.3 * len(_title(q)) for q, _, _ in beside)
+        heights.append(1.05 + 0.17 * words + 0.27 * max(len(cells) for _, cells, _ in beside))
     figure = Figure(figsize=(7.6 * columns, sum(heights) + 0.9), layout="constrained")
     figure.suptitle(f"{title}\n{MODEL_OUTPUT}", fontsize=12, x=0.01, ha="left")
     axes = figure.subplots(rows, columns, squeeze=False, height_ratios=heights).flatten()
@@ -98,7 +103,7 @@ def _panel(
             _bar(axis, seen["distribution"], colours, y + 0.29, 0.2, number=False)
         trait = f"{attribute} · " if attribute else ""
         n = f"  (n={seen['n']})" if seen is not None and seen["n"] is not None else ""
-        labels.append(f"{trait}{cell['group']}{n}")
+        labels.append(textwrap.fill(f"{trait}{cell['group']}{n}", 40))
     axis.set_yticks(range(len(cells)), labels, fontsize=8)
     axis.set_ylim(len(cells) - 0.4, -0.6)
     axis.set_xlim(0, 1)
@@ -106,28 +111,90 @@ def _panel(
     for side in ("top", "right", "left"):
         axis.spines[side].set_visible(False)
     axis.tick_params(axis="y", length=0)
-    text = textwrap.fill(textwrap.shorten(question.text, 230, placeholder=" …"), 92)
-    axis.set_title(text, fontsize=9, loc="left", pad=24)
+    legend = _legend(axis, question, colours)
+    axis.set_title("\n".join(_title(question)), fontsize=9, loc="left", pad=7 + 12 * legend)
     width = next((c["share_error_90"] for c in cells if c["share_error_90"] is not None), None)
     notes = ["thick: model, thin: people"] if both else []
     if width is not None:
         notes.append(f"model ±{100 * width:.0f} points (9 in 10 shares, measured)")
     axis.set_xlabel("; ".join(notes), fontsize=7.5)
-    handles = [
-        matplotlib.patches.Patch(color=c, label=textwrap.shorten(o, 34, placeholder="…"))
-        for o, c in zip(question.options, colours, strict=True)
-    ]
-    axis.legend(
-        handles=handles,
-        ncols=min(len(handles), 5),
-        fontsize=7,
-        frameon=False,
-        loc="lower left",
-        bbox_to_anchor=(-0.01, 0.99),
-        handlelength=1,
-        columnspacing=1,
-        borderaxespad=0.1,
+
+
+def _title(question: Question) -> list[str]:
+    """The question in lines, whole unless it is longer than a panel is high."""
+    wide = sum(east_asian_width(c) in "WF" for c in question.text) > len(question.text) / 2
+    line = _TITLE_LINE // 2 if wide else _TITLE_LINE
+    text = " ".join(question.text.split())
+    return textwrap.wrap(text if len(text) <= _TITLE else f"{text[: _TITLE - 2]} …", line)
+
+
+def _legend(axis: Any, question: Question, colours: Sequence[str]) -> int:
+    """Draw the options above the bars, in their order, as many to a line as there is room for; how
+    many lines that took."""
+    names = dict(zip(question.options, colours, strict=True))
+    shown = dict(zip(question.options, option_names(question.options), strict=True))
+    rows = _legend_rows(question.options)
+    lines: list[Any] = []
+    for row in rows:
+        items: list[Any] = []
+        for option in row:
+            box = DrawingArea(8, 6)
+            box.add_artist(
+                Rectangle((0, 0), 8, 6, facecolor=names[option], edgecolor="#777777", linewidth=0.3)
+            )
+            items += [box, TextArea(shown[option], textprops={"fontsize": 7})]
+        lines.append(HPacker(children=items, align="center", pad=0, sep=4))
+    block = VPacker(children=lines, align="left", pad=0, sep=3)
+    axis.add_artist(
+        AnchoredOffsetbox(
+            loc="lower left",
+            child=block,
+            pad=0,
+            frameon=False,
+            bbox_to_anchor=(0, 1.0),
+            bbox_transform=axis.transAxes,
+            borderpad=0.1,
+        )
     )
+    return len(rows)
+
+
+def _legend_rows(options: Sequence[str]) -> list[list[str]]:
+    """Options in lines of at most :data:`_LEGEND_LINE` letters."""
+    rows: list[list[str]] = [[]]
+    used = 0.0
+    for option, shown in zip(options, option_names(options), strict=True):
+        width = 4 + sum(2 if east_asian_width(c) in "WF" else 1 for c in shown)
+        if rows[-1] and used + width > _LEGEND_LINE:
+            rows.append([])
+            used = 0
+        rows[-1].append(option)
+        used += width
+    return rows
+
+
+def option_names(options: Sequence[str], width: int = 60) -> list[str]:
+    """Options short enough for a legend and different from one another.
+
+    Where two would read alike, their common beginning is left out; where that does not help (or
+    the script cannot be drawn), their letters stand before them.
+    """
+    names = [textwrap.shorten(drawable(o), width, placeholder="…") or o[:width] for o in options]
+    alike = [i for i, name in enumerate(names) if names.count(name) > 1]
+    for i in alike:
+        others = [options[j] for j in alike if j != i and names[j] == names[i]]
+        common = max((_common_words(options[i], o) for o in others), default=0)
+        rest = " ".join(options[i].split()[max(0, common - 1) :])
+        names[i] = "…" + textwrap.shorten(drawable(rest), width - 1, placeholder="…")
+    if len(set(names)) < len(names):
+        return [f"{label(i)}. {name}" for i, name in enumerate(names)]
+    return names
+
+
+def _common_words(one: str, other: str) -> int:
+    """With how many equal words two texts begin."""
+    pairs = enumerate(zip(one.split(), other.split(), strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one.split()), len(other.split())))
 
 
 def _bar(

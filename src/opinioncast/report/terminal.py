@@ -3,57 +3,136 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import polars as pl
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from opinioncast.evaluate.scores import CellScores
 from opinioncast.report.group_labels import attributes_once
+from opinioncast.survey.question import Question, label
 from opinioncast.survey.tables import PredictionTable
 
 MAX_QUESTIONS = 8
 _NOTES = {"refusal_rate": "refused", "label_mass": "label mass", "order_spread": "order spread"}
+_NUMBER, _GAP = 4, 2  # "100%", and between columns
+_HEAD, _ATTRIBUTE, _GROUP = 16, 14, 28  # columns at most
 
 
 def prediction_table(table: PredictionTable) -> RenderableType:
-    """Shares in percent, a table per question (the first eight), a row per group."""
+    """Shares in percent, a table per question (the first eight), a row per group.
+
+    Where the options' names leave no room for their numbers, letters stand above the columns and
+    the names before the table; columns that are still too many go on below.
+    """
     shown: list[RenderableType] = []
     questions = table.questions()
+    unjudged = _mass_unjudged(table)
     for question in questions[:MAX_QUESTIONS]:
         rows = table.frame.filter(
             pl.col("family") == question.family,
             pl.col("wave") == question.wave,
             pl.col("question_id") == question.question_id,
         )
-        width = rows["share_error_90"].drop_nulls()
-        note = f"  (±{100 * float(width[0]):.0f} points)" if len(width) else ""
-        grid = Table(
-            title=Text(f"{question.question_id}: {question.text}{note}", style="bold"),
-            title_justify="left",
-            box=None,
-            pad_edge=False,
-        )
-        grid.add_column("")
-        grid.add_column("group", no_wrap=True, min_width=12)
-        for option in question.options:
-            grid.add_column(option, justify="right", max_width=16)
         notes = [c for c in _NOTES if rows[c].null_count() < rows.height]
-        for column in notes:
-            grid.add_column(_NOTES[column], justify="right", style="dim")
-        attributes = attributes_once(rows["attribute"])
-        for attribute, row in zip(attributes, rows.iter_rows(named=True), strict=True):
-            cells = (*row["distribution"], *(row[c] for c in notes))
-            grid.add_row(attribute, row["group"], *map(percent, cells))
-        shown += [grid, Text()]
+        if unjudged and "label_mass" in notes:
+            notes.remove("label_mass")
+        shown += [_Shares(question, rows, tuple(notes)), Text()]
     if len(questions) > MAX_QUESTIONS:
         shown.append(Text(f"... and {len(questions) - MAX_QUESTIONS} more questions in the files"))
+    if unjudged and (most := table.frame["label_mass"].max()) is not None:
+        shown.append(
+            Text(
+                "The language model was trained on the shares among the options alone, so how "
+                "likely it is to say one of them at all (label_mass in the files, "
+                f"{_small_percent(float(str(most)))} at most) says nothing about these rows."
+            )
+        )
     return Group(*shown)
 
 
+def _mass_unjudged(table: PredictionTable) -> bool:
+    """Whether the language model's label mass is no sign of anything, by the table's record."""
+    records = [table.meta, *table.meta.get("parts", [])]
+    told = [r["label_mass_judged"] for r in records if "label_mass_judged" in r]
+    return bool(told) and not any(told)
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """One question's rows, laid out for the width there is."""
+
+    question: Question
+    rows: pl.DataFrame
+    notes: tuple[str, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        question, rows = self.question, self.rows
+        width = rows["share_error_90"].drop_nulls()
+        note = f"  (±{100 * float(width[0]):.0f} points)" if len(width) else ""
+        yield Text(f"{question.question_id}: {question.text}{note}", style="bold")
+        attributes = attributes_once(rows["attribute"])
+        attribute_width = min(_ATTRIBUTE, max(map(cell_len, attributes)))
+        group_width = min(_GROUP, max(len("group"), *map(cell_len, rows["group"])))
+        room = max(options.max_width - attribute_width - group_width - _GAP, _NUMBER + _GAP)
+        names, heads = list(question.options), [_NOTES[c] for c in self.notes]
+        if any(_longest_word(n) > _HEAD for n in names) or _least([*names, *heads]) > room:
+            names = [label(i) for i in range(len(names))]
+            key = zip(names, question.options, strict=True)
+            yield Text("   ".join(f"{name}\u00a0{option}" for name, option in key), style="dim")
+        every = [*names, *heads]
+        widths = [max(_NUMBER, min(cell_len(h), _HEAD)) for h in every]
+        if sum(widths) + _GAP * len(widths) > room:
+            widths = [_narrow(h) for h in every]
+        cells = [
+            [percent(p) for p in row["distribution"]]
+            + [(_small_percent if c == "label_mass" else percent)(row[c]) for c in self.notes]
+            for row in rows.iter_rows(named=True)
+        ]
+        for part in _parts([w + _GAP for w in widths], room):
+            grid = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
+            grid.add_column("", width=attribute_width, overflow="fold")
+            grid.add_column("group", width=group_width, overflow="fold")
+            for i in part:
+                style = "" if i < len(names) else "dim"
+                grid.add_column(Text(every[i]), justify="right", style=style, width=widths[i])
+            for attribute, group, row in zip(attributes, rows["group"], cells, strict=True):
+                grid.add_row(Text(attribute), Text(group), *(row[i] for i in part))
+            yield grid
+
+
+def _parts(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Columns side by side as far as there is room, the others below."""
+    parts: list[list[int]] = [[]]
+    used = 0
+    for i, width in enumerate(widths):
+        if parts[-1] and used + width > room:
+            parts.append([])
+            used = 0
+        parts[-1].append(i)
+        used += width
+    return parts
+
+
+def _narrow(head: str) -> int:
+    """The least width of a column, so that neither numbers nor words of its head are cut."""
+    return max(_NUMBER, min(_longest_word(head), _HEAD))
+
+
+def _least(heads: Sequence[str]) -> int:
+    return sum(_narrow(head) + _GAP for head in heads)
+
+
+def _longest_word(text: str) -> int:
+    return max((cell_len(word) for word in text.split()), default=0)
+
+
 def score_table(scores: CellScores) -> RenderableType:
-    """Mean Wasserstein distances by group, with the bounds beside them."""
+    """Mean Wasserstein distances by group, with the bounds beside them, and why some have none."""
     grid = Table(box=None, pad_edge=False)
     grid.add_column("")
     grid.add_column("group")
@@ -68,7 +147,22 @@ def score_table(scores: CellScores) -> RenderableType:
             *(decimal(row[c]) for c in ("wd", "wd_uniform", "wd_noise")),
             str(row["cells"]),
         )
-    return grid
+    dashes = groups.filter(pl.col("wd").is_null())
+    if dashes.is_empty():
+        return grid
+    why = []
+    if dashes["cells_scored"].sum():
+        why.append(
+            "a distance needs a scale, and the questions scored there have none (add `scale:`)"
+        )
+    if dashes.filter(pl.col("cells_scored") == 0).height:
+        why.append("a group that was not predicted has no score (ask for it with -g)")
+    return Group(grid, Text(f"-: {'; '.join(why)}"))
+
+
+def _small_percent(share: float | None) -> str:
+    """In percent; what is there and rounds to nothing is not nothing."""
+    return "<1%" if share is not None and 0 < share < 0.005 else percent(share)
 
 
 def percent(share: float | None) -> str:
