@@ -43,6 +43,7 @@ class LoadedModel:
     weights_hash: str
     tokenizer_hash: str
     adapter: str | None = None
+    adapter_base: str | None = None
 
     @property
     def device(self) -> torch.device:
