@@ -72,6 +72,12 @@ def rope_reach(config: Any) -> int | None:
     return min(reach, default=None)
 
 
+def longest_packed(config: Any) -> int | None:
+    """Most tokens of a prompt that a model can read and a pack can hold, if it says so."""
+    limits = (getattr(config, "max_position_embeddings", None), rope_reach(config))
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 def has_plain_head(causal: Any) -> bool:
     """Whether the output matrix can be read row by row: not quantised, not under an adapter."""
     return type(causal.get_output_embeddings()) is torch.nn.Linear

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
+from unittest import mock
+
+from transformers.utils import chat_template_utils
 
 from opinioncast.backends.labels import LabelPlan, plan_labels, plan_words
 from opinioncast.backends.protocol import LabelRequest
@@ -121,20 +125,13 @@ class PromptTokenizer:
 
     def _render(self, turns: Sequence[tuple[str, str]], *, opens: bool) -> tuple[str, bool]:
         """``turns`` (role, content) through the template, and whether it wrote a date."""
-        dated = False
-
-        def today(form: str) -> str:
-            nonlocal dated
-            dated = True
-            return TEMPLATE_DATE.strftime(form)
-
-        text = self._tokenizer.apply_chat_template(
-            [{"role": role, "content": content} for role, content in turns],
-            tokenize=False,
-            add_generation_prompt=opens,
-            strftime_now=today,
-        )
-        return str(text), dated
+        with _stopped_clock() as asked:
+            text = self._tokenizer.apply_chat_template(
+                [{"role": role, "content": content} for role, content in turns],
+                tokenize=False,
+                add_generation_prompt=opens,
+            )
+        return str(text), bool(asked)
 
     @cached_property
     def _frame(self) -> TurnFrame | None:
@@ -169,6 +166,25 @@ class PromptTokenizer:
         if self._frame is None or not self._frame.holds(text):
             return "\n"
         return self._frame.closing or self._tokenizer.eos_token or "\n"
+
+
+@contextmanager
+def _stopped_clock() -> Iterator[list[str]]:
+    """Chat templates are given :data:`TEMPLATE_DATE` for today; yields who asked.
+
+    Transformers offers no way to say the date: its templates' ``strftime_now`` reads the clock.
+    """
+    asked: list[str] = []
+
+    class Stopped(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> Self:
+            asked.append("now")
+            day = TEMPLATE_DATE
+            return cls(day.year, day.month, day.day, 12, tzinfo=tz)
+
+    with mock.patch.object(chat_template_utils, "datetime", Stopped):
+        yield asked
 
 
 class TokenizesPrompts:

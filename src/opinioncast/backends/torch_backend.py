@@ -84,7 +84,7 @@ class TorchBackend(TokenizesPrompts):
         if shared_prefix is False:
             self.shared_prefix = False
             return
-        self.probe_difference = self._probe(_PROBE_TOKENS)
+        self.probe_difference = self._probe(min(_PROBE_TOKENS, self._rope_reach or _PROBE_TOKENS))
         self.shared_prefix = self.probe_difference <= DIFFERENCE_MOST
         if self._window is not None and self._window >= _PROBE_TOKENS:
             self._reach = self._window

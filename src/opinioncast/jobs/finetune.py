@@ -19,6 +19,7 @@ import yaml
 from accelerate import Accelerator
 
 from opinioncast.backends import embedded
+from opinioncast.backends.packed_forward import longest_packed
 from opinioncast.backends.prompt_tokens import PromptTokenizer
 from opinioncast.backends.torch_model import choose_device
 from opinioncast.errors import InputError, ModelError
@@ -241,7 +242,7 @@ def build_trainer(
         data.groups,
         recipe.style,
         chat=recipe.chat,
-        limit=getattr(causal.config.get_text_config(), "max_position_embeddings", None),
+        limit=longest_packed(causal.config.get_text_config()),
         whole_questions=recipe.loss.contrast > 0,
     )
     packer.check([*data.train_rows, *data.valid_rows])
