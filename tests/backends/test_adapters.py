@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import json
 import shutil
 import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ torch = pytest.importorskip("torch")
 peft = pytest.importorskip("peft")
 transformers = pytest.importorskip("transformers")
 
+from benchmarks import backend_table as table  # noqa: E402
 from opinioncast.backends import LabelRequest  # noqa: E402
 from opinioncast.backends.model_identity import (  # noqa: E402
     check_base,
@@ -36,18 +35,6 @@ from opinioncast.errors import ModelError  # noqa: E402
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@cache
-def tried() -> ModuleType:
-    """The command that writes the table of what was tried."""
-    path = Path(__file__).parents[2] / "benchmarks" / "backend_table.py"
-    spec = importlib.util.spec_from_file_location("backend_table", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 REFUSED = {
     *("PiSSA, fast", "LoftQ", "CorDA", "activated LoRA", "Arrow", "Lily", "Poly", "SHADOW"),
     *("X-LoRA", "Cartridge", "CPT", "prompt tuning", "multitask prompt tuning", "P-tuning"),
@@ -56,9 +43,8 @@ REFUSED = {
 
 
 @pytest.mark.slow
-def test_every_kind_that_peft_knows_is_tried() -> None:
+def test_every_kind_that_peft_knows_is_table -> None:
     """Equal to PEFT's own model in labels and in texts, or refused."""
-    table = tried()
     made = {config for config, _ in table.ADAPTERS.values()}
     later = {given.get("later", {}).get("peft_type") for _, given in table.ADAPTERS.values()}
     known = {getattr(peft, config)(**_least(config)).peft_type.value for config in made}
@@ -160,7 +146,6 @@ def test_random_configurations_equal_peft_or_are_refused(chosen: dict[str, Any],
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    table = tried()
     folder: Path = table.save_model(
         "LlamaConfig", table.LLAMA, tmp_path_factory.mktemp("base") / "model", seed=1
     )
@@ -172,8 +157,8 @@ def test_an_adapter_changes_nothing_under_the_models_beside_it(
     kind: str, base: Path, tmp_path: Path
 ) -> None:
     """Modules of pluralism share one base in memory."""
-    tried().save_adapter(base, tmp_path / "first", "LoRA", seed=2)
-    tried().save_adapter(base, tmp_path / "second", kind, seed=3)
+    table.save_adapter(base, tmp_path / "first", "LoRA", seed=2)
+    table.save_adapter(base, tmp_path / "second", kind, seed=3)
     loaded = load_model(base, dtype="float32", device="cpu")
     ids = torch.tensor([[5, 9, 40, 41, 7]])
 
@@ -198,7 +183,7 @@ def test_an_adapter_changes_nothing_under_the_models_beside_it(
 def test_a_merged_folder_that_holds_its_adapter_is_refused(base: Path, tmp_path: Path) -> None:
     """Transformers would put it on once more, and nothing would name it."""
     both = Path(shutil.copytree(base, tmp_path / "both"))
-    tried().save_adapter(base, both, "LoRA", seed=2)
+    table.save_adapter(base, both, "LoRA", seed=2)
     with pytest.raises(ModelError, match="a whole model and an adapter") as caught:
         load_model(both)
     assert "--adapter" in str(caught.value.hint)
@@ -215,7 +200,6 @@ def rename_base(adapter: Path, name: str | None, revision: str | None = None) ->
 
 
 def test_an_adapter_made_for_another_base_of_the_same_shapes(base: Path, tmp_path: Path) -> None:
-    table = tried()
     other = table.save_model("LlamaConfig", table.LLAMA, tmp_path / "model", seed=2)
     adapter = tmp_path / "adapter"
     table.save_adapter(base, adapter, "LoRA", seed=2)
@@ -245,7 +229,7 @@ def test_an_adapter_made_for_another_base_of_the_same_shapes(base: Path, tmp_pat
 
 def test_training_records_its_bases_weights_and_they_decide(base: Path, tmp_path: Path) -> None:
     adapter = tmp_path / "adapter"
-    tried().save_adapter(base, adapter, "LoRA", seed=2)
+    table.save_adapter(base, adapter, "LoRA", seed=2)
     record_base(adapter, str(base))
     rename_base(adapter, "gone/away")
     copied = Path(shutil.copytree(base, tmp_path / "copied"))
@@ -261,7 +245,7 @@ def test_training_records_its_bases_weights_and_they_decide(base: Path, tmp_path
 
 
 def test_a_manifest_says_how_the_base_was_known(base: Path, tmp_path: Path) -> None:
-    tried().save_adapter(base, tmp_path / "adapter", "LoRA", seed=2)
+    table.save_adapter(base, tmp_path / "adapter", "LoRA", seed=2)
     backend = TorchBackend.load(base, adapter=tmp_path / "adapter", dtype="float32", device="cpu")
     assert "same model" in backend.details["adapter_base"]
     (scores,) = dict(backend.score([LabelRequest("Answer:", ("A", "B"))])).values()
