@@ -111,7 +111,10 @@ def plain_probabilities(model: Any, built: Any) -> np.ndarray[Any, Any]:
             ids = built(text, add_special_tokens=False)["input_ids"]
             found = model(input_ids=torch.tensor([ids])).logits[0, -1].double().softmax(-1)
             said = [
-                {tuple(built(f"{s}{label}", add_special_tokens=False)["input_ids"]) for s in ("", " ")}
+                {
+                    tuple(built(f"{s}{label}", add_special_tokens=False)["input_ids"])
+                    for s in ("", " ")
+                }
                 for label in LABELS
             ]
             if any(len(tokens) != 1 for ways in said for tokens in ways):
@@ -484,7 +487,9 @@ def try_adapter(name: str, seed: int) -> Row:
         wanted = plain_probabilities(theirs, built)
         apart = difference(read_probabilities(backend), wanted)
         said = dict(backend.generate([TextRequest(t, 6) for t in TEXTS]))
-        texts = [said[i].text for i in range(len(TEXTS))] == [_says(theirs, built, t) for t in TEXTS]
+        texts = [said[i].text for i in range(len(TEXTS))] == [
+            _says(theirs, built, t) for t in TEXTS
+        ]
         plain = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         moved = difference(plain_probabilities(plain, built), wanted)
     if moved < 0.01:

@@ -21,6 +21,7 @@ peft = pytest.importorskip("peft")
 transformers = pytest.importorskip("transformers")
 
 from benchmarks import backend_table as table  # noqa: E402
+
 from opinioncast.backends import LabelRequest  # noqa: E402
 from opinioncast.backends.model_identity import (  # noqa: E402
     check_base,
@@ -43,7 +44,7 @@ REFUSED = {
 
 
 @pytest.mark.slow
-def test_every_kind_that_peft_knows_is_table -> None:
+def test_every_kind_that_peft_knows_is_tried() -> None:
     """Equal to PEFT's own model in labels and in texts, or refused."""
     made = {config for config, _ in table.ADAPTERS.values()}
     later = {given.get("later", {}).get("peft_type") for _, given in table.ADAPTERS.values()}

@@ -26,9 +26,7 @@ from opinioncast.backends.torch_model import LoadedModel, load_model  # noqa: E4
 from opinioncast.errors import ModelError  # noqa: E402
 
 FAMILIES = [
-    name
-    for name in table.MODELS
-    if not name.endswith(("(an encoder)", "(encoder and decoder)"))
+    name for name in table.MODELS if not name.endswith(("(an encoder)", "(encoder and decoder)"))
 ]
 PACKED = set(FAMILIES[: FAMILIES.index("BLOOM (ALiBi)")])
 """Whose only memory is attention with positions that can be given."""
@@ -106,7 +104,9 @@ def test_long_rope_beside_a_long_prompt() -> None:
     assert [said[i] for i in range(len(texts))] == wanted
 
 
-@pytest.mark.parametrize("family", ["Llama 2, 3", "Mamba", "RWKV", "LFM 2 (attention and convolutions)"])
+@pytest.mark.parametrize(
+    "family", ["Llama 2, 3", "Mamba", "RWKV", "LFM 2 (attention and convolutions)"]
+)
 def test_texts_do_not_depend_on_the_prompts_beside_them(family: str) -> None:
     """Generation pads to one length; a state that reads padding goes without."""
     reader = backend(family)

@@ -171,9 +171,7 @@ def test_a_chat_text_is_opened_as_its_template_opens_it(
         built = transformers.PreTrainedTokenizerFast(
             tokenizer_object=raw, eos_token="</s>", unk_token="<unk>"
         )
-    built.chat_template = (
-        f"{{{{ '{system}' }}}}{before}{{% for m in messages %}}{{{{ m.content }}}}{{% endfor %}}{after}"
-    )
+    built.chat_template = f"{{{{ '{system}' }}}}{before}{{% for m in messages %}}{{{{ m.content }}}}{{% endfor %}}{after}"
     prompts = PromptTokenizer(built)
     text = prompts.chat_text("Is it so?")
     whole = built.apply_chat_template(

@@ -64,9 +64,7 @@ def generate_texts(
             yield i, GeneratedText(text, len(prompts[i]), min(end + 1, len(said)))
 
 
-def _batches(
-    order: Sequence[int], kinds: Sequence[int], batch: int
-) -> Iterator[Sequence[int]]:
+def _batches(order: Sequence[int], kinds: Sequence[int], batch: int) -> Iterator[Sequence[int]]:
     """``order`` in parts of at most ``batch``, each of one kind."""
     for _, same in groupby(order, key=lambda i: kinds[i]):
         part = list(same)

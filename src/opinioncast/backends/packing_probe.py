@@ -131,9 +131,7 @@ def _paths(prompts: PromptTokenizer, length: int) -> list[tuple[int, ...]]:
     return paths + [trunk + prompts.bare(line) + end for line in _LINES]
 
 
-def _plain(
-    causal: Any, path: tuple[int, ...]
-) -> tuple[np.ndarray[Any, Any], torch.Tensor | None]:
+def _plain(causal: Any, path: tuple[int, ...]) -> tuple[np.ndarray[Any, Any], torch.Tensor | None]:
     """Log-probabilities of the whole vocabulary after ``path``, and the state they are read off."""
     seen: list[torch.Tensor] = []
     head = causal.get_output_embeddings()
