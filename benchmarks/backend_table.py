@@ -2,11 +2,11 @@
 
     python benchmarks/backend_table.py [--quick] [--section NAME] [--no-write]
 
-Each family and kind is tried with a tiny random model in float32: label probabilities of the
-PyTorch backend (prompts packed where it packs them) against the model's own forward, one prompt at a
-time; with an adapter, against PEFT's own model of the same adapter. ``--quick`` tries one random
-draw of each instead of three. A section is a function that returns rows; each writes its table
-between markers of its name. The last line is one JSON object.
+Each family and kind is tried with a tiny random model in float32: label probabilities and shares of
+the PyTorch backend (prompts packed where it packs them) against the model's own forward, one prompt
+at a time; with an adapter, against PEFT's own model of the same adapter, texts too. ``--quick``
+tries one random draw of each instead of three. A section is a function that returns rows; each
+writes its table between markers of its name. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -110,17 +110,15 @@ def plain_probabilities(model: Any, built: Any) -> np.ndarray[Any, Any]:
         for text in TEXTS:
             ids = built(text, add_special_tokens=False)["input_ids"]
             found = model(input_ids=torch.tensor([ids])).logits[0, -1].double().softmax(-1)
-            said = [
-                {
-                    tuple(built(f"{s}{label}", add_special_tokens=False)["input_ids"])
-                    for s in ("", " ")
-                }
-                for label in LABELS
-            ]
-            if any(len(tokens) != 1 for ways in said for tokens in ways):
-                raise ValueError("the tokenizer's labels are one token each")
-            rows.append([sum(float(found[t[0]]) for t in ways) for ways in said])
+            rows.append([sum(float(found[t]) for t in _spellings(built, la)) for la in LABELS])
     return np.array(rows)
+
+
+def _spellings(built: Any, label: str) -> set[int]:
+    ways = [built(said, add_special_tokens=False)["input_ids"] for said in (label, f" {label}")]
+    if any(len(tokens) != 1 for tokens in ways):
+        raise ValueError("this tokenizer is made so that labels are one token each")
+    return {tokens[0] for tokens in ways}
 
 
 def read_probabilities(backend: TorchBackend) -> np.ndarray[Any, Any]:
@@ -487,9 +485,7 @@ def try_adapter(name: str, seed: int) -> Row:
         wanted = plain_probabilities(theirs, built)
         apart = difference(read_probabilities(backend), wanted)
         said = dict(backend.generate([TextRequest(t, 6) for t in TEXTS]))
-        texts = [said[i].text for i in range(len(TEXTS))] == [
-            _says(theirs, built, t) for t in TEXTS
-        ]
+        texts = all(said[i].text == _says(theirs, built, text) for i, text in enumerate(TEXTS))
         plain = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         moved = difference(plain_probabilities(plain, built), wanted)
     if moved < 0.01:

@@ -92,16 +92,18 @@ def test_options_in_words_are_read_to_their_end_or_refused(
 ) -> None:
     built = tokenizer(kind, breaks, size)
     context = "Question: is it so?\n\nAnswer:"
+    plan, refusal = None, None
     try:
         plan = plan_words(built, context, options)
     except ModelError as error:
+        refusal = error
+    if plan is None:
         bare = [built(f"Answer: {o}", add_special_tokens=False)["input_ids"] for o in options]
         begins = any(a != b and b[: len(a)] == a for a in bare for b in bare)
         same = len(set(map(tuple, bare))) < len(bare)
         unknown = any(built.unk_token_id in ids for ids in bare)
-        assert begins or same or unknown, f"refused without need: {error}"
-        if not same and not unknown:
-            assert error.hint
+        assert begins or same or unknown, f"refused without need: {refusal}"
+        assert same or unknown or (refusal is not None and refusal.hint)
         return
     # what is said somewhere is said once: shares add up to what the first fork holds
     draw = np.random.default_rng(seed)
@@ -171,7 +173,8 @@ def test_a_chat_text_is_opened_as_its_template_opens_it(
         built = transformers.PreTrainedTokenizerFast(
             tokenizer_object=raw, eos_token="</s>", unk_token="<unk>"
         )
-    built.chat_template = f"{{{{ '{system}' }}}}{before}{{% for m in messages %}}{{{{ m.content }}}}{{% endfor %}}{after}"
+    body = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    built.chat_template = f"{{{{ '{system}' }}}}{before}{body}{after}"
     prompts = PromptTokenizer(built)
     text = prompts.chat_text("Is it so?")
     whole = built.apply_chat_template(

@@ -1,8 +1,8 @@
 """Putting a PEFT adapter on a causal model, so that it answers as PEFT's own model does.
 
 Afterwards the model is used without PEFT around it. What PEFT does outside of the layers (virtual
-tokens, routing, activation by a token of the prompt) would be lost with that, so an adapter is taken
-where both ways give the same logits and is refused elsewhere, whatever its kind is called.
+tokens, routing, activation by a token of the prompt) would be lost with that, so an adapter is
+taken where both ways give the same logits and is refused elsewhere, whatever its kind is called.
 """
 
 from __future__ import annotations

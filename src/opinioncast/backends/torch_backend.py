@@ -92,7 +92,8 @@ class TorchBackend(TokenizesPrompts):
             raise ModelError(
                 "This model's results change when prompts share a prefix",
                 where=loaded.name,
-                expected=f"probabilities within {DIFFERENCE_MOST:g} (total variation) of the plain way's",
+                expected=f"probabilities within {DIFFERENCE_MOST:g} (total variation) of the plain "
+                "way's",
                 found=f"{self.probe_difference:.3g}",
                 hint="leave shared_prefix out: the plain way is used instead",
             )
