@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
@@ -111,7 +111,7 @@ LORA = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(LORA, st.integers(0, 1_000))
 def test_random_configurations_equal_peft_or_are_refused(chosen: dict[str, Any], seed: int) -> None:
     torch.manual_seed(seed)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
@@ -56,7 +56,7 @@ PROMPTS = st.lists(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(FAMILIES), PROMPTS, st.booleans())
 def test_prompts_beside_one_another_are_read_as_each_by_itself(
     family: str, texts: list[str], one_tree: bool

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 tokenizers = pytest.importorskip("tokenizers")
@@ -85,7 +85,7 @@ OPTIONS = st.lists(
 )
 
 
-@settings(max_examples=250)
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(KINDS, st.sampled_from(SPACES), st.sampled_from([120, 300]), OPTIONS, st.integers(0, 99))
 def test_options_in_words_are_read_to_their_end_or_refused(
     kind: str, breaks: str, size: int, options: list[str], seed: int
@@ -155,7 +155,7 @@ def test_an_answer_in_a_chat_ends_with_the_models_turn() -> None:
 TOKENS = st.lists(st.sampled_from(SPECIAL[1:]), max_size=3).map("".join)
 
 
-@settings(max_examples=120)
+@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(KINDS, TOKENS, TOKENS, TOKENS, st.sampled_from(["", "System: be brief.\n"]))
 def test_a_chat_text_is_opened_as_its_template_opens_it(
     kind: str, opening: str, before: str, after: str, system: str
