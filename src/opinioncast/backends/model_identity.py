@@ -11,14 +11,17 @@ from typing import Any
 import torch
 from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 
 from opinioncast.backends import embedded
 from opinioncast.errors import ModelError
-from opinioncast.files import end_of_path
+from opinioncast.files import atomic_path, end_of_path
 
 ADAPTER_CONFIG = "adapter_config.json"
-BASE_RECORD = "base_model.json"
-"""Beside an adapter that was trained here: what its base's weights are."""
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+_BASE, _BASE_WEIGHTS = "opinioncast_base", "opinioncast_base_weights"
+"""In the header of an adapter's file that was trained here: its base, and what the weights are."""
 
 _EMBEDDED = "embedded"
 _ROWS, _SAMPLE = 8, 1_024
@@ -52,17 +55,22 @@ def weight_identity(model: str | Path, revision: str | None = None) -> str | Non
 
 
 def record_base(adapter: Path, base: str) -> None:
-    """Write beside an adapter which weights it was trained on, where they are on this machine."""
+    """Write into an adapter's file which weights it was trained on, where they are on this
+    machine."""
     identity = weight_identity(base)
-    if identity is not None:
-        said = {"base_model": base, "weights": identity}
-        (adapter / BASE_RECORD).write_text(json.dumps(said, indent=2) + "\n", "utf-8")
+    file = adapter / ADAPTER_WEIGHTS
+    if identity is None or not file.is_file():
+        return
+    said = {"format": "pt", _BASE: base, _BASE_WEIGHTS: identity}
+    tensors = {k: v.clone() for k, v in load_file(file).items()}  # its own file is written over
+    with atomic_path(file) as temporary:
+        save_file(tensors, temporary, metadata=said)
 
 
 def check_base(adapter: Path, model: str) -> str:
     """How it is known that ``adapter`` was made for ``model``, for a manifest.
 
-    Weights are compared where both are on this machine, or where the adapter's folder records its
+    Weights are compared where both are on this machine, or where the adapter's file records its
     base's; else names, by their last part.
 
     Raises:
@@ -71,11 +79,11 @@ def check_base(adapter: Path, model: str) -> str:
     settings = json.loads((adapter / ADAPTER_CONFIG).read_text("utf-8"))
     base, revision = settings.get("base_model_name_or_path"), settings.get("revision")
     recorded = _recorded(adapter)
-    said = base or recorded.get("base_model")
-    if recorded.get("weights"):
+    said = base or recorded.get(_BASE)
+    if recorded.get(_BASE_WEIGHTS):
         mine = weight_identity(model)
         if mine is not None:
-            return _same(mine == recorded["weights"], said, adapter, model)
+            return _same(mine == recorded[_BASE_WEIGHTS], said, adapter, model)
     if not base:
         return "the adapter names no base model: not compared"
     pinned = revision not in (None, "main")
@@ -120,12 +128,9 @@ def _same(is_so: bool, base: str | None, adapter: Path, model: str) -> str:
     return f"{end_of_path(base or model)}: the same weights"
 
 
-def _recorded(adapter: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads((adapter / BASE_RECORD).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def _recorded(adapter: Path) -> Mapping[str, str]:
+    with safe_open(adapter / ADAPTER_WEIGHTS, "pt") as file:
+        return dict(file.metadata() or {})
 
 
 def _files_of(model: str, revision: str | None) -> Path | None:

@@ -18,10 +18,8 @@ from safetensors import safe_open
 
 from opinioncast.backends.float32_reading import InFloat32
 from opinioncast.backends.low_rank import lighten
-from opinioncast.backends.model_identity import ADAPTER_CONFIG
+from opinioncast.backends.model_identity import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from opinioncast.errors import ModelError
-
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 _TASK = "CAUSAL_LM"
 _PLAIN_STARTS = (True, False, "gaussian", "eva", "orthogonal", "true", "false")
