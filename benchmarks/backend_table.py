@@ -17,6 +17,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,6 +50,8 @@ LLAMA = {
     "initializer_range": 0.35,
     "max_position_embeddings": 512,
     "pad_token_id": 0,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
 }
 
 
@@ -313,7 +316,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def model_rows(quick: bool) -> list[Row]:
     """Model families: packed where packing changes nothing, else one prompt at a time."""
-    return [_tried(name, lambda seed, n=name: try_model(n, seed), quick) for name in MODELS]
+    return [_tried(name, partial(try_model, name), quick) for name in MODELS]
 
 
 def try_model(name: str, seed: int) -> Row:
@@ -439,7 +442,7 @@ ADAPTERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def adapter_rows(quick: bool) -> list[Row]:
     """Adapter kinds of PEFT: equal to PEFT's own model, or refused."""
-    return [_tried(name, lambda seed, n=name: try_adapter(n, seed), quick) for name in ADAPTERS]
+    return [_tried(name, partial(try_adapter, name), quick) for name in ADAPTERS]
 
 
 def save_adapter(base: Path, folder: Path, name: str, *, seed: int) -> None:

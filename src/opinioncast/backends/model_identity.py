@@ -88,14 +88,14 @@ def check_base(adapter: Path, model: str) -> str:
         return "the adapter names no base model: not compared"
     pinned = revision not in (None, "main")
     if not pinned and _one_folder(base, model):
-        return f"{said}: the same model"
+        return f"{end_of_path(base)}: the same model"
     theirs = weight_identity(base, revision)
     if theirs is not None:
         mine = weight_identity(model)
         if mine is not None:
             return _same(mine == theirs, said, adapter, model)
     if not pinned and (base == model or _last_part(base) == _last_part(model)):
-        return f"{said}: the same name; weights not compared"
+        return f"{end_of_path(base)}: the same name; weights not compared"
     if pinned:
         said = f"{said}, revision {revision}"
     return _same(False, said, adapter, model)
