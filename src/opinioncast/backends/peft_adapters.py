@@ -25,12 +25,10 @@ _TASK = "CAUSAL_LM"
 _PLAIN_STARTS = (True, False, "gaussian", "eva", "orthogonal", "true", "false")
 """Ways to begin LoRA training that leave the base's weights alone."""
 
-_SETTLED = {"use_dora", "use_rslora", "lora_bias", "rank_pattern", "alpha_pattern"}
-"""Options of LoRA whose outcome is all in the adapter's file."""
-
 _OTHERS = {"velora_config", "monteclora_config", "use_bdlora", "arrow_config", "kasa_config"}
 _OTHERS |= {"layer_replication", "trainable_token_indices", "target_parameters", "use_qalora"}
 _OTHERS |= {"lora_ga_config", "corda_config", "loftq_config", "alora_invocation_tokens"}
+"""Options of LoRA that make it something else than an addition whose numbers are in its file."""
 
 _SAME = 1e-4
 """Largest difference of logits, relative, between two ways of one computation, in float32."""
