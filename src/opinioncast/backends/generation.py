@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ def generate_texts(
     plans: Sequence[JsonPlan | None] | None = None,
     digits: JsonDigits | None = None,
     batch: int = 8,
+    padded: bool = True,
 ) -> Iterator[tuple[int, GeneratedText]]:
     """Yield (index, what the model says after that prompt); the likeliest token at each step.
 
@@ -29,6 +31,7 @@ def generate_texts(
     Args:
         prompts: token ids of each prompt.
         max_new_tokens: of each prompt; a model that ends its text sooner is heard out no longer.
+        padded: prompts of unlike length may share a batch; else only those of one length do.
         plans: the JSON object each answer must be; None: free text. They need ``digits``.
     """
     tokenizer: Any = loaded.tokenizer
@@ -37,8 +40,7 @@ def generate_texts(
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     pad = 0 if pad is None else pad
     by_length = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    for start in range(0, len(by_length), batch):
-        part = by_length[start : start + batch]
+    for part in _batches(by_length, [len(p) if not padded else 0 for p in prompts], batch):
         width = max(len(prompts[i]) for i in part)
         ids = torch.tensor([[pad] * (width - len(prompts[i])) + list(prompts[i]) for i in part])
         mask = torch.tensor([[0] * (width - len(prompts[i])) + [1] * len(prompts[i]) for i in part])
@@ -60,6 +62,14 @@ def generate_texts(
             end = next((at for at, token in enumerate(said) if token in ends), len(said))
             text = tokenizer.decode(said[:end], skip_special_tokens=True)
             yield i, GeneratedText(text, len(prompts[i]), min(end + 1, len(said)))
+
+
+def _batches(order: Sequence[int], kinds: Sequence[int], batch: int) -> Iterator[Sequence[int]]:
+    """``order`` in parts of at most ``batch``, each of one kind."""
+    for _, same in groupby(order, key=lambda i: kinds[i]):
+        part = list(same)
+        for start in range(0, len(part), batch):
+            yield part[start : start + batch]
 
 
 def _end_tokens(loaded: LoadedModel) -> frozenset[int]:

@@ -9,6 +9,7 @@ the model a choice: its answer is read as a decoder that is held to the options 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,20 +79,20 @@ def plan_labels(tokenizer: Any, context: str, labels: Sequence[str]) -> LabelPla
     Raises:
         ModelError: two labels are written with the same tokens, or a label cannot be written.
     """
-    before = _ids(tokenizer, context)
+    end = _ContextEnd(tokenizer, context)
     owners: dict[TokenIds, str] = {}
     spellings: list[list[TokenIds]] = []
     for label in labels:
         found: list[TokenIds] = []
         for variant in (label, f" {label}"):
-            ids = _after(tokenizer, context, before, variant)
+            ids = end.written(variant)
             owner = owners.setdefault(ids, label)
             if owner != label:
                 raise _same_tokens(owner, label, ids)
-            if ids not in found:
+            if not any(ids[: len(other)] == other for other in found):  # else counted within it
                 found.append(ids)
         spellings.append(found)
-    _check_no_prefix(owners)
+    _check_no_prefix(owners, expected="labels that do not begin one another", hint=None)
     continuations: list[TokenIds] = [()]
     wanted: list[list[int]] = [[]]
     paths = []
@@ -112,27 +113,36 @@ def plan_labels(tokenizer: Any, context: str, labels: Sequence[str]) -> LabelPla
     return LabelPlan(tuple(continuations), tuple(tuple(w) for w in wanted), tuple(paths))
 
 
-def plan_words(tokenizer: Any, context: str, options: Sequence[str]) -> LabelPlan:
+def plan_words(
+    tokenizer: Any, context: str, options: Sequence[str], *, closing: str = "\n"
+) -> LabelPlan:
     """Find where ``options``, each said in full after ``context``, part from one another.
 
-    A line break closes an option, so that one may begin another ("Agree", "Agree strongly").
+    What closes an option is read with it where one begins another ("Agree", "Agree strongly").
 
     Args:
         tokenizer: a Hugging Face tokenizer.
         context: the end of a prompt; a space follows it unless it ends in white space.
+        closing: what the model writes after an answer: a line break, or what ends its turn in a
+            chat.
 
     Raises:
-        ModelError: two options are written with the same tokens, or one cannot be written.
+        ModelError: two options are written with the same tokens, one cannot be written, or one
+            begins another and its end has no token of its own.
     """
-    before = _ids(tokenizer, context)
+    end = _ContextEnd(tokenizer, context)
     space = "" if context[-1:].isspace() else " "
     owners: dict[TokenIds, str] = {}
     for option in options:
-        said = " ".join(option.split()) + "\n"
-        ids = _after(tokenizer, context, before, space + said)
+        ids = end.closed(space + " ".join(option.split()), closing)
         if ids in owners:
             raise _same_tokens(owners[ids], option, ids)
         owners[ids] = option
+    _check_no_prefix(
+        owners,
+        expected="options whose ends this tokenizer writes (it has no token for what closes them)",
+        hint="ask by letter (--answers letters), or use a model whose tokenizer writes line breaks",
+    )
     follows: dict[TokenIds, list[int]] = {}
     for ids in owners:
         for i, token in enumerate(ids):
@@ -157,21 +167,56 @@ def plan_words(tokenizer: Any, context: str, options: Sequence[str]) -> LabelPla
     )
 
 
-def _after(tokenizer: Any, context: str, before: TokenIds, text: str) -> TokenIds:
-    """How ``text`` is written after ``context``."""
-    after = _ids(tokenizer, context + text)
-    follows = after[: len(before)] == before and len(after) > len(before)
-    ids = after[len(before) :] if follows else _ids(tokenizer, text)
-    unknown = tokenizer.unk_token_id
-    if not ids or (unknown is not None and unknown in ids):
-        raise ModelError(
-            "The tokenizer cannot write an option label",
-            where=f'label "{text.rstrip()}" after "{context}"',
-            expected="token ids without the unknown token",
-            found=ids,
-            hint="use a model whose tokenizer covers the label's script",
-        )
-    return ids
+class _ContextEnd:
+    """What ``tokenizer`` writes after ``context``."""
+
+    def __init__(self, tokenizer: Any, context: str) -> None:
+        self._tokenizer, self._context = tokenizer, context
+        self._before = _ids(tokenizer, context)
+        self._unknown = _unknown(tokenizer)
+
+    def written(self, text: str) -> TokenIds:
+        """Raises ModelError where ``text`` cannot be written."""
+        ids = self._after(text)
+        if not ids or not self._unknown.isdisjoint(ids):
+            raise ModelError(
+                "The tokenizer cannot write an option label",
+                where=f'label "{text}" after "{self._context}"',
+                expected="token ids without the unknown token",
+                found=ids,
+                hint="use a model whose tokenizer covers the label's script",
+            )
+        return ids
+
+    def closed(self, text: str, closing: str) -> TokenIds:
+        """``text`` and what closes it; by itself, where that has no token of its own.
+
+        To some tokenizers a line break is nothing, or a space, which says nothing about an
+        answer's end: another word may follow it.
+        """
+        bare = self.written(text)
+        closed = self._after(text + closing)
+        lost = closed in (bare, self._after(f"{text} ")) or not self._unknown.isdisjoint(closed)
+        return bare if lost else closed
+
+    def _after(self, text: str) -> TokenIds:
+        after, before = _ids(self._tokenizer, self._context + text), self._before
+        follows = after[: len(before)] == before and len(after) > len(before)
+        return after[len(before) :] if follows else _ids(self._tokenizer, text)
+
+
+def _unknown(tokenizer: Any) -> frozenset[int]:
+    """Ids of the token that stands for what a tokenizer does not know, if it has one. Its rules may
+    hold one that its settings do not name."""
+    found = {tokenizer.unk_token_id}
+    rules = getattr(tokenizer, "backend_tokenizer", None)
+    model = getattr(rules, "model", None)
+    named = getattr(model, "unk_token", None)
+    if model is not None and named is not None:
+        found.add(model.token_to_id(named))
+    elif rules is not None and type(model).__name__ == "Unigram" and found == {None}:
+        found.add(json.loads(rules.to_str())["model"].get("unk_id"))
+    return frozenset(token for token in found if token is not None)
 
 
 def _same_tokens(one: str, other: str, ids: TokenIds) -> ModelError:
@@ -183,7 +228,7 @@ def _same_tokens(one: str, other: str, ids: TokenIds) -> ModelError:
     )
 
 
-def _check_no_prefix(owners: dict[TokenIds, str]) -> None:
+def _check_no_prefix(owners: dict[TokenIds, str], *, expected: str, hint: str | None) -> None:
     """A spelling that begins another one would be counted within it."""
     for ids, label in owners.items():
         for i in range(1, len(ids)):
@@ -192,8 +237,9 @@ def _check_no_prefix(owners: dict[TokenIds, str]) -> None:
                 raise ModelError(
                     "One option label begins another to this tokenizer",
                     where=f'labels "{shorter}" and "{label}"',
-                    expected="labels that do not begin one another",
+                    expected=expected,
                     found=ids,
+                    hint=hint,
                 )
 
 

@@ -47,7 +47,7 @@ def lighten(model: nn.Module) -> int:
     """Give every plain LoRA layer of ``model`` the light forward; returns how many there were.
 
     A layer keeps PEFT's own forward where it does more than add one low-rank product to a frozen
-    linear layer (quantised base, DoRA, biases of its own).
+    linear layer (quantised base, DoRA and other variants, biases of its own).
     """
     from peft.tuners.lora import Linear as LoraLinear
 
@@ -63,6 +63,10 @@ def _is_plain(layer: Any) -> bool:
     names = layer.active_adapters
     return (
         len(names) == 1
+        and not layer.lora_variant
+        and not layer.merged
+        and not layer.disable_adapters
+        and not layer.fan_in_fan_out
         and type(layer.base_layer) is nn.Linear
         and not layer.use_dora[names[0]]
         and layer.lora_A[names[0]].bias is None

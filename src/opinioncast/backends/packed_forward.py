@@ -53,6 +53,31 @@ def last_hidden(causal: Any, pack: Pack) -> torch.Tensor:
     return output.last_hidden_state[0, pack.last]
 
 
+def rope_reach(config: Any) -> int | None:
+    """Tokens of the longest prompt that leaves a model's rotary frequencies as they are.
+
+    A longer one changes them for all that is computed with it (long rope, dynamic scaling), so it
+    can share neither a pack nor a padded batch. None: they never change.
+    """
+    found = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    kinds = [v for v in found.values() if isinstance(v, dict)] or [found]
+    reach = []
+    for settings in kinds:
+        kind = str(settings.get("rope_type") or settings.get("type") or "")
+        if kind == "longrope" or "dynamic" in kind:
+            original = settings.get("original_max_position_embeddings") or getattr(
+                config, "original_max_position_embeddings", None
+            )
+            reach.append(original or config.max_position_embeddings)
+    return min(reach, default=None)
+
+
+def longest_packed(config: Any) -> int | None:
+    """Most tokens of a prompt that a model can read and a pack can hold, if it says so."""
+    limits = (getattr(config, "max_position_embeddings", None), rope_reach(config))
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 def has_plain_head(causal: Any) -> bool:
     """Whether the output matrix can be read row by row: not quantised, not under an adapter."""
     return type(causal.get_output_embeddings()) is torch.nn.Linear

@@ -18,7 +18,13 @@ from opinioncast.backends.packed_forward import (
     after_head,
     has_plain_head,
     last_hidden,
+    rope_reach,
     token_logits,
+)
+from opinioncast.backends.packing_probe import (
+    DIFFERENCE_MOST,
+    minds_padding,
+    packing_difference,
 )
 from opinioncast.backends.prompt_tokens import PromptTokenizer, TokenizesPrompts
 from opinioncast.backends.protocol import (
@@ -32,13 +38,9 @@ from opinioncast.backends.trees import PromptTokens, Tree, lay_out, packs, plant
 from opinioncast.errors import ModelError
 
 _VOCABULARY_BLOCK = 32_768
-_PROBE_TRUNK = "Question: Is this a test?\nA. Yes\nB. No\n\n"
-_PROBE_FILLER = "I have thought about it and I choose B. "
-_PROBE_LINES = ("Asked of: region: South\n", "Asked of: religion: nothing in particular\n")
 _PROBE_TOKENS = 128
 _WINDOW_MOST = 1_024
 """Packing past a sliding window is tried up to this window; probing a longer one costs too much."""
-_PROBE_VOCABULARY = 256
 
 
 class TorchBackend(TokenizesPrompts):
@@ -49,9 +51,10 @@ class TorchBackend(TokenizesPrompts):
         pack_tokens: tokens per forward pass. On a CPU one question's tree is enough to keep the
             cores busy, and longer packs only pay for masked attention; a GPU wants more.
         shared_prefix: whether prompts share their trunks. None: yes, if this model's packed
-            result equals its plain one on a probe, else no. Models whose state is not attention
-            (Mamba), or whose positions cannot be given (ALiBi), do not. Prompts that reach past a
-            sliding window too long to probe go the plain way.
+            result equals its plain one on a probe in float32, else no. Models whose state is not
+            attention (Mamba), or whose positions cannot be given (ALiBi), do not. Prompts that
+            reach past a sliding window too long to probe, or past where a model's positions change
+            with the longest prompt (long rope), go the plain way.
         generate_batch: prompts per batch of :meth:`generate`.
 
     Raises:
@@ -74,21 +77,23 @@ class TorchBackend(TokenizesPrompts):
         self._pack_tokens = pack_tokens or (16_384 if loaded.device.type == "cuda" else 640)
         self._prompts = PromptTokenizer(loaded.tokenizer)
         self._reach: int | None = None  # prompts longer than this go the plain way
+        self._rope_reach = rope_reach(self._config)
         self._crossing_probed = False
+        self._minds_padding: bool | None = None
         self.probe_difference: float | None = None
         if shared_prefix is False:
             self.shared_prefix = False
             return
-        self.probe_difference = self._probe(_PROBE_TOKENS)
-        self._tolerance = tolerance = 5e-4 if loaded.dtype == torch.float32 else 5e-2
-        self.shared_prefix = self.probe_difference <= tolerance
+        self.probe_difference = self._probe(min(_PROBE_TOKENS, self._rope_reach or _PROBE_TOKENS))
+        self.shared_prefix = self.probe_difference <= DIFFERENCE_MOST
         if self._window is not None and self._window >= _PROBE_TOKENS:
             self._reach = self._window
         if shared_prefix and not self.shared_prefix:
             raise ModelError(
                 "This model's results change when prompts share a prefix",
                 where=loaded.name,
-                expected=f"probabilities within {tolerance:g} (total variation) of the plain way's",
+                expected=f"probabilities within {DIFFERENCE_MOST:g} (total variation) of the plain "
+                "way's",
                 found=f"{self.probe_difference:.3g}",
                 hint="leave shared_prefix out: the plain way is used instead",
             )
@@ -121,12 +126,14 @@ class TorchBackend(TokenizesPrompts):
 
     @property
     def fingerprint(self) -> Mapping[str, Any]:
+        dated = {"template_date": self.template_date} if self.template_date else {}
         return {
             "backend": "torch",
             "weights": self._loaded.weights_hash,
             "tokenizer": self._loaded.tokenizer_hash,
             "dtype": str(self._loaded.dtype).removeprefix("torch."),
             "shared_prefix": self.shared_prefix,
+            **dated,
         }
 
     @property
@@ -136,6 +143,8 @@ class TorchBackend(TokenizesPrompts):
             "device": str(self._loaded.device),
             "pack_tokens": self._pack_tokens,
             "probe_difference": self.probe_difference,
+            "template_date": self.template_date,
+            "adapter_base": self._loaded.adapter_base,
             "torch": torch.__version__,
             "transformers": transformers.__version__,
         }
@@ -173,6 +182,7 @@ class TorchBackend(TokenizesPrompts):
             plans=plans,
             digits=self._digits,
             batch=self._generate_batch,
+            padded=self._may_pad(max(map(sum, zip(map(len, ids), limits, strict=True)), default=0)),
         )
 
     def score(self, requests: Sequence[LabelRequest]) -> Iterator[tuple[int, LabelScores]]:
@@ -240,13 +250,23 @@ class TorchBackend(TokenizesPrompts):
         model's sliding window has a probe of that length made, once.
         """
         longest = max(tree.longest for tree in trees)
+        if self._rope_reach is not None and longest > self._rope_reach:
+            return False  # it would change the positions of the shorter prompts beside it
         if self._reach is None or longest <= self._reach:
             return True
         if not self._crossing_probed and self._reach <= _WINDOW_MOST:
             self._crossing_probed = True
-            if self._probe(self._reach + 16) <= self._tolerance:
+            if self._probe(self._reach + 16) <= DIFFERENCE_MOST:
                 self._reach = None
         return self._reach is None
+
+    def _may_pad(self, longest: int) -> bool:
+        """Whether prompts of unlike length may be written on in one batch."""
+        if self._rope_reach is not None and longest > self._rope_reach:
+            return False
+        if self._minds_padding is None:
+            self._minds_padding = minds_padding(self._causal, self._prompts)
+        return not self._minds_padding
 
     @property
     def _limit(self) -> int | None:
@@ -309,32 +329,8 @@ class TorchBackend(TokenizesPrompts):
         return [found[i] for i in range(len(rows))]
 
     def _probe(self, length: int) -> float:
-        """Largest total variation, over the likeliest tokens, between the packed and plain ways.
-
-        One tree: a branch that makes a prompt of ``length`` tokens, then two short ones. The long
-        one puts many tokens, which argue for one label, between the trunk and the short ones: a
-        family that minds where a token lies in the pack, or whose branches see one another, shows
-        a large difference.
-        """
-        trunk = self.token_ids(_PROBE_TRUNK)
-        end = self._prompts.bare("Answer:")
-        filler = self._prompts.bare(_PROBE_FILLER) * length
-        paths = [trunk + filler[: max(1, length - len(trunk) - len(end))] + end]
-        paths += [trunk + self._prompts.bare(line) + end for line in _PROBE_LINES]
-        if self._limit and max(map(len, paths)) > self._limit:
-            return float("inf")
-        sequences = [PromptTokens(path, (i, 0), "probe") for i, path in enumerate(paths)]
-        trees = list(plant(sequences, 2 * sum(map(len, paths))))
-        with torch.inference_mode():
-            plain = self._plain(trees, None)
-            likely = [tuple(np.argsort(row)[-_PROBE_VOCABULARY:].tolist()) for row in plain]
-            try:
-                hidden = last_hidden(self._causal, lay_out(trees).to(self._loaded.device))
-                packed = self._project(hidden, likely)
-            except (TypeError, ValueError, LookupError, RuntimeError, AttributeError):
-                # A family whose forward takes no such mask or positions: the plain way serves it.
-                return float("inf")
-        return max(
-            float(0.5 * np.abs(np.exp(whole[list(ids)]) - np.exp(row)).sum())
-            for whole, ids, row in zip(plain, likely, packed, strict=True)
+        """How far packing moves this model (:func:`packing_probe.packing_difference`), by a branch
+        that makes a prompt of ``length`` tokens."""
+        return packing_difference(
+            self._causal, self._prompts, self._project, length=length, limit=self._limit
         )

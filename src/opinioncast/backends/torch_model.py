@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from opinioncast.backends.low_rank import lighten
+from opinioncast.backends.model_identity import ADAPTER_CONFIG, check_base
+from opinioncast.backends.packing_probe import looks_ahead
+from opinioncast.backends.peft_adapters import is_plain_lora, put_adapter
 from opinioncast.backends.quiet import quiet_loading
 from opinioncast.errors import ModelError
 from opinioncast.files import end_of_path
 
-_ADAPTER_CONFIG = "adapter_config.json"
-_ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _NOT_NUMBERS = {"_name_or_path", "transformers_version"}
 
 
@@ -35,6 +34,8 @@ class LoadedModel:
             configurations of both (rotary scaling, windows and the like are not in the weights).
         tokenizer_hash: SHA-256 over the tokenizer's whole definition.
         adapter: where the adapter is, if any: the end of its path, which says enough in a table.
+        adapter_base: how it is known that the adapter was made for this model, for a manifest.
+        source: the folder or hub name it was loaded from.
     """
 
     causal: Any
@@ -43,6 +44,8 @@ class LoadedModel:
     weights_hash: str
     tokenizer_hash: str
     adapter: str | None = None
+    adapter_base: str | None = None
+    source: str = ""
 
     @property
     def device(self) -> torch.device:
@@ -124,14 +127,13 @@ def load_model(
             resolved; an adapter that does not fit.
     """
     where = str(model)
-    folder = Path(model)
-    if folder.is_dir():
-        _check_folder(folder)
+    check_folder(where)
     chosen_device = choose_device(device)
     chosen_dtype = choose_dtype(chosen_device, dtype)
     # Several GPUs: let accelerate spread the layers over them. Not run on a GPU.
     spread = chosen_device.type == "cuda" and device is None and torch.cuda.device_count() > 1
     try:
+        two_parts = AutoConfig.from_pretrained(where).is_encoder_decoder
         tokenizer = AutoTokenizer.from_pretrained(where)
         with quiet_loading():
             causal, loading = AutoModelForCausalLM.from_pretrained(
@@ -149,6 +151,15 @@ def load_model(
             hint="check the spelling; without a network, give the folder of a downloaded model, "
             "or leave --model out for the embedded one",
         ) from error
+    if two_parts:
+        raise ModelError(
+            "The model is no causal model",
+            where=where,
+            expected="a decoder by itself",
+            found=f"an encoder and a decoder ({causal.config.model_type}): the decoder would write "
+            "without what the encoder read",
+            hint="take a text-generating (decoder) model",
+        )
     absent = sorted(loading["missing_keys"])
     if absent:
         raise ModelError(
@@ -163,9 +174,12 @@ def load_model(
         causal.generation_config = _end_tokens_only(causal.generation_config)
     if not spread:
         causal = causal.to(chosen_device)
-    if adapter is not None:
-        causal = _with_adapter(causal, Path(adapter))
     causal.eval()
+    _check_causal(causal, tokenizer, where)
+    base = None
+    if adapter is not None:
+        causal = put_adapter(causal, Path(adapter)).eval()
+        base = check_base(Path(adapter), where)
     return LoadedModel(
         causal=causal,
         tokenizer=tokenizer,
@@ -173,6 +187,8 @@ def load_model(
         weights_hash=hash_weights(causal, adapter=None if adapter is None else Path(adapter)),
         tokenizer_hash=hash_tokenizer(tokenizer),
         adapter=None if adapter is None else end_of_path(adapter),
+        adapter_base=base,
+        source=where,
     )
 
 
@@ -185,7 +201,8 @@ def _end_tokens_only(settings: GenerationConfig) -> GenerationConfig:
 
 
 def with_adapter(base: LoadedModel, adapter: str | Path) -> LoadedModel:
-    """The same model with an adapter, beside ``base``: they share the base's weights in memory.
+    """The same model with an adapter, beside ``base``: they share the base's weights in memory,
+    unless the adapter is of a kind that may change them (all but plain LoRA): it gets a copy.
 
     Raises:
         ModelError: an adapter that does not fit, or a base that has one already.
@@ -197,20 +214,31 @@ def with_adapter(base: LoadedModel, adapter: str | Path) -> LoadedModel:
             expected="the base model by itself",
             found=base.adapter,
         )
-    tensors = (*base.causal.parameters(), *base.causal.buffers())
-    twin = copy.deepcopy(base.causal, {id(t): t for t in tensors})  # new modules, old tensors
-    causal = _with_adapter(twin, Path(adapter)).eval()
+    folder = Path(adapter)
+    kept: dict[int, Any] = {}
+    if is_plain_lora(folder):
+        kept = {id(t): t for t in (*base.causal.parameters(), *base.causal.buffers())}
+    causal = put_adapter(copy.deepcopy(base.causal, kept), folder).eval()
     return replace(
         base,
         causal=causal,
-        weights_hash=hash_weights(causal, adapter=Path(adapter)),
-        adapter=end_of_path(adapter),
+        weights_hash=hash_weights(causal, adapter=folder),
+        adapter=end_of_path(folder),
+        adapter_base=check_base(folder, base.source),
     )
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(model: str) -> None:
+    """Look at a model's folder before it is loaded; a name on the hub passes.
+
+    Raises:
+        ModelError: a folder that holds no whole model, or an adapter beside it.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        return
     names = {f.name for f in folder.iterdir()}
-    if "config.json" not in names and _ADAPTER_CONFIG in names:
+    if "config.json" not in names and ADAPTER_CONFIG in names:
         raise ModelError(
             "The folder holds an adapter, not a whole model",
             where=str(folder),
@@ -218,6 +246,16 @@ def _check_folder(folder: Path) -> None:
             found=sorted(names),
             hint="give its base model with --model and the adapter with --adapter; the chooser of "
             "pluralism is that model with its adapter where --chooser is left out",
+        )
+    if ADAPTER_CONFIG in names:
+        raise ModelError(
+            "The folder holds a whole model and an adapter",
+            where=str(folder),
+            expected="one of them (transformers would put the adapter on the model, and twice "
+            "where it was merged into it)",
+            found=sorted(names),
+            hint=f"move {ADAPTER_CONFIG} and adapter_model.* to a folder of their own; give that "
+            "with --adapter only where the model is the base, not merged",
         )
     if "config.json" not in names:
         raise ModelError(
@@ -237,38 +275,34 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _with_adapter(causal: Any, adapter: Path) -> Any:
-    """Put the adapter's layers into ``causal``, in place, and return it with them active."""
-    from peft import PeftConfig, PeftModel, get_peft_model_state_dict
-
-    if not all((adapter / name).is_file() for name in (_ADAPTER_CONFIG, _ADAPTER_WEIGHTS)):
+def _check_causal(causal: Any, tokenizer: Any, where: str) -> None:
+    """Raises ModelError for what is loaded as a causal model and is none, or holds an adapter."""
+    if getattr(causal, "_hf_peft_config_loaded", False):
         raise ModelError(
-            "The adapter folder holds no PEFT adapter",
-            where=str(adapter),
-            expected=f"{_ADAPTER_CONFIG} and {_ADAPTER_WEIGHTS} (pickled weights are not loaded)",
-            found=sorted(f.name for f in adapter.iterdir()) if adapter.is_dir() else "no folder",
+            "The model comes with an adapter that nothing names",
+            where=where,
+            expected="a model by itself",
+            found="an adapter_config.json beside its weights",
+            hint="download the model; move its adapter to a folder of its own, for --adapter",
         )
+    ids = tokenizer("The answer to this question is one of two.", add_special_tokens=False)
     try:
-        if PeftConfig.from_pretrained(str(adapter)).is_prompt_learning:
-            raise ValueError("it learns virtual prompt tokens, which sit in no layer of the model")
-        with quiet_loading():
-            model = PeftModel.from_pretrained(causal, str(adapter))
-        # the base is here: PEFT would look its name up on the hub to compare vocabularies
-        model.active_peft_config.base_model_name_or_path = None
-        with safe_open(adapter / _ADAPTER_WEIGHTS, "pt") as file:
-            stored = set(file.keys())
-        odd = stored ^ set(get_peft_model_state_dict(model))
-        if odd:  # PEFT only warns: some layers would go without their part of the adapter
-            raise ValueError(f"tensors on one side only: {', '.join(sorted(odd)[:3])}")
-    except Exception as error:  # PEFT raises many kinds, bare ones among them
+        encoder = looks_ahead(causal, ids["input_ids"])
+    except Exception as error:  # a family's forward may raise anything
         raise ModelError(
-            "The adapter does not fit the model",
-            where=str(adapter),
-            expected="an adapter trained on this base model, with layers of its own (LoRA)",
+            "The model cannot be run",
+            where=where,
+            expected="a causal model that reads token ids",
             found=error,
         ) from error
-    lighten(model)
-    return model.get_base_model()
+    if encoder:
+        raise ModelError(
+            "The model is no causal model",
+            where=where,
+            expected="one whose words depend on those before them only",
+            found=f"{type(causal).__name__}: they depend on those behind them too (an encoder)",
+            hint="take a text-generating (decoder) model; an encoder cannot answer a question",
+        )
 
 
 def hash_weights(model: Any, *, adapter: Path | None = None) -> str:
@@ -282,7 +316,7 @@ def hash_weights(model: Any, *, adapter: Path | None = None) -> str:
     config = {k: v for k, v in model.config.to_dict().items() if k not in _NOT_NUMBERS}
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())
     if adapter is not None:
-        digest.update((adapter / _ADAPTER_CONFIG).read_bytes())
+        digest.update((adapter / ADAPTER_CONFIG).read_bytes())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         flat = tensor.detach().contiguous().cpu().view(-1)

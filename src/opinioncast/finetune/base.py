@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from opinioncast.backends.catalogue import folder_of, label_of
 from opinioncast.backends.torch_backend import TorchBackend
-from opinioncast.backends.torch_model import LoadedModel, load_model
+from opinioncast.backends.torch_model import LoadedModel, check_folder, load_model
 from opinioncast.errors import ModelError
 from opinioncast.finetune.recipe import FinetuneRecipe
 
@@ -47,6 +47,7 @@ def open_base(recipe: FinetuneRecipe, accelerator: Accelerator) -> TrainingBase:
         ModelError: it cannot be loaded, or 4 bits were asked for where they cannot be had.
     """
     where = source(recipe)
+    check_folder(where)
     loaded = None
     if recipe.lora is not None and recipe.lora.quantize:
         base = _quantized(where, accelerator)

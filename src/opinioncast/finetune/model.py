@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from opinioncast.backends.low_rank import lighten
+from opinioncast.backends.model_identity import record_base
 from opinioncast.backends.packed_forward import (
     after_head,
     has_plain_head,
@@ -177,6 +178,7 @@ def save_trained(
         else:
             peft["default"].base_model_name_or_path = base
             model.inner.save_pretrained(folder, state_dict=own, save_embedding_layers=False)
+            record_base(folder, base)
     except (OSError, SafetensorError) as error:
         raise StorageError(
             "The trained weights could not be written",

@@ -19,6 +19,7 @@ import yaml
 from accelerate import Accelerator
 
 from opinioncast.backends.catalogue import CATALOGUE
+from opinioncast.backends.packed_forward import longest_packed
 from opinioncast.backends.prompt_tokens import PromptTokenizer
 from opinioncast.backends.torch_model import choose_device
 from opinioncast.errors import InputError, ModelError
@@ -240,7 +241,7 @@ def build_trainer(
         PromptTokenizer(base.tokenizer),
         data.groups,
         recipe.prompting,
-        limit=getattr(causal.config.get_text_config(), "max_position_embeddings", None),
+        limit=longest_packed(causal.config.get_text_config()),
         whole_questions=recipe.loss.contrast > 0,
     )
     packer.check([*data.train_rows, *data.valid_rows])
