@@ -374,7 +374,7 @@ def test_two_models_of_one_run_share_the_cap_and_the_limit(service: Service) -> 
     settings = ApiSettings(service.base_url, "other", scoring="top", concurrency=1)
     other = ApiBackend(settings, limits=one.limits)
     list(one.score(REQUESTS[:20]))
-    with pytest.raises(BudgetError):
+    with pytest.raises(BudgetError, match="spending cap is reached"):
         list(other.score(REQUESTS))
     assert one.cost["cost"] == other.cost["cost"] <= 0.3
     assert not any("cost" in name for name in (*one.usage, *other.usage)), "else it counts twice"

@@ -285,7 +285,7 @@ def test_python(backend: FakeBackend) -> None:
 
 def test_python_raises_where_the_command_ends_with_3(backend: FakeBackend) -> None:
     backend._answer = lambda request: [1e-5] * len(request.labels)
-    with pytest.raises(IncompleteRunError):
+    with pytest.raises(IncompleteRunError, match="0 rows are missing and 1 have no label mass"):
         predict(
             [Question("guns", "Stricter?", ("Yes", "No"))],
             "total",

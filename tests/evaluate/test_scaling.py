@@ -87,8 +87,12 @@ def test_two_sizes_have_no_interval_and_no_help_no_end() -> None:
     assert worse.size_for(0.05)[0] == math.inf
     flat = fit_power_law([1, 2, 3, 4], [0.1, 0.11, 0.1, 0.099])
     assert flat.size_for(0.05)[1:] == (0.0, math.inf)
-    for sizes, distances in (([1], [0.1]), ([1, 1], [0.1, 0.2]), ([0, 1], [0.1, 0.2])):
-        with pytest.raises(InputError):
+    for sizes, distances, said in (
+        ([1], [0.1], "needs two sizes"),
+        ([1, 1], [0.1, 0.2], "needs two sizes"),
+        ([0, 1], [0.1, 0.2], "above 0 to have a logarithm"),
+    ):
+        with pytest.raises(InputError, match=said):
             fit_power_law(sizes, distances)
     with pytest.raises(InputError, match="No amount"):
         fit.size_for(0)

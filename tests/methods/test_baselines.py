@@ -186,7 +186,7 @@ def test_the_share_off_the_scale_comes_from_neighbours_that_offer_it() -> None:
 
 
 def test_settings_that_cannot_be_used() -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="cannot be weighted"):
         NearestQuestions(train_table(), FakeEncoder(), k=0)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="cannot be weighted"):
         NearestQuestions(train_table(), FakeEncoder(), temperature=0)
