@@ -18,8 +18,7 @@ peft = pytest.importorskip("peft")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from opinioncast.backends import LabelRequest  # noqa: E402
-from opinioncast.backends import torch_model  # noqa: E402
+from opinioncast.backends import LabelRequest, torch_model  # noqa: E402
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
 from opinioncast.backends.torch_model import choose_dtype, load_model  # noqa: E402
 from opinioncast.errors import ModelError  # noqa: E402
