@@ -37,7 +37,7 @@ def test_a_failure_keeps_the_old_file(tmp_path: Path, error: BaseException) -> N
             temporary.write_text("half")
             raise error
 
-    with pytest.raises(type(error), match="^(a bug)?$"):
+    with pytest.raises(type(error), match=r"^(a bug)?$"):
         fail()
     assert target.read_text() == "old"
     assert [f.name for f in tmp_path.iterdir()] == ["out.csv"]
