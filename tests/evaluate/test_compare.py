@@ -74,6 +74,7 @@ def cells(values: np.ndarray) -> CellScores:
     return score_cells(OpinionTable.from_rows(observed), PredictionTable.from_rows(predicted))
 
 
+@pytest.mark.slow
 def test_the_paired_test_is_about_questions() -> None:
     """Under no difference p is uniform though cells of a question move as one."""
     rng = np.random.default_rng(1)
