@@ -49,6 +49,7 @@ ELSEWHERE: dict[str, str] = {
     "finetune/trainer.py": "finetune/test_finetune.py",
     "finetune/validation.py": "finetune/test_finetune.py",
     "jobs/finetune.py": "finetune/test_finetune.py",
+    "jobs/evaluation_inputs.py": "jobs/test_evaluate.py",
     # the composition, through the call and the command
     "jobs/backends.py": "cli/test_backend_options.py",
     "jobs/community_modules.py": "jobs/test_train_community.py",

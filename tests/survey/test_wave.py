@@ -35,7 +35,7 @@ def test_a_wave_counts_its_respondents() -> None:
 )
 def test_a_wave_that_names_an_absent_column(more: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="variables its file does not have") as caught:
-        Wave(**({"family": "GSS", "wave": "2018", "respondents": FRAME, "variables": {}} | more))
+        Wave("GSS", "2018", **({"respondents": FRAME, "variables": {}} | more))
     assert caught.value.where == "GSS 2018"
     assert caught.value.hint
 
