@@ -237,6 +237,7 @@ def test_the_same_recipe_gives_the_same_table(tmp_path: Path) -> None:
     assert run(recipe).table.content_hash == run(recipe).table.content_hash
 
 
+@pytest.mark.avx2
 def test_the_shipped_table_is_what_its_recipe_gives(shared_data: Path) -> None:
     recipe, beside = load_curation("demo")
     made = curate(recipe, [shared_data / "gss", beside]).table

@@ -27,6 +27,7 @@ from opinioncast.survey.identity import (
 )
 from opinioncast.survey.tables import KEY, OpinionTable
 
+pytestmark = pytest.mark.avx2
 NUMBERS = st.floats(1e-9, 1e12) | st.floats(-1e12, -1e-9)
 
 
