@@ -162,7 +162,7 @@ def test_every_heatmap_is_shown() -> None:
         assert load_reproduction(name, "embedded").picture
 
 
-BASE = {
+BASE: dict[str, Any] = {
     "name": "mine",
     "order": 1,
     "title": "Mine",
