@@ -17,6 +17,16 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is fetched from a hub in
 settings.register_profile("patient", deadline=None)  # machines here and in CI are noisy
 settings.load_profile("patient")
 
+_SLOW = {"shared_data", "embedded_folder", "embedded_backend"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what -m does not want
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What reads whole survey files or runs the embedded model is slow without saying so."""
+    for item in items:
+        if isinstance(item, pytest.Function) and _SLOW & set(item.fixturenames):
+            item.add_marker("slow")
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

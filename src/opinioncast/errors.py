@@ -54,7 +54,12 @@ class OpinioncastError(Exception):
         return "\n".join(parts)
 
     def at(self, place: str) -> Self:
-        """Return the same error, with all it carries, and ``place`` put before its location."""
+        """Return the same error, with all it carries, and ``place`` put before its location.
+
+        >>> print(InputError("No options", where="option 2").at("questions.yaml"))
+        No options
+          where:      questions.yaml, option 2
+        """
         moved = copy.copy(self)
         moved.where = f"{place}, {self.where}" if self.where else place
         return moved

@@ -62,6 +62,11 @@ def _umask() -> int:
 def checksum(file: str | Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal digits; the file is not held in memory.
 
+    >>> file = Path("empty.txt")
+    >>> file.touch()
+    >>> checksum(file)[:16]
+    'e3b0c44298fc1c14'
+
     Raises:
         OSError: it is not there, or cannot be read.
     """

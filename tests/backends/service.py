@@ -57,6 +57,7 @@ class Service:
                     self.connection.close()
                     return
                 found = answer(self.path, payload) if fault is None else fault
+                assert not isinstance(found, str), found
                 status, headers, body = found
                 sent = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)

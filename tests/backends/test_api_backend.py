@@ -161,7 +161,7 @@ def test_a_wrong_model_name_is_told(tmp_path: Path) -> None:
     def answer(path: str, payload: dict[str, Any]) -> Any:
         return 404, {}, {"error": {"message": f"The model `{payload['model']}` does not exist"}}
 
-    with Service(answer) as service, pytest.raises(ServiceError) as caught:
+    with Service(answer) as service, pytest.raises(ServiceError, match="does not exist") as caught:
         list(ApiBackend(ApiSettings(service.base_url, "tpyo")).score([LabelRequest("x", LABELS)]))
     assert "The model `tpyo` does not exist" in str(caught.value)
     assert "check --model" in str(caught.value)

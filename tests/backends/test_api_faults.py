@@ -64,7 +64,7 @@ def service() -> Iterator[Service]:
 
 def backend(service: Service, clock: Clock | None = None, **changed: Any) -> ApiBackend:
     journal = changed.pop("journal", None)
-    settings = {"scoring": "top", "concurrency": 1, "timeout": 10.0} | changed
+    settings: dict[str, Any] = {"scoring": "top", "concurrency": 1, "timeout": 10.0} | changed
     asked = ApiSettings(service.base_url, "m", **settings)
     return ApiBackend(asked, limits=Limits.of(asked, clock or FakeClock()), journal=journal)
 
@@ -299,7 +299,7 @@ def test_log_probabilities_that_cannot_be(service: Service) -> None:
 def test_the_run_stops_before_the_cap_and_goes_on_with_nothing_asked_twice(
     service: Service, tmp_path: Path
 ) -> None:
-    prices = {"price_in": 1000.0, "price_out": 2000.0}
+    prices: dict[str, Any] = {"price_in": 1000.0, "price_out": 2000.0}
     runs, found = 0, None
     while found is None and runs < 40:
         runs += 1
@@ -374,7 +374,7 @@ def test_two_models_of_one_run_share_the_cap_and_the_limit(service: Service) -> 
     settings = ApiSettings(service.base_url, "other", scoring="top", concurrency=1)
     other = ApiBackend(settings, limits=one.limits)
     list(one.score(REQUESTS[:20]))
-    with pytest.raises(BudgetError):
+    with pytest.raises(BudgetError, match="spending cap is reached"):
         list(other.score(REQUESTS))
     assert one.cost["cost"] == other.cost["cost"] <= 0.3
     assert not any("cost" in name for name in (*one.usage, *other.usage)), "else it counts twice"
@@ -536,7 +536,7 @@ def test_a_request_that_fails_oddly_leaves_nothing_set_aside() -> None:
         def handle_request(self, request: httpx.Request) -> httpx.Response:
             raise RuntimeError("odd")
 
-    prices = {"price_in": 1000.0, "price_out": 1000.0, "max_cost": 1.0}
+    prices: dict[str, Any] = {"price_in": 1000.0, "price_out": 1000.0, "max_cost": 1.0}
     settings = ApiSettings("http://127.0.0.1/v1", "m", scoring="top", **prices)
     ready = ApiBackend(settings, limits=Limits.of(settings, FakeClock()), transport=Odd())
     with pytest.raises(RuntimeError, match="odd"):
@@ -560,7 +560,7 @@ def test_a_request_is_sent_when_the_rate_limit_lets_it_through(service: Service)
         order.append("rate")
         return wait(tokens, stop)
 
-    ready.limits.budget.reserve = reserving  # type: ignore[method-assign]
+    ready.limits.budget.reserve = reserving  # type: ignore[method-assign, assignment]
     ready.limits.rate.wait = waiting  # type: ignore[method-assign]
     list(ready.score(REQUESTS[:2]))
     assert set(zip(order[::2], order[1::2], strict=True)) == {("money", "rate")}

@@ -31,7 +31,7 @@ def test_answers_come_back_and_notes_are_struck(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
     path.write_bytes(b"this is no database, not even nearly" * 100)
-    with pytest.raises(StorageError) as caught:
+    with pytest.raises(StorageError, match="--no-cache") as caught:
         Journal(path)
     assert str(path) in str(caught.value)
     assert "--no-cache" in str(caught.value)

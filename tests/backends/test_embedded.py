@@ -119,7 +119,7 @@ def test_an_interruption_leaves_nothing(
 
 def test_a_cache_that_cannot_be_written(stub: Path, tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file where the folder should be")
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageError, match="cannot be kept in the cache"):
         embedded_model(cache=tmp_path)
 
 

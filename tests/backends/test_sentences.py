@@ -31,9 +31,10 @@ class Counting(torch.nn.Sequential):
     max_seq_length = 5
 
     def __init__(self, scale: float = 1.0) -> None:
-        super().__init__(torch.nn.Linear(2, 1))
-        torch.nn.init.constant_(self[0].weight, scale)
-        torch.nn.init.zeros_(self[0].bias)
+        layer = torch.nn.Linear(2, 1)
+        super().__init__(layer)
+        torch.nn.init.constant_(layer.weight, scale)
+        torch.nn.init.zeros_(layer.bias)
         self.seen: list[str] = []
         self.tokenizer = Words()
 

@@ -139,12 +139,13 @@ def test_a_process_held_to_avx2_takes_float32() -> None:
 @pytest.mark.avx2
 @pytest.mark.parametrize("in_hardware", [True, False])
 def test_either_dtype_gives_the_same_shares_to_its_precision(
-    folder: Path,
+    make_folder: Make,
     survey_requests: Callable[..., list[LabelRequest]],
     monkeypatch: pytest.MonkeyPatch,
     in_hardware: bool,
 ) -> None:
     """What a processor chooses for itself, end to end, beside float32 asked for."""
+    folder = make_folder("llama", initializer_range=0.1)  # less sharp: no rounding turns its mind
     monkeypatch.setattr(torch_model, "_multiplies_bfloat16", lambda: in_hardware)
     loaded = load_model(folder, device="cpu")
     chosen = torch.bfloat16 if in_hardware else torch.float32
@@ -154,8 +155,9 @@ def test_either_dtype_gives_the_same_shares_to_its_precision(
     plain = load_model(folder, device="cpu", dtype="float32")
     wanted = dict(TorchBackend(plain).score(requests))
     assert len(found) == len(wanted) == len(requests)
-    off = max(np.abs(found[i].shares - wanted[i].shares).max() for i in wanted)
-    assert off < 0.05 if in_hardware else off == 0
+    off = max(float(np.abs(found[i].shares - wanted[i].shares).max()) for i in wanted)
+    spread = max(float(np.ptp(w.shares)) for w in wanted.values())
+    assert off < 0.1 * spread if in_hardware else off == 0, (off, spread)
 
 
 def adapter_for(base: Path, target: Path, seed: int = 1, **settings: Any) -> tuple[Path, Any]:

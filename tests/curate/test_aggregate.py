@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -23,18 +25,18 @@ def _question(name: str, size: int = 2) -> Question:
     return Question(name, f"What about {name}?", tuple(f"option {i}" for i in range(size)))
 
 
-def _variable(name: str, size: int = 2, **more: object) -> Variable:
+def _variable(name: str, size: int = 2, **more: Any) -> Variable:
     options = tuple(f"option {i}" for i in range(size))
     codes = tuple(float(i + 1) for i in range(size))
     return Variable(name, codes=codes, options=options, **({"missing": MISSING} | more))
 
 
-def _wave(columns: dict[str, list[float | None]], *variables: Variable, **more: object) -> Wave:
+def _wave(columns: dict[str, list[float | None]], *variables: Variable, **more: Any) -> Wave:
     frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Float64))
     return Wave("TEST", "1", frame, {v.name: v for v in variables}, **more)
 
 
-def _cell(result: AggregateResult, question: str, group: Subpopulation) -> dict[str, object]:
+def _cell(result: AggregateResult, question: str, group: Subpopulation) -> dict[str, Any]:
     frame = result.table.frame.filter(
         (pl.col("question_id") == question) & (pl.col("group") == group.group)
     )

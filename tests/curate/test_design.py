@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -17,7 +19,7 @@ def _wave(design: Design, **columns: list[object]) -> Wave:
     return Wave("TEST", "1", pl.DataFrame(columns, strict=False), {}, design)
 
 
-def _weights(values: list[object], needed: list[bool] | None = None) -> object:
+def _weights(values: list[object], needed: list[bool] | None = None) -> Any:
     needed_mask = np.array(needed if needed is not None else [True] * len(values))
     return read_weights(_wave(Design("w"), w=values), "w", needed_mask)
 

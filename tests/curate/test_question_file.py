@@ -41,20 +41,20 @@ def test_published_layout_leaves_refused_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "said"),
     [
-        "- a\n",
-        "'1':\n  v: {text: Q, colour: red}\n",
-        "'1':\n  v: {text: Q, options: [a, b], ordinal: [1]}\n",
-        "'1':\n  v: {text: Q, options: [a, b], codes: [one, two]}\n",
-        "'1':\n  v: {text: Q, options: yes-no}\n",
-        "'1':\n  v:\n",
-        "v: {refined_qbody: Q, ordinal: [1, 2]}\n",
-        "a: b: c\n",
+        ("- a\n", "unknown layout"),
+        ("'1':\n  v: {text: Q, colour: red}\n", "A question cannot be read"),
+        ("'1':\n  v: {text: Q, options: [a, b], ordinal: [1]}\n", "not one code and scale"),
+        ("'1':\n  v: {text: Q, options: [a, b], codes: [one, two]}\n", "codes and ordinal as"),
+        ("'1':\n  v: {text: Q, options: yes-no}\n", "lists: options as texts"),
+        ("'1':\n  v:\n", "A question cannot be read"),
+        ("v: {refined_qbody: Q, ordinal: [1, 2]}\n", "has no options"),
+        ("a: b: c\n", "question file cannot be read"),
     ],
 )
-def test_what_cannot_be_read_is_named(text: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError) as caught:
+def test_what_cannot_be_read_is_named(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=said) as caught:
         read_questions(write(tmp_path, text), "1")
     assert "q.yaml" in str(caught.value)
 

@@ -141,7 +141,7 @@ def _members(frame: pl.DataFrame, spec: Mapping[str, Any]) -> np.ndarray:
     return (values >= spec["min"]) & (values <= spec["max"])
 
 
-def _compare(name: str, case: Case, lonely: str) -> None:
+def _compare(name: str, case: Case, lonely: Any) -> None:
     kind = name.split("_")[0]
     expected = pl.read_csv(FOLDER / f"{kind}.csv").filter(
         (pl.col("case") == name) & (pl.col("lonely") == lonely)

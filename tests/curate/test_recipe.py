@@ -40,7 +40,7 @@ def test_a_shipped_recipe_names_every_missing_file(name: str, tmp_path: Path) ->
         for names in (wave.selection, wave.review, wave.scales):
             assert names is None or find_file(names, [beside])
     for partial in (False, True):
-        with pytest.raises(InputError) as caught:
+        with pytest.raises(InputError, match=r"file\(s\)") as caught:
             curate(recipe, [tmp_path, beside], partial=partial)
         text = str(caught.value)
         for wave in recipe.waves:
@@ -80,7 +80,7 @@ def test_defaults_name_the_wave_and_a_wave_overrides_them() -> None:
 
 def test_every_wrong_field_is_named_at_once() -> None:
     raw = MINIMAL | {"min_n": 0, "colour": "red", "redistribution": "perhaps"}
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError, match=r"3 field\(s\)") as caught:
         parse_curation(raw, "mine.yaml")
     text = str(caught.value)
     assert "3 field(s)" in text

@@ -56,7 +56,8 @@ def keys(table: OpinionTable) -> set[str]:
 def test_parts_are_disjoint_complete_and_stable(n: int, seed: int) -> None:
     whole = table(n, seed)
     names = sorted(keys(whole))
-    linked = [tuple(random.Random(seed + i).sample(names, 2)) for i in range(n // 10)]
+    drawn = [random.Random(seed + i).sample(names, 2) for i in range(n // 10)]
+    linked = [(a, b) for a, b in drawn]
     split = split_table(whole, by="question", fractions=THREE, seed=seed, linked=linked)
     together = pl.concat([t.frame for t in split.parts.values()])
     assert together.sort(KEY).equals(whole.frame.sort(KEY))

@@ -14,11 +14,9 @@ from opinioncast.survey import OpinionTable, PredictionTable, Question, Subpopul
 
 WOMEN = Subpopulation((("SEX", "Female"),))
 QUESTIONS = [Question(f"q{i}", f"{i}", ("a", "b"), (1, 2)) for i in range(8)]
+SHARES: list[list[float]] = [[1, 0], [0.95, 0.05], [0.8, 0.2], [0.5, 0.5]] * 2
 OBSERVED = OpinionTable.from_rows(
-    [
-        opinion_row(q, WOMEN, p)
-        for q, p in zip(QUESTIONS, [[1, 0], [0.95, 0.05], [0.8, 0.2], [0.5, 0.5]] * 2, strict=True)
-    ]
+    [opinion_row(q, WOMEN, p) for q, p in zip(QUESTIONS, SHARES, strict=True)]
 )
 SCORES = score_cells(
     OBSERVED, PredictionTable.from_rows([opinion_row(q, WOMEN, [0.5, 0.5]) for q in QUESTIONS[:7]])

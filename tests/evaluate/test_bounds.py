@@ -121,10 +121,10 @@ def test_human_bound_equals_a_plain_loop() -> None:
             plain.setdefault(drawn.subpopulation, []).append(distances)
     means = {g: np.array([np.mean(d) for d in r]) for g, r in plain.items()}
     overall = np.array([np.mean(a + b) for a, b in zip(plain[A], plain[B], strict=True)])
-    for row, expected in zip(
+    for found, expected in zip(
         frame.iter_rows(named=True), [means[A], means[B], overall], strict=True
     ):
-        got = [row["human"], row["human_low"], row["human_high"]]
+        got = [found["human"], found["human_low"], found["human_high"]]
         assert got == pytest.approx([expected.mean(), *np.percentile(expected, [2.5, 97.5])])
     assert frame["empty_draws"].to_list() == [1, 0, 1]
     assert frame["group"].to_list() == [A.group, B.group, OVERALL[1]]

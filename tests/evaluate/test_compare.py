@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,7 +21,7 @@ from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.reproduce.recipe import load_reproduction
 from opinioncast.survey import OpinionTable, PredictionTable, Question, Subpopulation, opinion_row
 
-TABLE_2 = [
+TABLE_2: list[tuple[Any, ...]] = [
     # Table 2 repeats the next row's percentage for this one; Table 7 has it right
     (a, g, *distances, 0.455 if g == "Associate's degree" else printed)
     for a, g, *distances, printed in load_reproduction("table2", "paper").paper.rows
@@ -74,6 +75,7 @@ def cells(values: np.ndarray) -> CellScores:
     return score_cells(OpinionTable.from_rows(observed), PredictionTable.from_rows(predicted))
 
 
+@pytest.mark.slow
 def test_the_paired_test_is_about_questions() -> None:
     """Under no difference p is uniform though cells of a question move as one."""
     rng = np.random.default_rng(1)

@@ -59,7 +59,7 @@ def test_the_fit_equals_scipy() -> None:
 
 def test_an_exact_power_law_is_found_exactly() -> None:
     sizes = np.array([100, 200, 400, 800.0])
-    fit = fit_power_law(sizes, 2 * sizes**-0.3)
+    fit = fit_power_law(sizes.tolist(), (2 * sizes**-0.3).tolist())
     assert fit.slope == pytest.approx(-0.3)
     assert math.exp(fit.intercept) == pytest.approx(2)
     assert fit.size_for(0.1) == pytest.approx((20 ** (1 / 0.3),) * 3)
@@ -87,8 +87,12 @@ def test_two_sizes_have_no_interval_and_no_help_no_end() -> None:
     assert worse.size_for(0.05)[0] == math.inf
     flat = fit_power_law([1, 2, 3, 4], [0.1, 0.11, 0.1, 0.099])
     assert flat.size_for(0.05)[1:] == (0.0, math.inf)
-    for sizes, distances in (([1], [0.1]), ([1, 1], [0.1, 0.2]), ([0, 1], [0.1, 0.2])):
-        with pytest.raises(InputError):
+    for sizes, distances, said in (
+        ([1], [0.1], "needs two sizes"),
+        ([1, 1], [0.1, 0.2], "needs two sizes"),
+        ([0, 1], [0.1, 0.2], "above 0 to have a logarithm"),
+    ):
+        with pytest.raises(InputError, match=said):
             fit_power_law(sizes, distances)
     with pytest.raises(InputError, match="No amount"):
         fit.size_for(0)
@@ -101,7 +105,7 @@ def test_the_interval_of_the_size_holds_the_truth_19_times_in_20() -> None:
     held = 0
     for _ in range(400):
         noisy = 0.1 * sizes**-0.1 * np.exp(rng.normal(0, 0.01, 5))
-        _, low, high = fit_power_law(sizes, noisy).size_for(0.07)
+        _, low, high = fit_power_law(sizes.tolist(), noisy.tolist()).size_for(0.07)
         held += low <= truth <= high
     assert 0.92 <= held / 400 <= 0.98
 

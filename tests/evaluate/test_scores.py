@@ -48,7 +48,7 @@ def test_means_are_over_cells_with_a_scale_and_say_so() -> None:
     assert (means["cells"], means["cells_in_all"]) == (2, 3)
     # Uniform: women 1/3 + 2/3 over a range of 2 = 1/2; men 1/6 + 1/3 over 2 = 1/4.
     assert means["wd_uniform"] == pytest.approx((1 / 2 + 1 / 4) / 2)
-    assert (scores.unpredicted, scores.unobserved) == (1, 0)
+    assert (scores.unpredicted, scores.coverage.count(cov.UNOBSERVED)) == (1, 0)
     assert scores.frame.filter(question_id="q2")["wd"].null_count() == 1
     by = dict(scores.by("group").select("group", "wd").iter_rows())
     assert by == {"Female": pytest.approx(1), "Male": pytest.approx(0)}

@@ -43,6 +43,8 @@ def make_table(
             shares = draw.dirichlet(np.full(len(question.options), sharpness))
             rate = None if question.question_id == "vote" else float(draw.uniform(0, 0.1))
             rows.append(
-                opinion_row(question, group, shares, refusal_rate=rate, n=50 + g, n_eff=40.0 + g)
+                opinion_row(
+                    question, group, shares.tolist(), refusal_rate=rate, n=50 + g, n_eff=40.0 + g
+                )
             )
     return OpinionTable.from_rows(rows, {"citation": "made up", "terms": "none"})

@@ -16,6 +16,7 @@ from opinioncast.finetune.memory import GB, check_memory, estimate
 from opinioncast.finetune.model import add_adapter
 from opinioncast.finetune.recipe import LoraRecipe, load_finetune, parse_finetune
 
+pytestmark = pytest.mark.avx2
 Make = Callable[..., Path]
 
 LARGE = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -41,34 +42,48 @@ def test_the_papers_recipes_hold_appendix_b(name: str, rate: float) -> None:
 
 def test_every_wrong_field_is_named_at_once() -> None:
     raw = {"name": "x", "table": "t", "lora": {"rank": 0}, "optimizer": {"epochs": "many"}, "a": 1}
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InputError, match="fields that do not fit") as error:
         parse_finetune(raw, "mine.yaml")
     for field in ("lora.rank", "optimizer.epochs", "a: Extra"):
         assert field in str(error.value.found)
     assert error.value.where == "mine.yaml"
 
 
+WITH_AUGMENT = "goes with target: augment, and only with it"
+QUESTION_FIRST = "the groups of one question against each other"
+
+
 @pytest.mark.parametrize(
-    "raw",
+    ("raw", "said"),
     [
-        {"augment": 5},
-        {"target": "augment"},
-        {"target": "augment", "augment": 5, "loss": {"contrast": 1}},
-        {"loss": {"kl": 0}},
-        {"groups_per_question": 2, "layout": "paper"},
-        {"groups_per_question": 2, "target": "augment", "augment": 5},
-        {"groups_per_question": 1, "loss": {"contrast": 1}},
-        {"layout": "paper", "loss": {"contrast": 1}},
-        {"lora": {"quantize": "4bit"}, "dtype": "float32"},
-        {"optimizer": {"betas": [1.5, 0.9]}},
-        {"sweep": {"learning_rate": [-1]}},
-        {"sweep": {"batch_rows": [0]}},
-        {"device": "banana"},
+        ({"augment": 5}, WITH_AUGMENT),
+        ({"target": "augment"}, WITH_AUGMENT),
+        (
+            {"target": "augment", "augment": 5, "loss": {"contrast": 1}},
+            "compares whole distributions",
+        ),
+        ({"loss": {"kl": 0}}, "at least one of kl, wasserstein, contrast"),
+        ({"groups_per_question": 2, "layout": "paper"}, "goes with layout: question-first"),
+        (
+            {"groups_per_question": 2, "target": "augment", "augment": 5},
+            "and not with target: augment",
+        ),
+        ({"groups_per_question": 1, "loss": {"contrast": 1}}, "at least 2 groups_per_question"),
+        ({"layout": "paper", "loss": {"contrast": 1}}, QUESTION_FIRST),
+        ({"lora": {"quantize": "4bit"}, "dtype": "float32"}, "leave dtype out"),
+        ({"optimizer": {"betas": [1.5, 0.9]}}, r"optimizer\.betas.* less than 1"),
+        ({"sweep": {"learning_rate": [-1]}}, r"sweep\.learning_rate.* greater than 0"),
+        ({"sweep": {"batch_rows": [0]}}, r"sweep\.batch_rows.* greater than or equal to 1"),
+        ({"device": "banana"}, "device: Input should be 'cpu', 'cuda' or 'mps'"),
     ],
 )
-def test_settings_that_contradict_each_other(raw: dict[str, object]) -> None:
-    with pytest.raises(InputError, match="do not fit"):
+def test_settings_that_contradict_each_other(raw: dict[str, object], said: str) -> None:
+    """By what is wrong in each: that fields do not fit is said of a misspelt one too."""
+    with pytest.raises(InputError, match="fields that do not fit") as error:
         parse_finetune({"name": "x", "table": "t", **raw}, "mine.yaml")
+    assert error.value.found is not None
+    assert re.search(said, error.value.found)
+    assert "Extra inputs" not in error.value.found
 
 
 def test_what_is_not_a_recipe(tmp_path: Path) -> None:

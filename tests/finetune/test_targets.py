@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 import polars as pl
 import pytest
@@ -68,7 +68,7 @@ def test_weights_average_one() -> None:
     assert by_base[1].weight / by_base[0].weight == pytest.approx(41 / 40)
     by_group = training_rows(short, scheme, refusal=True, row_weight="group")
     assert sum(r.weight for r in by_group) == pytest.approx(len(by_group))
-    sums: Counter[str] = Counter()
+    sums: dict[str, float] = defaultdict(float)
     for row in by_group:
         sums[str(row.subpopulation)] += row.weight
     assert list(sums.values()) == pytest.approx([13 / 4] * 4)

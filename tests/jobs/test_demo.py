@@ -44,6 +44,8 @@ def test_the_shipped_table_comes_out_of_the_recipe(shared_data: Path, tmp_path: 
 def test_demo_runs_and_writes_chart_page_and_tables(tmp_path: Path) -> None:
     run = run_demo(tmp_path)
     assert run.problems == ()
+    # the settings that ship are those whose errors were measured (error_bars.json)
+    assert run.prediction.table.frame["share_error_90"].null_count() == 0
     manifest = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
     scores = manifest["scores"]
     assert scores["cells"] == len(demo_table())

@@ -55,5 +55,5 @@ def test_a_validation_question_that_is_trained_on_is_refused(tmp_path: Path) -> 
 
 
 def test_an_empty_folder_holds_no_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match="embedding model cannot be read"):
         load_embedding_model(tmp_path, FakeEncoder())

@@ -10,7 +10,7 @@ from tests.methods.fake_encoder import FakeEncoder
 
 from opinioncast.errors import DataError, InputError
 from opinioncast.methods.nearest import NearestQuestions
-from opinioncast.methods.scale_map import OptionVectors, map_distribution
+from opinioncast.methods.scale_map import OptionVectors, apply_map, option_map
 from opinioncast.methods.total import TotalPopulation, totals_from_groups
 from opinioncast.methods.uniform import Uniform
 from opinioncast.survey import Cells, OpinionTable, Question, load_groups, opinion_row
@@ -22,6 +22,12 @@ BAN = Question("ban", "Should smoking be banned?", ("Yes", "No"), (1, 2), "S", "
 TAX = Question(
     "tax", "Should tobacco be taxed more?", ("More", "Same", "Less"), (1, 2, 3), "S", "1"
 )
+
+
+def mapped(
+    shares: list[float], source: OptionVectors, target: OptionVectors
+) -> tuple[np.ndarray, float | None]:
+    return apply_map(shares, source, option_map(source, target))
 
 
 def options(ordinal: list[float], texts: list[str] | None = None) -> OptionVectors:
@@ -78,27 +84,27 @@ def test_totals_of_groups_are_weighted_by_their_base() -> None:
 
 def test_two_steps_onto_four_split_each_half() -> None:
     # [0, 1/2] holds 0.6 and [1/2, 1] 0.4; quarters get half of each.
-    shares, outside = map_distribution([0.6, 0.4], options([1, 2]), options([1, 2, 3, 4]))
+    shares, outside = mapped([0.6, 0.4], options([1, 2]), options([1, 2, 3, 4]))
     assert shares == pytest.approx([0.3, 0.3, 0.2, 0.2])
     assert outside is None
 
 
 def test_three_steps_onto_two_share_the_middle() -> None:
-    shares, _ = map_distribution([0.5, 0.2, 0.3], options([1, 2, 3]), options([1, 2]))
+    shares, _ = mapped([0.5, 0.2, 0.3], options([1, 2, 3]), options([1, 2]))
     assert shares == pytest.approx([0.6, 0.4])
 
 
 def test_the_direction_of_a_scale_is_read_from_its_ends() -> None:
     low_first = options([1, 2, 3], ["strongly favor", "neutral", "strongly oppose"])
     high_first = options([1, 2], ["oppose", "favor"])
-    shares, _ = map_distribution([0.5, 0.2, 0.3], low_first, high_first)
+    shares, _ = mapped([0.5, 0.2, 0.3], low_first, high_first)
     assert shares == pytest.approx([0.4, 0.6])
 
 
 def test_mass_off_the_scale_is_kept_apart() -> None:
     source = options([1, 2, -1], ["yes", "no", "not sure"])
     target = options([2, -1, 1], ["no", "do not know", "yes"])
-    shares, outside = map_distribution([0.3, 0.5, 0.2], source, target)
+    shares, outside = mapped([0.3, 0.5, 0.2], source, target)
     assert shares == pytest.approx([0.5 / 0.8, 0, 0.3 / 0.8])
     assert outside == pytest.approx(0.2)
 
@@ -106,7 +112,7 @@ def test_mass_off_the_scale_is_kept_apart() -> None:
 def test_nominal_options_go_where_they_mean_alike() -> None:
     source = options([0, 0, 0], ["red", "green", "blue"])
     target = options([0, 0, 0], ["blue", "red", "green"])
-    shares, _ = map_distribution([0.5, 0.3, 0.2], source, target)
+    shares, _ = mapped([0.5, 0.3, 0.2], source, target)
     assert shares == pytest.approx([0.2, 0.5, 0.3], abs=0.02)
 
 
@@ -118,16 +124,16 @@ def test_a_mapped_distribution_sums_to_one_and_equal_scales_keep_it(
     source: list[float], target: list[float], seed: int
 ) -> None:
     p = np.random.default_rng(seed).dirichlet(np.ones(len(source)))
-    shares, _ = map_distribution(p.tolist(), options(source), options(target))
+    shares, _ = mapped(p.tolist(), options(source), options(target))
     assert shares.sum() == pytest.approx(1)
     assert (shares >= 0).all()
-    same, _ = map_distribution(p.tolist(), options(source), options(source))
+    same, _ = mapped(p.tolist(), options(source), options(source))
     assert same == pytest.approx(p)
 
 
 @given(st.integers(2, 8), st.integers(2, 8))
 def test_uniform_maps_onto_uniform(k: int, m: int) -> None:
-    shares, _ = map_distribution([1 / k] * k, options(list(range(k))), options(list(range(m))))
+    shares, _ = mapped([1 / k] * k, options(list(range(k))), options(list(range(m))))
     assert shares == pytest.approx([1 / m] * m)
 
 
@@ -194,7 +200,7 @@ def test_the_share_off_the_scale_comes_from_neighbours_that_offer_it() -> None:
 
 
 def test_settings_that_cannot_be_used() -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="cannot be weighted"):
         NearestQuestions(train_table(), FakeEncoder(), k=0)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="cannot be weighted"):
         NearestQuestions(train_table(), FakeEncoder(), temperature=0)

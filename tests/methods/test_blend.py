@@ -135,5 +135,5 @@ def test_progress_reaches_the_whole() -> None:
 
 @pytest.mark.parametrize("weights", [(1,), (1, 0), (1, float("nan"))])
 def test_weights_that_cannot_be_used(weights: tuple[float, ...]) -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="cannot be blended"):
         Blend([(Uniform(), w) for w in weights])

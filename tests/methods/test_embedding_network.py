@@ -210,8 +210,18 @@ def test_another_sentence_model_is_refused(network: EmbeddingNetwork, tmp_path: 
         EmbeddingNetwork.load(tmp_path, FakeEncoder(fingerprint="other"))
 
 
-@pytest.mark.parametrize("harm", ["no folder", "cut weights", "other weights", "other format"])
-def test_a_damaged_folder_is_refused(network: EmbeddingNetwork, tmp_path: Path, harm: str) -> None:
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        ("no folder", "embedding model cannot be read"),
+        ("cut weights", "do not belong to the settings"),
+        ("other weights", "weights cannot be loaded"),
+        ("other format", "format 99"),
+    ],
+)
+def test_a_damaged_folder_is_refused(
+    network: EmbeddingNetwork, tmp_path: Path, harm: str, said: str
+) -> None:
     network.save(tmp_path)
     weights, config = tmp_path / WEIGHTS, tmp_path / CONFIG
     if harm == "no folder":
@@ -222,7 +232,7 @@ def test_a_damaged_folder_is_refused(network: EmbeddingNetwork, tmp_path: Path, 
         weights.unlink()
     else:
         config.write_text(json.dumps(json.loads(config.read_text()) | {"format": 99}))
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match=said):
         EmbeddingNetwork.load(tmp_path, FakeEncoder())
 
 

@@ -39,7 +39,7 @@ def test_the_packaged_file_can_be_read() -> None:
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("[]")
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match="Measured errors cannot be read"):
         ErrorBars.read(tmp_path / "x.json")
 
 

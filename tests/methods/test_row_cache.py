@@ -71,7 +71,7 @@ def test_what_other_code_answered_is_asked_anew(
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     path.write_bytes(b"this is no database, not even nearly" * 100)
-    with pytest.raises(StorageError) as caught:
+    with pytest.raises(StorageError, match="--no-cache") as caught:
         RowCache(path)
     assert str(path) in str(caught.value)
     assert "--no-cache" in str(caught.value)

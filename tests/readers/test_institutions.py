@@ -61,7 +61,7 @@ def test_atp_wave_in_both_codings(tmp_path, coding):
 
 def test_atp_chooses_no_weight_among_several(tmp_path):
     path = atp_file(tmp_path, NEW, ["WEIGHT_W82", "WEIGHT_W82_W85"])
-    with pytest.raises(DataError) as error:
+    with pytest.raises(DataError, match="several weights") as error:
         read_atp(path)
     assert error.value.found == "WEIGHT_W82, WEIGHT_W82_W85"
     assert "ATP W82.sav" in str(error.value)

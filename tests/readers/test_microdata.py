@@ -67,12 +67,12 @@ def test_only_the_columns_asked_for_and_the_design_are_read(plain):
 
 
 def test_wrong_case_is_an_error_that_suggests_the_name(plain, tmp_path):
-    with pytest.raises(DataError) as error:
+    with pytest.raises(DataError, match='"Q1" for "q1"') as error:
         read(plain, columns=["q1"])
     assert '"Q1" for "q1"' in str(error.value)
     book = tmp_path / "book.json"
     book.write_text(json.dumps([{"variable": "q2", "codes": [1], "options": ["Agree"]}]))
-    with pytest.raises(DataError) as error:
+    with pytest.raises(DataError, match='"Q2" for "q2"') as error:
         read(plain, codebook=book)
     assert '"Q2" for "q2"' in str(error.value)
 
@@ -337,7 +337,7 @@ def test_truncated_files_are_named(tmp_path, ending, share):
     whole = (broken_files(tmp_path) / f"a.{ending}").read_bytes()
     cut = tmp_path / f"cut.{ending}"
     cut.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(DataError) as error:
+    with pytest.raises(DataError, match=r"cut\.") as error:
         read(cut)
     assert f"cut.{ending}" in str(error.value)
     assert error.value.expected
@@ -355,7 +355,7 @@ def test_cut_sas_transport_file(tmp_path):
 def test_mislabelled_empty_and_absent_files(tmp_path):
     broken_files(tmp_path)
     (tmp_path / "a.dta").rename(tmp_path / "b.sav")
-    with pytest.raises(DataError) as error:
+    with pytest.raises(DataError, match="Stata file") as error:
         read(tmp_path / "b.sav")
     assert "b.sav" in str(error.value)
     assert error.value.found == "Stata file"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from matplotlib.patches import Rectangle
 
 from opinioncast.report.chart import (
     MODEL_OUTPUT,
@@ -53,7 +54,7 @@ def test_it_says_model_output_and_the_error_and_the_base() -> None:
     assert "±15 points" in axis.get_xlabel()
     labels = [t.get_text() for t in axis.get_yticklabels()]
     assert labels == ["SEX · Female  (n=321)", "Male"]
-    widths = [bar.get_width() for bar in axis.patches[:3]]
+    widths = [bar.get_width() for bar in axis.patches[:3] if isinstance(bar, Rectangle)]
     assert widths == pytest.approx([0.2, 0.7, 0.1])
 
 

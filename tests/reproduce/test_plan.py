@@ -76,7 +76,7 @@ def test_the_papers_setting_names_each_file_and_model(tmp_path: Path) -> None:
     assert len([f for f in plan.files if f.startswith("American_Trends_Panel_W")]) == 14
     assert {"GSS2022.dta (or gss2022.dta, GSS2022.sav, gss2022.sav)"} <= set(plan.files)
     assert all(how and "docs/curation.md, The" not in how for how in plan.files.values())
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match="ATP W131") as caught:
         plan.check(request.data)
     text = str(caught.value)
     assert "ATP W131.sav: pewresearch.org/american-trends-panel-datasets" in text

@@ -162,7 +162,7 @@ def test_every_heatmap_is_shown() -> None:
         assert load_reproduction(name, "embedded").picture
 
 
-BASE = {
+BASE: dict[str, Any] = {
     "name": "mine",
     "order": 1,
     "title": "Mine",
@@ -224,10 +224,10 @@ def test_names_the_setting_does_not_have(changes: dict[str, Any], what: str) -> 
 
 
 def test_unknown_recipes_and_settings_list_what_there_is() -> None:
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError, match="Unknown") as caught:
         load_reproduction("table99", "embedded")
     assert "table10" in str(caught.value)
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError, match="Unknown") as caught:
         load_setting("moon")
     assert "embedded, paper" in str(caught.value)
 

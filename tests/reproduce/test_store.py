@@ -22,7 +22,8 @@ class Work:
 
 
 def test_a_finished_step_is_not_done_again(tmp_path: Path) -> None:
-    work, said = Work(), []
+    work = Work()
+    said: list[str] = []
     first = Store(tmp_path, said.append).step("train", "a", {"rate": 1}, work)
     again = Store(tmp_path, said.append)
     assert again.step("train", "a", {"rate": 1}, work) == first

@@ -34,8 +34,9 @@ def test_a_wave_counts_its_respondents() -> None:
     ],
 )
 def test_a_wave_that_names_an_absent_column(more: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"respondents": FRAME, "variables": {}} | more
     with pytest.raises(DataError, match="variables its file does not have") as caught:
-        Wave(**({"family": "GSS", "wave": "2018", "respondents": FRAME, "variables": {}} | more))
+        Wave("GSS", "2018", **given)
     assert caught.value.where == "GSS 2018"
     assert caught.value.hint
 

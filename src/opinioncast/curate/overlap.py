@@ -230,12 +230,12 @@ def remove_overlap(
             found=", ".join(sorted(strange)[:5]),
             hint="make both sets with QuestionSet.of_table, the training table first",
         )
-    same_key = {(k[0], item_key(*k)): question_key(*k) for k, _ in _questions(evaluation)}
+    same_key = {(k[0], item_key(*k[1:])): question_key(*k) for k, _ in _questions(evaluation)}
     record: dict[str, tuple[str, str, float | None]] = {}
     for left, right, cosine in overlap.pairs.select("left_id", "right_id", "cosine").iter_rows():
         record.setdefault(left, ("the same by wording", right, cosine))  # nearest first
     for key, _ in _questions(train):
-        match = same_key.get((key[0], item_key(*key)))
+        match = same_key.get((key[0], item_key(*key[1:])))
         if match is not None:
             record.setdefault(question_key(*key), ("the same question key", match, None))
     ids = pl.concat_str("family", "wave", "question_id", separator="/")
@@ -268,7 +268,7 @@ def remove_overlap(
     return OpinionTable(rest, train.meta), removed
 
 
-def item_key(family: str, wave: str, question_id: str) -> str:
+def item_key(wave: str, question_id: str) -> str:
     """The question's key without its wave: ``SATIS_W82`` of wave 82 is the item ``SATIS``."""
     return question_id.removesuffix(f"_W{wave}")
 

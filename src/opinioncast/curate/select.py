@@ -169,7 +169,7 @@ def select(
     verdicts |= dict(_filtered(wave, left, find_filters(wave, left, parents)))
     left = [n for n in left if n not in verdicts]
     verdicts |= dict(_by_group(left, choices, masks, subpopulations, settings))
-    verdicts |= dict(_identical(wave, [n for n in left if n not in verdicts], choices))
+    verdicts |= dict(_identical(wave, [n for n in left if n not in verdicts]))
     for name, note in decided.drop.items():
         verdicts[name] = (Reason.FORCED_DROP, note)
     for name, note in decided.keep.items():
@@ -301,9 +301,7 @@ def _entropy(p: npt.NDArray[np.float64]) -> float:
     return float(-(p * np.log(p)).sum())
 
 
-def _identical(
-    wave: Wave, names: Sequence[str], choices: Mapping[str, npt.NDArray[np.int16]]
-) -> Iterator[tuple[str, tuple[Reason, str]]]:
+def _identical(wave: Wave, names: Sequence[str]) -> Iterator[tuple[str, tuple[Reason, str]]]:
     """Second and later variables that hold the same values in all rows."""
     first: dict[bytes, str] = {}
     for name in names:

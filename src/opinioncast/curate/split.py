@@ -135,7 +135,7 @@ def _clusters(keyed: pl.DataFrame, by: By, linked: Iterable[tuple[str, str]]) ->
 
     holders: dict[tuple[str, ...], str] = {}
     for key, family, wave, question_id in unique.iter_rows():
-        item = ("item", family, item_key(family, wave, question_id))
+        item = ("item", family, item_key(wave, question_id))
         unit = {"question": item, "wave": ("wave", family, wave), "family": ("family", family)}[by]
         for what in (item, unit):
             join(key, holders.setdefault(what, key))

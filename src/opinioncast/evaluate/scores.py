@@ -71,11 +71,6 @@ class CellScores:
         """Cells of the opinion table without a usable prediction."""
         return self.coverage.count(cov.UNPREDICTED)
 
-    @property
-    def unobserved(self) -> int:
-        """Predicted cells without an observation."""
-        return self.coverage.count(cov.UNOBSERVED)
-
     def mean(self) -> dict[str, Any]:
         """Averages over all cells (paper, Table 1); keys as the columns of :meth:`by`.
 

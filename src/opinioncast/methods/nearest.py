@@ -83,7 +83,7 @@ class NearestQuestions:
 
     Nearest by cosine of the questions' embeddings, among questions the group was asked; weights
     are softmax(cosine / temperature). Each neighbour's distribution is put onto the question's own
-    options by :func:`opinioncast.methods.scale_map.map_distribution`. Questions with a scale learn
+    options by :func:`opinioncast.methods.scale_map.apply_map`. Questions with a scale learn
     from questions with a scale, the others from the others.
 
     Attributes:

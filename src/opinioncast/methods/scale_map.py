@@ -48,24 +48,19 @@ class OptionVectors:
         return len(np.unique(np.array(self.ordinal)[~self.off])) > 1
 
 
-def map_distribution(
-    shares: Sequence[float], source: OptionVectors, target: OptionVectors
-) -> tuple[Array, float | None]:
-    """``shares`` of ``source``'s options as shares of ``target``'s.
-
-    Both must have a scale, or neither.
-
-    Returns:
-        Shares over all options of ``target`` that sum to one; with scales, those off it have 0.
-        And the share off the source's scale; None where the source offers no such option.
-    """
-    return apply_map(shares, source, option_map(source, target))
-
-
 def apply_map(
     shares: Sequence[float], source: OptionVectors, matrix: Array
 ) -> tuple[Array, float | None]:
-    """As :func:`map_distribution`, with the :func:`option_map` made before."""
+    """``shares`` of ``source``'s options as shares of another question's.
+
+    Args:
+        matrix: the :func:`option_map` from ``source`` to that question; both have a scale, or
+            neither has.
+
+    Returns:
+        Shares over all options of the other that sum to one; with scales, those off it have 0.
+        And the share off the source's scale; None where the source offers no such option.
+    """
     p = np.asarray(shares, dtype=float)
     off = source.off
     outside = float(p[off].sum()) if off.any() else None

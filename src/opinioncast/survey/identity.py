@@ -62,6 +62,13 @@ def to_identity_digits(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float6
 
     Only splitting off the exponent, one product with a power of two, one addition and rounding down
     are needed, and IEEE 754 fixes each to the last bit (a power of ten or a logarithm it does not).
+
+    >>> from math import nextafter
+    >>> two_machines = np.array([0.1, nextafter(0.1, 1)])
+    >>> len(set(two_machines.tolist())), len(set(to_identity_digits(two_machines).tolist()))
+    (2, 1)
+    >>> len(set(to_identity_digits(np.array([0.123456789, 0.123456788])).tolist()))
+    2
     """
     mantissa, exponent = np.frexp(values)  # in [0.5, 1)
     kept = np.floor(np.ldexp(mantissa, _BITS) + _BORDER)
