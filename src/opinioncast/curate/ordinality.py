@@ -252,7 +252,7 @@ def _scores(texts: Sequence[str]) -> tuple[str, list[float | None]]:
         hits = sum(s != 0 for s in signs)
         if both and hits > best[0] and (hits == len(texts)):
             best = (hits, name, signs)
-    degrees = [_degree(t) for t in texts]
+    degrees = [degree_of(t) for t in texts]
     if best[1]:
         bare = lexicon.bare_degree
         signed: list[float | None] = [
@@ -265,7 +265,8 @@ def _scores(texts: Sequence[str]) -> tuple[str, list[float | None]]:
     return "", list(degrees)
 
 
-def _degree(text: str) -> float | None:
+def degree_of(text: str) -> float | None:
+    """How strongly a normalised option puts it, 0 (not at all) to 6; None without such a word."""
     for phrase, degree in _lexicon().degrees:
         if re.search(rf"(?<![\w']){re.escape(phrase)}(?![\w'])", text):
             return degree
