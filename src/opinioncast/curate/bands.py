@@ -149,13 +149,11 @@ def _band(kind: str, found: re.Match[str]) -> Band | None:
             case _:
                 return Band(-_INF, _below(n, step))
     # "10-20k" and "10 to 20 thousand": the unit is said once
-    ends = (
-        _value(groups["low"], groups["low_k"] or groups["high_k"]),
-        _value(groups["high"], groups["high_k"]),
-    )
-    if ends[0] is None or ends[1] is None:
+    first = _value(groups["low"], groups["low_k"] or groups["high_k"])
+    second = _value(groups["high"], groups["high_k"])
+    if first is None or second is None:
         return None
-    (low, step), (high, other) = ends
+    (low, step), (high, other) = first, second
     step = min(step, other)
     low = _above(low, step) if kind == "over to" else low
     high = _below(high, step) if kind == "to under" else high
