@@ -13,6 +13,10 @@ UNUSABLE = "cannot be put as a question"
 
 _KEEP = "if it is an opinion question all the same, `keep: {%s: why}` in a selection file"
 _ADVICE: dict[str, str] = {
+    MISFIT: "give `codes` or `labels` of each option of %s in the question file (its details say "
+    "what the file has)",
+    NOT_IN_FILE: "check the spelling of %s in the question file; names are case sensitive",
+    UNUSABLE: "mend the options of %s in the codebook (`correct`)",
     Reason.NO_WORDING: "give the question as asked: `wording: FILE.json` with "
     '{"%s": "Do you ...?"}, or `question` in the codebook',
     Reason.TOO_FEW_OPTIONS: "the file does not say what the codes of %s mean: give `codes` and "
@@ -23,8 +27,6 @@ _ADVICE: dict[str, str] = {
     Reason.FOLLOWS_FROM_GROUP: "raise `select: {max_association: ...}`; or " + _KEEP,
     Reason.GROUP_VARIABLE: "%s tells the groups: it can be a question only if the group recipe "
     "does not use it",
-    Reason.ADMINISTRATIVE: "%s is part of the design or of the fieldwork; " + _KEEP,
-    Reason.DEMOGRAPHIC: "%s reads like a trait; " + _KEEP,
     Reason.KNOWLEDGE: "%s reads like a test of knowledge; " + _KEEP,
     Reason.OPEN_FILL: "write the wording of %s out (`wording`, or `review`)",
     Reason.FILTERED: "%s was asked only of some; " + _KEEP,
@@ -32,15 +34,13 @@ _ADVICE: dict[str, str] = {
     Reason.IDENTICAL: "%s repeats another variable; " + _KEEP,
     Reason.REDACTED: "%s has no answers in this file",
     Reason.FORCED_DROP: "the selection file drops %s",
-    MISFIT: "give `codes` or `labels` of each option of %s in the question file (its details say "
-    "what the file has)",
-    NOT_IN_FILE: "check the spelling of %s in the question file; names are case sensitive",
-    UNUSABLE: "mend the options of %s in the codebook (`correct`)",
+    Reason.DEMOGRAPHIC: "%s reads like a trait; " + _KEEP,
+    Reason.ADMINISTRATIVE: "%s is part of the design or of the fieldwork; " + _KEEP,
 }
 
 
 def advice(report: pl.DataFrame) -> list[str]:
-    """One line per reason of a report's dropped variables, the commonest first.
+    """One line per reason of a report's dropped variables, first what a codebook or setting mends.
 
     Args:
         report: of a curation, see :data:`opinioncast.curate.select.REPORT_SCHEMA`.
@@ -50,7 +50,9 @@ def advice(report: pl.DataFrame) -> list[str]:
         pl.len().alias("n"), pl.col("variable").first()
     )
     lines = []
-    for reason, n, variable in reasons.sort("n", descending=True, maintain_order=True).iter_rows():
+    order = {str(reason): i for i, reason in enumerate(_ADVICE)}
+    rows = sorted(reasons.iter_rows(), key=lambda row: order.get(row[0], len(order)))
+    for reason, n, variable in rows:
         told = _ADVICE.get(reason, "see the details of %s in the report")
         line = told.replace("%s", variable)
         lines.append(f"{n} x {reason}: {line}")

@@ -13,6 +13,7 @@ from opinioncast.survey.wave import Variable
 
 _POINT = re.compile(r"([-+]?\d+)(?:\s*(?:[-–—=:.)]|\()\s*[^\d\s].*|\s+[-–—]\s+.*)?")
 """A number by itself, or with the words of an end: "0 - Not at all likely", "10 (best)"."""
+_NUMBER = re.compile(r"[-+]?\d+(?![\d.,]*\d)")
 
 
 def point_of(text: str) -> int | None:
@@ -39,7 +40,7 @@ def rating_values(
     bare = sum(t.strip().lstrip("+-").isdecimal() for t in texts)
     if len(known) < 2 or not bare or 2 * len(known) < len(texts):
         return None
-    values = _by_code(points, codes) or _by_place(points)
+    values = _by_code(texts, codes) or _by_place(points)
     if values is None or len(set(values)) < len(values):
         return None
     step = math.gcd(*(v - min(values) for v in values))
@@ -62,8 +63,7 @@ def complete_points(variable: Variable, off_scale: Sequence[bool]) -> Variable:
     codes = [variable.codes[i] for i in on]
     texts = [variable.options[i] for i in on]
     bare = [c for c, t in zip(codes, texts, strict=True) if t.strip() == f"{c:g}"]
-    whole = all(c == int(c) for c in codes)
-    if len(bare) < 2 or not whole or rating_values(texts, codes) is None:
+    if len(bare) < 2 or _by_code(texts, codes) is None or rating_values(texts, codes) is None:
         return variable
     line = [float(c) for c in range(int(min(codes)), int(max(codes)) + 1)]
     absent = [c for c in line if c not in variable.codes and c not in variable.missing]
@@ -81,11 +81,16 @@ def complete_points(variable: Variable, off_scale: Sequence[bool]) -> Variable:
     )
 
 
-def _by_code(points: Sequence[int | None], codes: Sequence[float] | None) -> list[int] | None:
+def _by_code(texts: Sequence[str], codes: Sequence[float] | None) -> list[int] | None:
+    """The codes, where they are the numbers in the texts ("4 or more" is 4) and run one way."""
     if codes is None or any(c != int(c) for c in codes):
         return None
-    pairs = zip(points, codes, strict=True)
-    return [int(c) for c in codes] if all(p is None or p == c for p, c in pairs) else None
+    said = [_NUMBER.match(t.strip()) for t in texts]
+    if any(m and int(m.group()) != c for m, c in zip(said, codes, strict=True)):
+        return None
+    steps = [b - a for a, b in pairwise(codes)]
+    one_way = all(s > 0 for s in steps) or all(s < 0 for s in steps)
+    return [int(c) for c in codes] if one_way else None
 
 
 def _by_place(points: Sequence[int | None]) -> list[int] | None:
