@@ -33,6 +33,7 @@ _CUSTOM = (97.0, 98.0, 99.0, 997.0, 998.0, 999.0, 9997.0, 9998.0, 9999.0)
 """Codes that surveys set aside for missing answers: as ages or amounts they are rare."""
 _NEIGHBOURS = 5.0
 _GAP = 8.0
+_MANY = 10
 
 
 class UnreadableError(Exception):
@@ -193,7 +194,8 @@ def _odd(numbers: Mapping[float, int]) -> list[float]:
             continue  # incomes go on above 99
         near = [numbers[n] for n in below if code - n <= _NEIGHBOURS]
         piled = bool(near) and numbers[code] > 2 * max(near) and numbers[code] > 2
-        if piled or (not above and code - below[-1] > _GAP):
+        far = not above and len(ordinary) >= _MANY and code - below[-1] > _GAP
+        if piled or far:
             odd.append(code)
     negative = sorted(n for n in numbers if n < 0)
     run = any(b - a == 1 for a, b in pairwise(ordinary)) or len(ordinary) > 4

@@ -86,7 +86,8 @@ def _part_of(option: str, label: str, code: float) -> bool:
     more = first ^ second
     if more & _NEGATIONS or any(any(c.isdigit() for c in word) for word in more):
         return False
-    return not any(degree_of(word) is not None for word in more) and not _opposed(first, second)
+    degrees = [degree_of(normal_option(text)) for text in texts]
+    return degrees[0] == degrees[1] and not _opposed(first, second)
 
 
 def _opposed(first: set[str], second: set[str]) -> bool:
