@@ -9,7 +9,7 @@ from pathlib import Path
 from opinioncast.curate.design import product_of_weights
 from opinioncast.curate.domains import Mask, cut, only
 from opinioncast.curate.ordinality import off_scale_options
-from opinioncast.curate.points import complete_points
+from opinioncast.curate.points import complete_points, has_bare_points
 from opinioncast.curate.recipe import WaveRecipe
 from opinioncast.errors import InputError
 from opinioncast.readers import PLAIN, anes, atp, column_names, gss, read_wave
@@ -118,6 +118,8 @@ def _with_points(wave: Wave) -> Wave:
     variables = dict(wave.variables)
     added = []
     for name, variable in wave.variables.items():
+        if not has_bare_points(variable):
+            continue  # most variables: their texts need no second look
         whole = complete_points(variable, off_scale_options(variable.options))
         if whole is not variable:
             variables[name] = whole

@@ -48,6 +48,11 @@ def rating_values(
     return tuple(steps) if steps and max(steps) < MAX_OPTIONS else None
 
 
+def has_bare_points(variable: Variable) -> bool:
+    """Whether two options or more are numbers by themselves."""
+    return sum(t.strip().lstrip("+-").isdecimal() for t in variable.options) >= 2
+
+
 def complete_points(variable: Variable, off_scale: Sequence[bool]) -> Variable:
     """The variable with the points of its numbered scale that nobody chose among its options.
 

@@ -74,6 +74,9 @@ def curate_to_files(
 
     Args:
         encode: sentence encoder for the recipe's ``overlap``; None: the model the recipe names.
+
+    Raises:
+        DataError: no question is left; report, dropped cells and notes are written all the same.
     """
     started = time.monotonic()
     (out / NAME).unlink(missing_ok=True)
