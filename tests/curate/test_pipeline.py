@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.made_up_survey import OPTIONS, answers, write_survey
 
-from opinioncast.curate.pipeline import CHOSEN, MISFIT, NOT_IN_FILE, UNUSABLE, Curation, curate
+from opinioncast.curate.advice import CHOSEN, MISFIT, NOT_IN_FILE, UNUSABLE
+from opinioncast.curate.pipeline import Curation, curate
 from opinioncast.curate.recipe import load_curation
 from opinioncast.errors import DataError, InputError
 from opinioncast.survey.tables import OpinionTable
@@ -242,7 +243,12 @@ def test_the_shipped_table_is_what_its_recipe_gives(shared_data: Path) -> None:
     recipe, beside = load_curation("demo")
     made = curate(recipe, [shared_data / "gss", beside]).table
     shipped = OpinionTable.read(beside.parent / "demo.parquet")
-    assert made.content_hash == shipped.content_hash
+    # sums in another order (another processor) differ in the last digits
+    floats = ["distribution", "se", "n_eff", "refusal_rate"]
+    assert made.frame.drop(floats).equals(shipped.frame.drop(floats))
+    for name in floats:
+        ours, theirs = (t.frame[name].explode().fill_null(-1) for t in (made, shipped))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(("year", "absent"), [("2018", 2), ("2016", 3)])

@@ -47,6 +47,8 @@ def test_published_layout_leaves_refused_out(tmp_path: Path) -> None:
         ("'1':\n  v: {text: Q, colour: red}\n", "A question cannot be read"),
         ("'1':\n  v: {text: Q, options: [a, b], ordinal: [1]}\n", "not one code and scale"),
         ("'1':\n  v: {text: Q, options: [a, b], codes: [one, two]}\n", "codes and ordinal as"),
+        ("'1':\n  v: {text: Q, options: [a, b], codes: [1, 2], labels: [x, y]}\n", ""),
+        ("'1':\n  v: {text: Q, options: [a, b], labels: [x]}\n", ""),
         ("'1':\n  v: {text: Q, options: yes-no}\n", "lists: options as texts"),
         ("'1':\n  v:\n", "A question cannot be read"),
         ("v: {refined_qbody: Q, ordinal: [1, 2]}\n", "has no options"),
@@ -65,16 +67,30 @@ def test_options_in_another_order_go_by_label() -> None:
     assert not match.note
 
 
-def test_an_option_worded_otherwise_goes_by_order_and_is_said() -> None:
-    match = match_options(LIFE, ChosenQuestion("Q", ("Exciting", "Pretty routine", "Dull")))
-    assert match.places == (0, 1, 2)
-    assert '"Pretty routine" is "Routine"' in match.note
+def test_an_option_worded_otherwise_goes_by_its_words_and_is_said() -> None:
+    match = match_options(LIFE, ChosenQuestion("Q", ("It is dull", "Routine", "Exciting life")))
+    assert match.places == (2, 1, 0)
+    assert '"It is dull" is "Dull"; "Exciting life" is "Exciting"' in match.note
+
+
+def test_what_is_left_over_is_not_matched_to_what_is_left_over() -> None:
+    chosen = ChosenQuestion("Q", ("Exciting", "Humdrum", "Dull"))
+    match = match_options(LIFE, chosen)
+    assert not match.places
+    assert 'not told by its text: "Humdrum"' in match.note
+    assert '2 "Routine"' in match.note
+    assert "give `codes`" in match.note
+    confirmed = ChosenQuestion("Q", chosen.options, labels=("exciting", "Routine", "Dull"))
+    assert match_options(LIFE, confirmed).places == (0, 1, 2)
+    wrong = ChosenQuestion("Q", chosen.options, labels=("Exciting", "Routine", "Boring"))
+    assert 'labels "Boring"' in match_options(LIFE, wrong).note
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        ("Dull", "Pretty routine", "Exciting"),  # what matches is elsewhere: the order is another
+        ("Dull", "Humdrum", "Exciting"),
+        ("Dull", "Not exciting", "Exciting"),
         ("Great", "So-so", "Bad"),  # nothing matches: may well be reversed
         ("Exciting", "Dull"),
     ],

@@ -32,6 +32,13 @@ from opinioncast.curate.design import (
     sample_design,
     taylor_errors,
     unclustered_errors,
+    unsampled_fraction,
+)
+from opinioncast.curate.replicates import (
+    Replication,
+    describe_replicates,
+    read_replicates,
+    replicate_errors,
 )
 from opinioncast.errors import DataError, InputError
 from opinioncast.survey.groups import Subpopulation
@@ -40,6 +47,7 @@ from opinioncast.survey.tables import OpinionTable
 from opinioncast.survey.wave import Missing, Wave
 
 _REFUSED = REASONS.index(Missing.REFUSED.value)
+_CELL = ("question_id", "variable", "attribute", "group")
 _BLOCK_ANSWERS = 2_000_000
 """Respondents x questions worked on at a time; bounds memory to a few hundred MB."""
 
@@ -86,6 +94,8 @@ def aggregate(
     *,
     min_n: int = 1,
     lonely_psu: LonelyPsu = "fail",
+    domain: Bools | None = None,
+    empty: bool = False,
 ) -> AggregateResult:
     """Weighted answer distributions per subpopulation (paper, Appendix D) with standard errors.
 
@@ -94,18 +104,22 @@ def aggregate(
     * ``refusal_rate``: weighted share that refused among those who answered or refused; null where
       the source has no code for refusals.
     * ``n``: respondents with a substantive answer and a positive weight.
-    * ``se``: Taylor-linearised, PSUs within strata taken as drawn with replacement, groups as
-      domains of the full design; without strata and PSUs each respondent is a PSU.
-    * ``n_eff``: n / design effect where the design has strata or PSUs, at most n (a small domain
-      can show a variance below that of a simple random sample by chance); Kish's effective number
-      without them, and where the design effect is undefined because all answers are the same or no
-      variance is left.
+    * ``se``: Taylor-linearised, PSUs within strata taken as drawn with replacement (or from the
+      finite population that the design names), groups as domains of the full design; without
+      strata and PSUs each respondent is a PSU. With replicate weights, theirs.
+    * ``n_eff``: n / design effect where the design has strata, PSUs or replicates, at most n (a
+      small domain can show a variance below that of a simple random sample by chance); Kish's
+      effective number without them, and where the design effect is undefined because all answers
+      are the same or no variance is left.
 
     Args:
         questions: each question with the variable of the wave that holds its answers.
         masks: True where a respondent belongs to a group, shape (respondents, groups); a group
             such as the total population is one that is True throughout.
+        domain: respondents the table is about, shape (respondents,); None: all. The others are
+            part of the design and need no weight of their own; ``masks`` hold none of them.
         min_n: cells with a smaller ``n`` are dropped, with the reason.
+        empty: return a table without a cell instead of raising.
         lonely_psu: see :data:`opinioncast.curate.design.LonelyPsu`.
 
     Raises:
@@ -135,13 +149,23 @@ def aggregate(
     clustered = False
     for name in dict.fromkeys(names):
         mine = [q for q, n in enumerate(names) if n == name]
-        weights[name] = weight = read_weights(wave, name, used[:, mine].any(axis=1))
-        design = sample_design(wave, weight.sampled, lonely_psu)
+        needed = used[:, mine].any(axis=1)
+        if domain is not None:
+            needed &= domain
+        weights[name] = weight = read_weights(wave, name, needed)
+        replication = read_replicates(wave, weight)
+        design = None if replication else sample_design(wave, weight.sampled, lonely_psu)
+        clustered |= replication is not None or design is not None
         if design is not None:
-            clustered = True
             lonely |= dict.fromkeys(design.lonely)
+        unsampled = 1.0
+        if design is None and replication is None:
+            people = np.zeros(int(weight.sampled.sum()), np.intp)
+            drawn = np.array([len(people)])
+            unsampled = float(unsampled_fraction(wave, weight.sampled, people, drawn)[0])
         for block in _blocks(mine, len(wave)):
-            part = _sum_block(coded.take(block), weight, design, masks)
+            errors = design or replication or unsampled
+            part = _sum_block(coded.take(block), weight, errors, masks)
             places = np.concatenate([np.arange(*coded.starts[q : q + 2]) for q in block])
             for field in ("weighted", "squared", "se"):
                 getattr(total, field)[:, places] = getattr(part, field)
@@ -160,7 +184,7 @@ def aggregate(
     refusal[:, unknown] = np.nan
 
     keys = _keys(wave, questions, subpopulations)
-    bases = keys.select("question_id", "variable", "attribute", "group").with_columns(
+    bases = keys.select(_CELL).with_columns(
         _column("n_group", np.broadcast_to(masks.sum(axis=0)[:, None], shape), pl.Int64),
         _column("n", total.n, pl.Int64),
         _column("zero_weight", total.zero_weight, pl.Int64),
@@ -182,7 +206,7 @@ def aggregate(
     )
     reasons = bases.select(reason=reason)["reason"]
     kept = reasons.is_null().to_numpy()
-    if not kept.any():
+    if not kept.any() and not empty:
         raise DataError(
             "No question has an answer in any group",
             where=f"{wave.family} {wave.wave}",
@@ -205,11 +229,22 @@ def aggregate(
         "min_n": min_n,
     }
     dropped = (
-        bases.with_columns(reason=reasons)
-        .filter(~kept)
-        .select("question_id", "variable", "attribute", "group", "n_group", "n", "reason")
+        bases.with_columns(reason=reasons).filter(~kept).select(*_CELL, "n_group", "n", "reason")
     )
     return AggregateResult(OpinionTable(frame, meta), bases, dropped)
+
+
+def empty_result(wave: Wave) -> AggregateResult:
+    """Of a wave of which no question is left."""
+    names = pl.DataFrame(schema=dict.fromkeys(_CELL, pl.String))
+    counts = dict.fromkeys(("n_group", "n", "zero_weight", *REASONS), pl.Int64)
+    sizes = dict.fromkeys(("weighted_n", "n_kish", "deff"), pl.Float64)
+    bases = names.hstack(pl.DataFrame(schema={**counts, "weight": pl.String, **sizes}))
+    dropped = names.hstack(
+        pl.DataFrame(schema={"n_group": pl.Int64, "n": pl.Int64, "reason": pl.String})
+    )
+    table = OpinionTable(pl.DataFrame(schema=OpinionTable.schema), dict(wave.meta))
+    return AggregateResult(table, bases, dropped)
 
 
 def _blocks(questions: list[int], respondents: int) -> Iterator[list[int]]:
@@ -219,15 +254,28 @@ def _blocks(questions: list[int], respondents: int) -> Iterator[list[int]]:
 
 
 def _sum_block(
-    coded: CodedAnswers, weight: Weights, design: SampleDesign | None, masks: Bools
+    coded: CodedAnswers,
+    weight: Weights,
+    errors: SampleDesign | Replication | float,
+    masks: Bools,
 ) -> _Sums:
-    """Everything that is a sum over respondents, for some questions and all groups."""
+    """Everything that is a sum over respondents, for some questions and all groups.
+
+    Args:
+        errors: what standard errors come from: strata and PSUs, replicate weights, or neither: then
+            the fraction of the population that was not drawn.
+    """
+    design = errors if isinstance(errors, SampleDesign) else None
+    replication = errors if isinstance(errors, Replication) else None
     starts, sizes = coded.starts, np.diff(coded.starts)
     width, questions, groups = int(starts[-1]), len(sizes), masks.shape[1]
     rows, option = coded.entries()
     w = weight.values[rows]
     weighs = w > 0
     question = np.repeat(np.arange(questions), sizes)
+    onehot = np.zeros((len(weight.values), width) if replication else (0, 0))
+    if replication is not None:  # a replicate may weigh those whose weight is zero
+        onehot[rows, option] = 1.0
     zero_rows, zero_question = rows[~weighs], question[option[~weighs]]
     rows, option, w = rows[weighs], option[weighs], w[weighs]
     refused_rows, refused_question = np.nonzero(coded.reason == _REFUSED)
@@ -255,14 +303,19 @@ def _sum_block(
             answered = _add(by_question[inside], weights, units * questions)
             answered = answered.reshape(units, questions)
             sums.se[g] = taylor_errors(design, chosen, answered, sizes)
+        if replication is not None:
+            base = np.add.reduceat(sums.weighted[g], starts[:-1])
+            with np.errstate(invalid="ignore", divide="ignore"):
+                shares = sums.weighted[g] / np.repeat(base, sizes)
+            sums.se[g] = replicate_errors(replication, members, onehot, starts, shares)
         sums.zero_weight[g] = np.bincount(zero_question[members[zero_rows]], minlength=questions)
         refusing = members[refused_rows]
         sums.refused[g] = _add(
             refused_question[refusing], weight.values[refused_rows[refusing]], questions
         )
-    if design is None:
+    if isinstance(errors, float):
         sampled = int(weight.sampled.sum())
-        sums.se[:] = unclustered_errors(sums.weighted, sums.squared, starts, sampled)
+        sums.se[:] = unclustered_errors(sums.weighted, sums.squared, starts, sampled, errors)
     return sums
 
 
@@ -333,9 +386,17 @@ def _tells_refusals(wave: Wave, name: str) -> bool:
 
 
 def _describe(wave: Wave) -> str:
+    if wave.design.replicates:
+        return describe_replicates(wave.design.replicates)
+    drawn = "drawn with replacement"
+    if wave.design.fpc is not None:
+        drawn = f"finite population correction {wave.design.fpc}"
     if wave.design.strata or wave.design.psu:
         return (
             f"Taylor linearisation, strata {wave.design.strata or 'none'}, "
-            f"PSU {wave.design.psu or 'each respondent'}, drawn with replacement"
+            f"PSU {wave.design.psu or 'each respondent'}, {drawn}"
         )
-    return "Taylor linearisation, each respondent a PSU (no strata or PSUs in the file)"
+    return (
+        f"Taylor linearisation, each respondent a PSU, {drawn} (the recipe names no strata, PSUs "
+        "or replicate weights)"
+    )

@@ -130,7 +130,8 @@ def resample_psus(
     """Design-based bootstrap: whole PSUs drawn within strata, once for all groups of a wave.
 
     In a stratum of n_h PSUs, n_h - 1 are drawn with replacement and their weights multiplied by
-    n_h / (n_h - 1) (Rao and Wu 1988; Rao, Wu and Yue 1992). Drawing n_h would understate the
+    n_h / (n_h - 1), less what a finite population leaves no room for (Rao and Wu 1988; Rao, Wu and
+    Yue 1992). Drawing n_h would understate the
     variance by (n_h - 1) / n_h, by half in surveys with two PSUs per stratum. The paper resamples
     respondents and knows no PSUs; where interviews cluster, this one gives the larger, honest
     distances. Waves are resampled independently of each other.
@@ -181,7 +182,8 @@ def _rao_wu(design: SampleDesign, replicates: int, rng: np.random.Generator) -> 
     for stratum, n in enumerate(design.sizes):
         if n > 1:
             drawn = rng.multinomial(n - 1, np.full(n, 1 / n), replicates)
-            times[:, design.stratum == stratum] = drawn * (n / (n - 1))
+            shrunk = np.sqrt(design.unsampled[stratum]) * (drawn * (n / (n - 1)) - 1)
+            times[:, design.stratum == stratum] = 1 + shrunk
     return times
 
 
@@ -206,7 +208,8 @@ def _part(asked: WaveQuestions, masks: Bools) -> _Part:
     sampled = np.zeros(len(wave), dtype=bool)
     for name in dict.fromkeys(names):
         mine = np.array([n == name for n in names])
-        checked = read_weights(wave, name, used[:, mine].any(axis=1))
+        needed = used[:, mine].any(axis=1) & masks.any(axis=1)
+        checked = read_weights(wave, name, needed)
         entries = mine[question]
         weight[entries] = checked.values[rows[entries]]
         sampled |= checked.sampled

@@ -8,7 +8,8 @@ disk. The results are pinned to R's ``survey`` package in ``tests/curate/r_surve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -123,6 +124,40 @@ def read_weights(wave: Wave, name: str | None, needed: Bools) -> Weights:
     return Weights(name, np.where(sampled, values, 0.0), sampled)
 
 
+def product_of_weights(wave: Wave, names: Sequence[str]) -> Wave:
+    """The wave with the product of several weight variables as its weight.
+
+    Country files of the European Social Survey have a design, a post-stratification and a
+    population weight that only together weight a comparison.
+
+    Raises:
+        DataError: a factor that is absent, not numeric or negative.
+    """
+    product = pl.lit(1.0)
+    for name in names:
+        where = f"{wave.family} {wave.wave}, weight variable {name}"
+        if name not in wave.respondents.columns:
+            raise DataError(
+                "A factor of the weight is absent",
+                where=where,
+                expected=f"a column among the file's {len(wave.respondents.columns)}",
+                hint="check the spelling; names are case sensitive",
+            )
+        column = wave.respondents[name]
+        negative = int((column < 0).sum()) if column.dtype.is_numeric() else 0
+        if negative or not column.dtype.is_numeric():
+            raise DataError(
+                "A factor of the weight is no weight",
+                where=where,
+                expected="numbers of 0 or more",
+                found=f"{negative} below 0" if negative else str(column.dtype),
+            )
+        product = product * pl.col(name).cast(pl.Float64)
+    name = " x ".join(names)
+    respondents = wave.respondents.with_columns(product.alias(name))
+    return replace(wave, respondents=respondents, design=replace(wave.design, weight=name))
+
+
 @dataclass(frozen=True)
 class SampleDesign:
     """Primary sampling units (PSUs) nested in strata, drawn with replacement.
@@ -132,12 +167,15 @@ class SampleDesign:
         stratum: stratum of each PSU, non-decreasing; shape (PSUs,).
         strata: what each stratum is called in the file.
         lonely_psu: the policy for strata with one PSU.
+        unsampled: fraction of each stratum's PSUs that was not drawn, the finite population
+            correction of its variance; shape (strata,), 1 where the file does not say.
     """
 
     psu: Ints
     stratum: Ints
     strata: tuple[str, ...]
     lonely_psu: LonelyPsu
+    unsampled: Array
 
     @property
     def sizes(self) -> Ints:
@@ -145,9 +183,14 @@ class SampleDesign:
         return np.bincount(self.stratum, minlength=len(self.strata))
 
     @property
+    def alone(self) -> Bools:
+        """True for strata with a single PSU of several in the population, shape (strata,)."""
+        return np.asarray((self.sizes == 1) & (self.unsampled > _NOTHING))
+
+    @property
     def lonely(self) -> tuple[str, ...]:
-        """The strata that have a single PSU."""
-        return tuple(s for s, size in zip(self.strata, self.sizes, strict=True) if size == 1)
+        """The strata that have a single PSU and are not a census of it."""
+        return tuple(s for s, alone in zip(self.strata, self.alone, strict=True) if alone)
 
 
 def sample_design(
@@ -187,11 +230,13 @@ def sample_design(
     pairs, position = np.unique(stratum * (unit.max() + 1) + unit, return_inverse=True)
     psu = np.full(len(wave), -1, np.intp)
     psu[sampled] = position
+    of_psu = (pairs // (unit.max() + 1)).astype(np.intp)
     design = SampleDesign(
         psu,
-        (pairs // (unit.max() + 1)).astype(np.intp),
+        of_psu,
         tuple(_label(v) for v in values[0]) if wave.design.strata else ("all",),
         lonely_psu,
+        unsampled_fraction(wave, sampled, stratum, np.bincount(of_psu)),
     )
     if len(pairs) < 2:
         raise DataError(
@@ -212,13 +257,71 @@ def sample_design(
     return design
 
 
+def unsampled_fraction(wave: Wave, sampled: Bools, stratum: Ints, drawn: Ints) -> Array:
+    """The finite population correction of each stratum, 1 - n_h / N_h; shape (strata,).
+
+    Args:
+        stratum: of each sampled respondent.
+        drawn: primary units in the sample per stratum.
+
+    Raises:
+        DataError: the design's ``fpc`` is not numeric, missing, not positive, differs within a
+            stratum, or says that the population has fewer units than the sample.
+    """
+    fpc = wave.design.fpc
+    if fpc is None:
+        return np.ones(len(drawn))
+    place = f"{wave.family} {wave.wave}, finite population correction {fpc}"
+    if isinstance(fpc, str):
+        column = wave.respondents[fpc]
+        if not column.dtype.is_numeric():
+            raise DataError("It is not numeric", where=place, expected="numbers", found=column[:3])
+        values = column.cast(pl.Float64).to_numpy()[sampled]
+    else:
+        values = np.full(int(sampled.sum()), float(fpc))
+    if not (values > 0).all() or not np.isfinite(values).all():
+        raise DataError(
+            "A respondent has no population size",
+            where=place,
+            expected="a positive number for each respondent with a weight",
+            found=f"{int((~(values > 0) | ~np.isfinite(values)).sum())} of {len(values)} without",
+        )
+    if (values > 1).any() != (values >= 1).all():
+        raise DataError(
+            "It mixes population sizes and sampling fractions",
+            where=place,
+            expected="all at least 1 (how many units) or all at most 1 (which fraction)",
+            found=f"{values.min():g} to {values.max():g}",
+        )
+    low = np.full(len(drawn), np.inf)
+    high = np.zeros(len(drawn))
+    np.minimum.at(low, stratum, values)
+    np.maximum.at(high, stratum, values)
+    if (low != high).any():
+        raise DataError(
+            "It differs within a stratum",
+            where=place,
+            expected="one number per stratum",
+            found=f"{int((low != high).sum())} strata with several",
+        )
+    fraction = drawn / high if (values > 1).any() else high
+    if (fraction > 1).any():
+        raise DataError(
+            "The sample has more units than the population",
+            where=place,
+            expected="how many primary units (PSUs, or respondents without `psu`) each stratum has",
+            found=f"{int((fraction > 1).sum())} strata with more in the sample",
+        )
+    return np.asarray(1 - fraction)
+
+
 def taylor_errors(design: SampleDesign, chosen: Array, answered: Array, sizes: Ints) -> Array:
     """Standard errors of one group's shares by Taylor linearisation (as R ``svymean``).
 
     A share is a ratio of two weighted totals. Its linearised contribution per PSU is (total of the
     option - share x total of the question) / base; the variance is the sum over strata of
-    n_h / (n_h - 1) x the squared deviations of the PSU contributions from their stratum mean. PSUs
-    without members of the group count with contribution 0.
+    (1 - n_h / N_h) x n_h / (n_h - 1) x the squared deviations of the PSU contributions from their
+    stratum mean. PSUs without members of the group count with contribution 0.
 
     Args:
         chosen: sum of weights per PSU and flat option, shape (PSUs, options).
@@ -236,10 +339,10 @@ def taylor_errors(design: SampleDesign, chosen: Array, answered: Array, sizes: I
     n = design.sizes
     first = np.searchsorted(design.stratum, np.arange(len(n)))
     means = np.add.reduceat(contribution, first, axis=0) / n[:, None]
-    alone = n == 1
+    alone = design.alone
     if design.lonely_psu == "adjust":
         means[alone] = 0.0
-    scale = np.where(alone, 1.0, n / np.maximum(n - 1, 1))
+    scale = design.unsampled * np.where(n == 1, 1.0, n / np.maximum(n - 1, 1))
     squares = (contribution - means[design.stratum]) ** 2
     variance = np.asarray(scale[design.stratum] @ squares)
     if design.lonely_psu == "average" and alone.any():
@@ -250,7 +353,9 @@ def taylor_errors(design: SampleDesign, chosen: Array, answered: Array, sizes: I
     return np.asarray(np.sqrt(variance))
 
 
-def unclustered_errors(weighted: Array, squared: Array, starts: Ints, respondents: int) -> Array:
+def unclustered_errors(
+    weighted: Array, squared: Array, starts: Ints, respondents: int, unsampled: float = 1.0
+) -> Array:
     """Linearised standard errors where each respondent is a PSU (R ``svydesign(ids = ~1)``).
 
     Args:
@@ -258,6 +363,7 @@ def unclustered_errors(weighted: Array, squared: Array, starts: Ints, respondent
         squared: sums of squared weights, same shape.
         starts: see :class:`opinioncast.curate.coding.CodedAnswers`.
         respondents: size of the whole sample, of which each group is a domain.
+        unsampled: fraction of the population that was not drawn.
 
     Returns:
         Shape (groups, options); NaN where nobody answered.
@@ -271,7 +377,7 @@ def unclustered_errors(weighted: Array, squared: Array, starts: Ints, respondent
         share = weighted / base
         others = np.maximum(squares - squared, 0)
         variance = ((1 - share) ** 2 * squared + share**2 * others) / base**2
-    return np.asarray(np.sqrt(variance * respondents / max(respondents - 1, 1)))
+    return np.asarray(np.sqrt(variance * unsampled * respondents / max(respondents - 1, 1)))
 
 
 def kish(weights: npt.ArrayLike) -> float:

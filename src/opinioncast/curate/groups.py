@@ -21,6 +21,7 @@ from opinioncast.curate.group_recipe import (
     Interval,
     Labels,
 )
+from opinioncast.curate.intervals import UnreadableError, in_interval, intervals_of, outside
 from opinioncast.errors import DataError
 from opinioncast.survey.groups import Subpopulation
 from opinioncast.survey.wave import Variable, Wave
@@ -52,7 +53,10 @@ class _CannotTellError(Exception):
 
 
 def group_masks(
-    wave: Wave, recipe: GroupRecipe, subpopulations: Sequence[Subpopulation]
+    wave: Wave,
+    recipe: GroupRecipe,
+    subpopulations: Sequence[Subpopulation],
+    domain: Mask | None = None,
 ) -> GroupMasks:
     """Apply ``recipe`` to ``wave`` for each of ``subpopulations``.
 
@@ -60,11 +64,16 @@ def group_masks(
     equals. Intersections hold where all their conditions hold, the total population everywhere.
     A group the file cannot tell is listed in ``missing``; the others are not affected.
 
+    Args:
+        domain: the respondents that are looked at, shape (respondents,); None: all. The others are
+            in no group, and no note counts them.
+
     Raises:
         DataError: a respondent is in two groups of one attribute that are not declared
             ``overlapping``, or a code has no value label though the variable's codes have labels
             and no other alternative tells the attribute.
     """
+    inside: Mask = np.ones(len(wave), dtype=bool) if domain is None else domain
     wanted = dict.fromkeys(a for s in subpopulations for a, _ in s.conditions)
     told: dict[str, Mapping[str, Mask]] = {}
     why: dict[tuple[str, str], str] = {}
@@ -73,14 +82,14 @@ def group_masks(
         attribute = recipe.attributes.get(name)
         if attribute is None:
             continue
-        told[name], reasons, note = _attribute_masks(wave, attribute, recipe.source)
+        told[name], reasons, about = _attribute_masks(wave, attribute, recipe.source, inside)
         why.update({(name, group): reason for group, reason in reasons.items()})
-        notes.append(note)
+        notes += about
     columns: list[Mask] = []
     kept: list[Subpopulation] = []
     missing: list[tuple[Subpopulation, str]] = []
     for subpopulation in subpopulations:
-        mask: Mask = np.ones(len(wave), dtype=bool)
+        mask = inside.copy()
         reason = ""
         for name, group in subpopulation.conditions:
             member = told.get(name, {}).get(group)
@@ -109,9 +118,9 @@ def _not_in_recipe(recipe: GroupRecipe, name: str, group: str) -> str:
 
 
 def _attribute_masks(
-    wave: Wave, attribute: AttributeRecipe, source: str
-) -> tuple[Mapping[str, Mask], Mapping[str, str], str]:
-    """Masks by group, reasons by group that has none, and one note on the attribute."""
+    wave: Wave, attribute: AttributeRecipe, source: str, domain: Mask
+) -> tuple[Mapping[str, Mask], Mapping[str, str], list[str]]:
+    """Masks by group, reasons by group that has none, and notes on the attribute."""
     best: tuple[dict[str, Mask], Alternative] | None = None
     reasons: dict[str, list[str]] = {}
     wrong: DataError | None = None
@@ -120,7 +129,7 @@ def _attribute_masks(
         try:
             for group, condition in way.groups.items():
                 try:
-                    masks[group] = _holds(condition, wave)
+                    masks[group] = _holds(condition, wave) & domain
                 except _CannotTellError as reason:
                     reasons.setdefault(group, []).append(str(reason))
         except DataError as error:
@@ -137,20 +146,29 @@ def _attribute_masks(
         if group not in masks and group not in lost:
             lost[group] = f"{', '.join(sorted(way.variables))} does not tell it apart"
     _check_overlap(masks, attribute, source)
-    return masks, lost, _note(wave, attribute, way, masks)
+    return masks, lost, _notes(wave, attribute, way, masks, domain)
 
 
-def _note(
-    wave: Wave, attribute: AttributeRecipe, way: Alternative, masks: Mapping[str, Mask]
-) -> str:
+def _notes(
+    wave: Wave,
+    attribute: AttributeRecipe,
+    way: Alternative,
+    masks: Mapping[str, Mask],
+    domain: Mask,
+) -> list[str]:
     if not masks:
-        return f"{attribute.name}: not in {wave.family} {wave.wave}"
-    out = len(wave) - int(np.any(list(masks.values()), axis=0).sum())
+        return [f"{attribute.name}: not in {wave.family} {wave.wave}"]
+    total = int(domain.sum())
+    out = total - int(np.any(list(masks.values()), axis=0).sum())
     used = sorted(c for v in way.variables if (c := _column(wave, v)))
-    parts = [
-        f"{attribute.name}: from {', '.join(used)}; {out} of {len(wave)} in none of its groups"
-    ]
-    return "; ".join([*parts, *(n for n in (attribute.note, way.note) if n)])
+    parts = [f"{attribute.name}: from {', '.join(used)}; {out} of {total} in none of its groups"]
+    notes = ["; ".join([*parts, *(n for n in (attribute.note, way.note) if n)])]
+    ranges = intervals_of(way.groups[group] for group in masks)
+    for name, limits in ranges.items():
+        column, variable = _look_up(wave, name)
+        told = outside(wave.respondents[column].filter(domain), variable, limits)
+        notes += [f"{attribute.name}, {column}: {line}" for line in told]
+    return notes
 
 
 def _check_overlap(masks: Mapping[str, Mask], attribute: AttributeRecipe, source: str) -> None:
@@ -185,7 +203,10 @@ def _holds(condition: Condition, wave: Wave) -> Mask:
             return _in_labels(wave.respondents[column], variable, labels)
         case Interval(name, low, high):
             column, variable = _look_up(wave, name)
-            return _in_interval(wave.respondents[column], variable, low, high)
+            try:
+                return in_interval(wave.respondents[column], variable, low, high)
+            except UnreadableError as reason:
+                raise _CannotTellError(str(reason)) from reason
 
 
 def _column(wave: Wave, name: str) -> str | None:
@@ -212,7 +233,7 @@ def _in_codes(values: pl.Series, variable: Variable, codes: tuple[float, ...]) -
         raise DataError(
             "A group recipe gives codes for a text variable",
             where=f"variable {variable.name}",
-            expected="`labels` (its texts), or `min` and `max` (the number it starts with)",
+            expected="`labels` (its texts), or `min` and `max` (of the numbers and bands it holds)",
             found=list(codes),
         )
     unlabelled = [c for c in codes if c not in variable.codes and c not in variable.missing]
@@ -248,14 +269,6 @@ def _in_labels(values: pl.Series, variable: Variable, labels: tuple[str, ...]) -
             f"no value label of {variable.name} reads {' or '.join(labels)} (they are: {shown})"
         )
     return values.cast(pl.Float64).is_in(codes).fill_null(False).to_numpy()
-
-
-def _in_interval(values: pl.Series, variable: Variable, low: float, high: float) -> Mask:
-    if not values.dtype.is_numeric():
-        values = values.cast(pl.String).str.extract(r"^\s*(-?\d+(?:\.\d+)?)")
-    values = values.cast(pl.Float64)
-    inside = values.is_between(low, high) & ~values.is_in(list(variable.missing))
-    return inside.fill_null(False).to_numpy()
 
 
 _NUMBERING = re.compile(r"^\(?\d{1,3}[.)]\s+")

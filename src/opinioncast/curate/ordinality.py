@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from opinioncast.curate.points import rating_values
 from opinioncast.errors import InputError
 from opinioncast.survey.question import OFF_SCALE
 
@@ -52,6 +53,7 @@ class Scale:
 @dataclass(frozen=True)
 class _Lexicon:
     off_scale: re.Pattern[str]
+    unsure: re.Pattern[str]
     bare_neither: re.Pattern[str]
     midpoint: re.Pattern[str]
     degrees: tuple[tuple[str, float], ...]
@@ -76,6 +78,7 @@ def _lexicon() -> _Lexicon:
     degrees = [(p, float(i)) for i, phrases in enumerate(raw["degrees"]) for p in phrases]
     return _Lexicon(
         off_scale=any_of(raw["off_scale"]),
+        unsure=any_of(raw["unsure"]),
         bare_neither=re.compile(raw["bare_neither"]),
         midpoint=any_of(raw["midpoint"]),
         degrees=tuple(sorted(degrees, key=lambda d: -len(d[0]))),
@@ -89,11 +92,15 @@ def _lexicon() -> _Lexicon:
     )
 
 
-def detect_scale(options: Sequence[str], question: str = "") -> Scale:
+def detect_scale(
+    options: Sequence[str], question: str = "", codes: Sequence[float] | None = None
+) -> Scale:
     """Find the scale of a list of substantive options (without "Refused") by rules.
 
     Args:
         options: option texts in the order asked.
+        codes: of the options in the file; they tell where the worded ends of a numbered scale
+            stand, and points that nobody chose leave a gap.
         question: the wording; tells "How much ..." from "Which of these ..." where the options
             leave it open.
 
@@ -109,6 +116,9 @@ def detect_scale(options: Sequence[str], question: str = "") -> Scale:
     if len(on) < 2:
         # "Yes" beside "Not sure" is still a question with two answers.
         off, on, middle = [False] * len(texts), list(range(len(texts))), None
+    line = rating_values([texts[i] for i in on], None if codes is None else [codes[i] for i in on])
+    if line is not None and len(on) > 2:
+        return _on_line(line, on, len(texts))
     outer = [i for i in on if i != middle]
     decided = _decide([texts[i] for i in outer], question.casefold(), middle is not None)
     if decided is None:
@@ -123,6 +133,20 @@ def detect_scale(options: Sequence[str], question: str = "") -> Scale:
             for rank, i in enumerate(on, start=1):
                 positions[i] = float(rank)
     return Scale(tuple(positions), name, direction, rule)
+
+
+def _on_line(line: Sequence[int], on: Sequence[int], k: int) -> Scale:
+    """A numbered scale: positions from 1, with gaps where points are not among the options."""
+    positions = [OFF_SCALE] * k
+    last = max(line)
+    for i, value in zip(on, line, strict=True):
+        positions[i] = float((value if line[0] < line[-1] else last - value) + 1)
+    return Scale(tuple(positions), "numbers", _direction([float(v) for v in line]), "numbers")
+
+
+def off_scale_options(options: Sequence[str]) -> list[bool]:
+    """Which options are off the scale that the others form ("Don't know", "Other")."""
+    return _off_scale([normal_option(o) for o in options])
 
 
 def same_scale(first: Sequence[float], second: Sequence[float]) -> bool:
@@ -159,18 +183,27 @@ def normal_option(option: str) -> str:
 
 
 def _off_scale(texts: Sequence[str]) -> list[bool]:
-    """Options off the scale. They come last: "I am uncertain" amid a scale is a place on it."""
+    """Options off the scale, wherever they stand.
+
+    "I am uncertain" right between two halves of a scale may be a place on it, unless another option
+    is its middle; so may "both". First, last or elsewhere they are none.
+    """
     lexicon = _lexicon()
     off = [bool(lexicon.off_scale.fullmatch(t)) for t in texts]
+    soft = [not o and bool(lexicon.unsure.fullmatch(t)) for o, t in zip(off, texts, strict=True)]
     other_middle = "both" in texts or any(
         lexicon.midpoint.fullmatch(t) and not lexicon.bare_neither.fullmatch(t) for t in texts
     )
     if other_middle:
-        off = [
-            o or bool(lexicon.bare_neither.fullmatch(t)) for o, t in zip(off, texts, strict=True)
+        soft = [
+            o or bool(lexicon.bare_neither.fullmatch(t)) for o, t in zip(soft, texts, strict=True)
         ]
-    last = max((i for i, o in enumerate(off) if not o), default=-1)
-    return [o and i > last for i, o in enumerate(off)]
+    scale = [i for i in range(len(texts)) if not off[i] and not soft[i]]
+    midpoint = any(lexicon.midpoint.fullmatch(texts[i]) for i in scale)
+    for i in (i for i, o in enumerate(soft) if o):
+        before = sum(j < i for j in scale)
+        off[i] = midpoint or 2 * before != len(scale)
+    return off
 
 
 def _middle(texts: Sequence[str], off: Sequence[bool]) -> int | None:
@@ -192,8 +225,6 @@ def _decide(
     numbers = _numbers(texts)
     if numbers is not None:
         return _ranks(numbers), "numbers", _direction(numbers), "numbers"
-    if _numbered(texts):
-        return listed, "numbers", "", "numbers between worded ends"
     axis, scores = _scores(texts)
     complete = [s for s in scores if s is not None]
     direction = _direction(complete) if len(complete) == len(texts) else ""
@@ -252,7 +283,7 @@ def _scores(texts: Sequence[str]) -> tuple[str, list[float | None]]:
         hits = sum(s != 0 for s in signs)
         if both and hits > best[0] and (hits == len(texts)):
             best = (hits, name, signs)
-    degrees = [_degree(t) for t in texts]
+    degrees = [degree_of(t) for t in texts]
     if best[1]:
         bare = lexicon.bare_degree
         signed: list[float | None] = [
@@ -265,7 +296,8 @@ def _scores(texts: Sequence[str]) -> tuple[str, list[float | None]]:
     return "", list(degrees)
 
 
-def _degree(text: str) -> float | None:
+def degree_of(text: str) -> float | None:
+    """How strongly a normalised option puts it, 0 (not at all) to 6; None without such a word."""
     for phrase, degree in _lexicon().degrees:
         if re.search(rf"(?<![\w']){re.escape(phrase)}(?![\w'])", text):
             return degree
@@ -317,13 +349,6 @@ def _numbers(texts: Sequence[str]) -> list[float] | None:
         above = bool(re.match(r"(more|over|above|older)\b", spelled))
         values.append(value - 1e-6 * below + 1e-6 * above)
     return values if len(set(values)) == len(values) else None
-
-
-def _numbered(texts: Sequence[str]) -> bool:
-    """Whether options are points of a numbered line with worded ends (rich, 2, ... 6, poor)."""
-    points = [(i, int(t)) for i, t in enumerate(texts) if t.isdecimal()]
-    in_line = len({n - i for i, n in points}) == 1 or len({n + i for i, n in points}) == 1
-    return len(points) >= 3 and 2 * len(points) >= len(texts) and in_line
 
 
 def _beyond(values: Sequence[float]) -> float:

@@ -9,7 +9,11 @@ from typing import Any
 
 import polars as pl
 
-from opinioncast.curate.aggregate import AggregateResult, aggregate
+from opinioncast.curate.advice import CHOSEN, MISFIT, NOT_IN_FILE, UNUSABLE, advice, limits
+from opinioncast.curate.aggregate import AggregateResult, aggregate, empty_result
+from opinioncast.curate.asked_groups import asked_groups
+from opinioncast.curate.asked_waves import available_columns, design_columns, read_asked_wave
+from opinioncast.curate.domains import Mask, cut
 from opinioncast.curate.group_recipe import GroupRecipe, builtin_recipes, load_group_recipe
 from opinioncast.curate.groups import GroupMasks, group_masks
 from opinioncast.curate.question_file import ChosenQuestion, match_options, read_questions
@@ -20,20 +24,7 @@ from opinioncast.curate.scale_file import ScaleFile, read_scales, scale_of
 from opinioncast.curate.select import REPORT_SCHEMA, read_selection, select
 from opinioncast.curate.sources import described, find_file
 from opinioncast.errors import DataError, InputError
-from opinioncast.readers import PLAIN, anes, atp, column_names, gss, read_wave
-from opinioncast.readers.opinionqa import read_opinionqa
-from opinioncast.survey import Design, OpinionTable, Question, Subpopulation, Wave, load_groups
-
-_CONVENTIONS = {
-    "none": PLAIN,
-    "gss": gss.CONVENTIONS,
-    "anes": anes.CONVENTIONS,
-    "atp": atp.CONVENTIONS,
-}
-CHOSEN = "chosen by question file"
-MISFIT = "options do not fit the file"
-NOT_IN_FILE = "not in the file"
-UNUSABLE = "cannot be put as a question"
+from opinioncast.survey import OpinionTable, Question, Subpopulation, Wave
 
 DROPPED_SCHEMA: dict[str, Any] = {
     "question_id": pl.String,
@@ -67,6 +58,9 @@ class CuratedWave:
             (:data:`DROPPED_SCHEMA`): cells that ``result`` dropped, those of groups the file cannot
             tell, and all cells of chosen questions that do not fit the file.
         notes: what a reader of the table should know: groups without a column, stale reviews, ...
+        wave: the respondents the table is about; ``groups`` has their masks.
+        sample, sample_masks: all respondents that were drawn, more than ``wave`` has where the
+            recipe's ``where`` asks for some of them: a design and a bootstrap are of them.
     """
 
     recipe: WaveRecipe
@@ -80,6 +74,8 @@ class CuratedWave:
     result: AggregateResult
     dropped: pl.DataFrame
     notes: tuple[str, ...]
+    sample: Wave
+    sample_masks: Mask
 
 
 @dataclass(frozen=True)
@@ -110,6 +106,7 @@ def curate(
     partial: bool = False,
     generate: Generate | None = None,
     progress: Callable[[int, int], None] | None = None,
+    empty: bool = False,
 ) -> Curation:
     """Run a recipe.
 
@@ -117,6 +114,7 @@ def curate(
         folders: where its files are looked for, in this order.
         partial: go on without the waves whose files are absent; they are named in ``absent``.
         generate: a language model that refines wordings (Figure 6); rules when left out.
+        empty: return a curation of which nothing is left, with its report, instead of raising.
 
     Raises:
         InputError: files are absent (all are named), or a decision file does not fit.
@@ -133,11 +131,12 @@ def curate(
             hint="put them in the data folder (--data); docs/curation.md says where they come from"
             + ("; or curate the waves that are there with --partial" if waves else ""),
         )
+    told = [_groups_of(wave, folders) for wave in waves]
     done = []
     for i, wave in enumerate(waves):
         if progress:
             progress(i, len(waves))
-        done.append(_curate_wave(recipe, wave, folders, generate))
+        done.append(_curate_wave(recipe, wave, folders, generate, told[i], told))
     if progress:
         progress(len(waves), len(waves))
     table = OpinionTable(
@@ -157,7 +156,35 @@ def curate(
             "absent": absent,
         },
     )
-    return Curation(recipe, done, table, absent)
+    curation = Curation(recipe, done, table, absent)
+    if not len(table) and not empty:
+        raise nothing_left(curation)
+    return curation
+
+
+def nothing_left(curation: Curation) -> DataError:
+    """The error that says why no question is left, and what to do about it."""
+    report = pl.concat([w.report for w in curation.waves])
+    counted = dict(report["reason"].value_counts(sort=True).iter_rows())
+    cells = pl.concat([w.dropped for w in curation.waves])
+    if any(w.questions for w in curation.waves):
+        counted = dict(cells["reason"].value_counts(sort=True).iter_rows())
+    return DataError(
+        "No question is left",
+        where="; ".join(
+            f"{w.wave.family} {w.wave.wave} ({w.wave.meta.get('file', 'folder')})"
+            for w in curation.waves
+        ),
+        expected=f"at least one usable question (limits: {limits(curation.recipe.select)})",
+        found=counted,
+        hint="; ".join(advice(report)[:6]),
+    )
+
+
+def _groups_of(asked: WaveRecipe, folders: Sequence[Path]) -> GroupRecipe:
+    # a shipped name wins: a folder of that name (gss) may stand among the data
+    own = None if asked.groups in builtin_recipes() else find_file((asked.groups,), folders)
+    return load_group_recipe(own or asked.groups)
 
 
 def _curate_wave(
@@ -165,26 +192,28 @@ def _curate_wave(
     asked: WaveRecipe,
     folders: Sequence[Path],
     generate: Generate | None,
+    groups: GroupRecipe,
+    told: Sequence[GroupRecipe],
 ) -> CuratedWave:
     def file(names: File | None) -> Path | None:
         return find_file(names, folders) if names else None
 
-    # a shipped name wins: a folder of that name (gss) may stand among the data
-    own = None if asked.groups in builtin_recipes() else file((asked.groups,))
-    groups = load_group_recipe(own or asked.groups)
     microdata = find_file(asked.file, folders)
     assert microdata is not None  # curate() looked for all files
     question_file = file(asked.questions)
     chosen = read_questions(question_file, asked.wave) if question_file else None
     columns = None
     if chosen is not None:
-        available = _columns(asked, microdata)
+        available = available_columns(asked, microdata)
         wanted = [v for v in chosen if v in set(available)]
-        columns = list(dict.fromkeys([*wanted, *groups.columns(available), *asked.where]))
-    wave = _read(asked, microdata, file(asked.codebook), file(asked.wording), columns)
+        design = design_columns(asked, available, microdata)
+        columns = list(dict.fromkeys([*wanted, *groups.columns(available), *design]))
+    wave, domain = read_asked_wave(
+        asked, microdata, file(asked.codebook), file(asked.wording), columns
+    )
     place = f"{asked.family} {asked.wave} ({microdata.name})"
-    subpopulations = load_groups(*recipe.groups).subpopulations
-    members = group_masks(wave, groups, subpopulations)
+    subpopulations, unasked = asked_groups(recipe.groups, groups, told, folders)
+    members = group_masks(wave, groups, subpopulations, domain)
     if not members.subpopulations:
         raise DataError(
             "No group asked for is in a wave",
@@ -193,112 +222,64 @@ def _curate_wave(
             found="; ".join(f"{s}: {why}" for s, why in members.missing),
             hint="check the group recipe of the wave (`groups`)",
         )
+    # questions are judged by those the table is about; the design stays that of all
+    looked_at, masks = wave, members.masks
+    if domain is not None:
+        looked_at, masks = cut(wave, domain), masks[domain]
     if chosen is None:
         selection, review = file(asked.selection), file(asked.review)
-        picked = _select(recipe, wave, groups, members, selection, review, generate)
+        picked = _select(
+            recipe, looked_at, groups, masks, members.subpopulations, selection, review, generate
+        )
     else:
-        picked = _take(wave, chosen)
+        picked = _take(looked_at, chosen)
     overrides = file(asked.scales)
     wave, questions, scales, report = _as_questions(
         wave, picked, read_scales(overrides) if overrides else None
     )
-    if not questions:
-        raise DataError(
-            "No question is left",
-            where=place,
-            expected="at least one usable question",
-            found=dict(report["reason"].value_counts(sort=True).iter_rows()),
-            hint="see the reasons; a selection file can keep what the rules drop",
+    result = empty_result(wave)
+    if questions:
+        result = aggregate(
+            wave,
+            questions,
+            members.subpopulations,
+            members.masks,
+            min_n=recipe.min_n,
+            lonely_psu=recipe.lonely_psu,
+            domain=domain,
+            empty=True,
         )
-    result = aggregate(
-        wave,
-        questions,
-        members.subpopulations,
-        members.masks,
-        min_n=recipe.min_n,
-        lonely_psu=recipe.lonely_psu,
-    )
     unfit = report.filter(~pl.col("kept")) if chosen is not None else report.clear()
     return CuratedWave(
         recipe=asked,
-        wave=wave,
+        wave=wave if domain is None else cut(wave, domain),
         report=report,
         refinement=picked.refinement,
         items=picked.items,
         questions=questions,
         scales=scales,
-        groups=members,
+        groups=replace(members, masks=masks),
         result=result,
         dropped=_dropped(result, questions, members, unfit, subpopulations),
         notes=(
             *wave.meta.get("notes", ()),
             *(f"{s} is not in the table: {why}" for s, why in members.missing),
             *members.notes,
+            *unasked,
             *picked.notes,
+            *(() if questions else ("no question is left", *advice(report))),
         ),
+        sample=wave,
+        sample_masks=members.masks,
     )
-
-
-def _columns(asked: WaveRecipe, path: Path) -> list[str]:
-    if asked.conventions == "opinionqa":
-        raise InputError(
-            "OpinionQA's folders cannot be cut to chosen questions",
-            where=f"{asked.family} {asked.wave}",
-            expected="no `questions` in this wave; use a selection file",
-        )
-    return column_names(path, asked.encoding)
-
-
-def _read(
-    asked: WaveRecipe,
-    path: Path,
-    codebook: Path | None,
-    wording: Path | None,
-    columns: Sequence[str] | None,
-) -> Wave:
-    if asked.conventions == "opinionqa":
-        return read_opinionqa(path, weight=asked.weight)
-    wave = read_wave(
-        path,
-        family=asked.family,
-        wave=asked.wave,
-        columns=columns,
-        codebook=codebook,
-        corrections=asked.correct,
-        wording=wording,
-        design=Design(asked.weight, asked.strata, asked.psu),
-        respondent_id=asked.respondent_id,
-        conventions=_CONVENTIONS[asked.conventions],
-        encoding=asked.encoding,
-    )
-    if not asked.where:
-        return wave
-    absent = [v for v in asked.where if v not in wave.respondents.columns]
-    if absent:
-        raise InputError(
-            "The recipe's `where` names variables the file does not have",
-            where=f"{asked.family} {asked.wave} ({path.name})",
-            expected=f"variables among the file's {len(wave.respondents.columns)}",
-            found=", ".join(absent),
-        )
-    kept = wave.respondents.filter(pl.col(v) == value for v, value in asked.where.items())
-    if kept.height == 0:
-        raise DataError(
-            "No respondent fulfils the recipe's `where`",
-            where=f"{path.name}, {dict(asked.where)}",
-            expected="at least one respondent",
-            found=f"0 of {len(wave)}",
-        )
-    note = f"{kept.height} of {len(wave)} respondents of the file ({dict(asked.where)})"
-    meta = {**wave.meta, "respondents": kept.height, "notes": [*wave.meta["notes"], note]}
-    return replace(wave, respondents=kept, meta=meta)
 
 
 def _select(
     recipe: CurationRecipe,
     wave: Wave,
     groups: GroupRecipe,
-    members: GroupMasks,
+    masks: Mask,
+    subpopulations: Sequence[Subpopulation],
     decided: Path | None,
     review: Path | None,
     generate: Generate | None,
@@ -306,8 +287,8 @@ def _select(
     """The questions the rules keep, reworded by review file, model or rules."""
     selection = select(
         wave,
-        masks=members.masks,
-        subpopulations=members.subpopulations,
+        masks=masks,
+        subpopulations=subpopulations,
         group_variables=groups.columns(wave.respondents.columns),
         settings=recipe.select,
         decided=read_selection(decided) if decided else None,

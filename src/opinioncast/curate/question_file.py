@@ -1,8 +1,8 @@
 """Questions a person chose, with their wording: the file behind a wave's ``questions``.
 
 Two layouts: ours, YAML with ``wave -> variable -> text`` or a mapping of ``text``, ``options``,
-``codes`` (of the options, in the file) and ``ordinal``; and the published SubPOP question file,
-JSON with ``variable -> refined_qbody, option_list (ending in "Refused"), ordinal``.
+``codes`` or ``labels`` (of the options, in the file) and ``ordinal``; and the published SubPOP
+question file, JSON with ``variable -> refined_qbody, option_list (ending in "Refused"), ordinal``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from opinioncast.curate.option_texts import match_texts
 from opinioncast.curate.ordinality import normal_option
 from opinioncast.errors import InputError
 from opinioncast.survey.wave import Variable
@@ -30,6 +31,7 @@ class ChosenQuestion:
     options: tuple[str, ...] | None = None
     ordinal: tuple[float, ...] | None = None
     codes: tuple[float, ...] | None = None
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,39 +52,61 @@ class Match:
 def match_options(variable: Variable, chosen: ChosenQuestion) -> Match:
     """Match the options of a question file to a variable's codes without guessing.
 
-    By ``codes`` where the file gives them; else by label. Options worded otherwise than the labels
-    stand for the codes left over, in order, but only where all options that do match stand at the
-    place of their code: an order that may be another one is refused.
+    By ``codes`` or ``labels``, where a person gave them; else by what the texts say
+    (:func:`opinioncast.curate.option_texts.match_texts`). The order in which options and labels
+    are listed decides nothing: one of the two lists may run the other way.
     """
     labels = variable.options
     if len(variable.codes) < 2:
         return Match((), (), f"{len(variable.codes)} labelled option(s) in the file")
     if chosen.codes is not None:
         return _by_code(variable, chosen.codes, chosen.options)
+    if chosen.labels is not None:
+        return _by_label(variable, chosen.labels, chosen.options)
     if chosen.options is None:
         return Match(tuple(range(len(labels))), labels)
     if len(chosen.options) != len(labels):
-        note = f"{len(chosen.options)} options {list(chosen.options)} for the file's {list(labels)}"
-        return Match((), (), note)
-    place = {normal_option(o): i for i, o in enumerate(labels)}
-    found = [place.get(normal_option(o)) for o in chosen.options]
-    if len(place) == len(labels) and None not in found:
-        return Match(tuple(i for i in found if i is not None), chosen.options)
-    in_order = all(i in (None, at) for at, i in enumerate(found))
-    if not in_order or not any(i is not None for i in found):
-        note = f"options {list(chosen.options)} are not the labels {list(labels)}: give `codes`"
-        return Match((), (), note)
-    pairs = zip(chosen.options, labels, found, strict=True)
-    renamed = [f'"{mine}" is "{theirs}"' for mine, theirs, at in pairs if at is None]
-    note = f"matched by order: {'; '.join(renamed)}"
-    return Match(tuple(range(len(labels))), chosen.options, note)
+        note = f"{len(chosen.options)} options {list(chosen.options)} for {_listed(variable)}: "
+        return Match((), (), note + _FIX)
+    places, doubtful = match_texts(chosen.options, labels, variable.codes)
+    if places is None:
+        told = ", ".join(f'"{option}"' for option in doubtful)
+        return Match(
+            (), (), f"not told by its text: {told}; the file has {_listed(variable)}: {_FIX}"
+        )
+    renamed = [
+        f'"{option}" is "{labels[at]}"'
+        for option, at in zip(chosen.options, places, strict=True)
+        if normal_option(option) != normal_option(labels[at])
+    ]
+    note = f"matched by wording: {'; '.join(renamed)}" if renamed else ""
+    return Match(places, chosen.options, note)
+
+
+_FIX = "give `codes` (or `labels`) of the options, in their order"
+
+
+def _listed(variable: Variable) -> str:
+    pairs = zip(variable.codes, variable.options, strict=True)
+    return "; ".join(f'{code:g} "{text}"' for code, text in pairs)
+
+
+def _by_label(variable: Variable, labels: Sequence[str], options: tuple[str, ...] | None) -> Match:
+    place = {normal_option(label): i for i, label in enumerate(variable.options)}
+    found = [place.get(normal_option(label)) for label in labels]
+    strange = [label for label, at in zip(labels, found, strict=True) if at is None]
+    if strange or len(set(found)) != len(found) or len(place) != len(variable.options):
+        given = ", ".join(f'"{label}"' for label in strange or labels)
+        return Match((), (), f"labels {given} for the file's {_listed(variable)}")
+    codes = [variable.codes[at] for at in found if at is not None]
+    return _by_code(variable, codes, options)
 
 
 def _by_code(variable: Variable, codes: Sequence[float], options: tuple[str, ...] | None) -> Match:
     place = {code: i for i, code in enumerate(variable.codes)}
     strange = [c for c in codes if c not in place]
     if strange or len(set(codes)) != len(codes):
-        return Match((), (), f"codes {list(codes)} for the file's {list(variable.codes)}")
+        return Match((), (), f"codes {list(codes)} for the file's {_listed(variable)}")
     places = tuple(place[c] for c in codes)
     left = [o for i, o in enumerate(variable.options) if i not in places]
     note = f"left out: {'; '.join(left)}" if left else ""
@@ -147,19 +171,19 @@ def _own(entry: Any, where: str) -> ChosenQuestion:
     if (
         not isinstance(entry, dict)
         or not entry.get("text")
-        or set(entry) - {"text", "options", "ordinal", "codes"}
+        or set(entry) - {"text", "options", "ordinal", "codes", "labels"}
     ):
         raise InputError(
             "A question cannot be read",
             where=where,
-            expected="its wording, or `text` with `options`, `codes` and `ordinal`",
+            expected="its wording, or `text` with `options`, `codes` or `labels`, and `ordinal`",
             found=entry,
         )
     return _fitting(entry, entry["text"], where)
 
 
 def _fitting(entry: Mapping[str, Any], text: Any, where: str) -> ChosenQuestion:
-    named = ("options", "codes", "ordinal")
+    named = ("options", "codes", "labels", "ordinal")
     lists: dict[str, Any] = {k: entry[k] for k in named if entry.get(k) is not None}
     try:
         if not all(isinstance(v, list) for v in lists.values()):
@@ -169,7 +193,7 @@ def _fitting(entry: Mapping[str, Any], text: Any, where: str) -> ChosenQuestion:
         raise InputError(
             "A question cannot be read",
             where=where,
-            expected="lists: options as texts, codes and ordinal as numbers",
+            expected="lists: options and labels as texts, codes and ordinal as numbers",
             found=lists,
         ) from error
     if len({len(v) for v in lists.values()}) > 1:
@@ -179,5 +203,18 @@ def _fitting(entry: Mapping[str, Any], text: Any, where: str) -> ChosenQuestion:
             expected="lists of one length",
             found={k: len(v) for k, v in lists.items()},
         )
-    options = tuple(str(o) for o in lists["options"]) if "options" in lists else None
-    return ChosenQuestion(str(text).strip(), options, numbers.get("ordinal"), numbers.get("codes"))
+    if "codes" in lists and "labels" in lists:
+        raise InputError(
+            "A question says twice what its options stand for",
+            where=where,
+            expected="`codes` or `labels`",
+            found=lists,
+        )
+    texts = {k: tuple(str(o) for o in lists[k]) for k in ("options", "labels") if k in lists}
+    return ChosenQuestion(
+        str(text).strip(),
+        texts.get("options"),
+        numbers.get("ordinal"),
+        numbers.get("codes"),
+        texts.get("labels"),
+    )

@@ -13,16 +13,18 @@ Files are looked for in the data folder given at the command, then beside the re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from opinioncast.curate.design import LonelyPsu
+from opinioncast.curate.replicates import find_columns
 from opinioncast.curate.select import SelectionSettings
 from opinioncast.errors import InputError
 from opinioncast.recipe_files import Strict, builtin_names, locate_recipe, misfits, read_yaml
+from opinioncast.survey.wave import ReplicateMethod, ReplicateWeights
 
 Text = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]
 """Text that YAML may have read as a number (wave: 2018)."""
@@ -33,6 +35,66 @@ File = Annotated[
     Field(min_length=1),
 ]
 """One file name, or several under which the same file is known: the first that is there counts."""
+
+
+def _no_booleans(value: Any) -> Any:
+    values = value if isinstance(value, list | tuple) else [value]
+    if any(isinstance(v, bool) for v in values):
+        raise ValueError('YAML reads a bare Yes or No as true or false: put it in quotes, "Yes"')
+    return tuple(values) if isinstance(value, list) else value
+
+
+Wanted = Annotated[float | str | tuple[float | str, ...], BeforeValidator(_no_booleans)]
+"""A code, a text (value label, or what a text variable holds), or several of them."""
+
+
+class ReplicatesRecipe(Strict):
+    """Replicate weights; see :class:`opinioncast.survey.wave.ReplicateWeights`.
+
+    Attributes:
+        columns: names, ``W1-W80``, or ``W*`` (W and a number).
+        rscales: a factor per replicate, or one for all: (n_h - 1) / n_h for ``jkn``.
+    """
+
+    columns: str | tuple[str, ...]
+    method: ReplicateMethod
+    fay: float | None = Field(default=None, ge=0, lt=1)
+    scale: float | None = Field(default=None, gt=0)
+    rscales: float | tuple[float, ...] | None = None
+    combined: bool = True
+    centre: Literal["estimate", "replicates"] = "estimate"
+
+    @model_validator(mode="after")
+    def _whole(self) -> ReplicatesRecipe:
+        if (self.method == "fay") != (self.fay is not None):
+            raise ValueError("`fay` (Fay's factor) belongs to the method fay, which needs it")
+        if self.method == "jkn" and self.rscales is None:
+            raise ValueError("jkn needs `rscales`: (n_h - 1) / n_h of each replicate's stratum")
+        if self.method == "other" and self.scale is None:
+            raise ValueError("the method other needs `scale`")
+        if self.method in ("brr", "fay", "jk2", "sdr") and (self.scale or self.rscales):
+            raise ValueError(f"{self.method} has its own scale: leave `scale` and `rscales` out")
+        return self
+
+    def weights(self, available: Sequence[str], where: str) -> ReplicateWeights:
+        """With the columns of a file that has ``available``.
+
+        Raises:
+            InputError: columns that are not there; another number of ``rscales``.
+        """
+        columns = tuple(find_columns(self.columns, available, where))
+        given = self.rscales
+        rscales = (given,) if isinstance(given, float) else given
+        if rscales is not None and len(rscales) not in (1, len(columns)):
+            raise InputError(
+                "`rscales` has another length than the replicate weights",
+                where=where,
+                expected=f"one number, or {len(columns)}",
+                found=f"{len(rscales)} numbers",
+            )
+        return ReplicateWeights(
+            columns, self.method, self.fay, self.scale, rscales, self.combined, self.centre
+        )
 
 
 class WaveRecipe(Strict):
@@ -47,8 +109,13 @@ class WaveRecipe(Strict):
         correct: variable -> fields of the codebook that are wrong, as they should be.
         groups: group recipe, built in or a file.
         weight, strata, psu, respondent_id: columns of the design. Without a weight (and no weight
-            of their own in the codebook) answers count one each.
-        where: keep only respondents with these values (``year: 2018`` of a file of several years).
+            of their own in the codebook) answers count one each. Several weights are multiplied.
+        fpc: finite population correction: a column or one number (population size, or the fraction
+            drawn); see :class:`opinioncast.survey.wave.Design`.
+        replicates: replicate weights, instead of strata and PSUs.
+        sample: the file holds several samples, this is one of them (``year: 2018``).
+        where: the table is about these respondents of the sample (a domain: the others stay in the
+            design).
         selection, review, scales: files of decisions a person made.
         questions: only these variables, with this wording: a file with ``wave -> variable -> text``
             (or text, options, ordinal), or SubPOP's question file.
@@ -63,17 +130,33 @@ class WaveRecipe(Strict):
     wording: File | None = None
     correct: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
     groups: str
-    weight: str | None = None
+    weight: str | Annotated[tuple[str, ...], Field(min_length=2)] | None = None
     strata: str | None = None
     psu: str | None = None
+    fpc: str | Annotated[float, Field(gt=0)] | None = None
+    replicates: ReplicatesRecipe | None = None
     respondent_id: str | None = None
     encoding: str | None = None
-    where: Mapping[str, float] = Field(default_factory=dict)
+    sample: Mapping[str, Wanted] = Field(default_factory=dict)
+    where: Mapping[str, Wanted] = Field(default_factory=dict)
     selection: File | None = None
     review: File | None = None
     scales: File | None = None
     questions: File | None = None
     topic: str = ""
+
+    @model_validator(mode="after")
+    def _one_design(self) -> WaveRecipe:
+        if self.replicates and (self.strata or self.psu or self.fpc):
+            raise ValueError("`replicates` stands for the design: leave strata, psu and fpc out")
+        if self.replicates and self.weight is None:
+            raise ValueError("`replicates` needs the `weight` that it replicates")
+        return self
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """The weight columns; several are factors of one weight."""
+        return (self.weight,) if isinstance(self.weight, str) else self.weight or ()
 
     @property
     def files(self) -> list[File]:

@@ -52,7 +52,7 @@ def scale_of(variable: Variable, overrides: ScaleFile | None = None) -> Scale:
             return found
     if variable.ordinal is not None:
         return Scale(variable.ordinal, "given", "", "codebook")
-    return detect_scale(variable.options, variable.wording)
+    return detect_scale(variable.options, variable.wording, variable.codes)
 
 
 def read_scales(path: str | Path) -> ScaleFile:

@@ -325,8 +325,7 @@ def _choices(wave: Wave, variable: Variable) -> npt.NDArray[np.int16]:
 
 
 def _subject(wave: Wave, variable: Variable) -> tuple[Reason, str]:
-    design = (wave.design.weight, wave.design.strata, wave.design.psu, wave.respondent_id)
-    if variable.name in design:
+    if variable.name in (*wave.design.columns, wave.respondent_id):
         return Reason.ADMINISTRATIVE, "part of the sampling design"
     kind, evidence = subject_of(variable)
     return (Reason[kind.upper()], evidence) if kind else (Reason.KEPT, "")

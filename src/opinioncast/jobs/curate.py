@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import polars as pl
 
@@ -17,13 +18,13 @@ from opinioncast.curate.overlap import (
     find_overlap,
     remove_overlap,
 )
-from opinioncast.curate.pipeline import CuratedWave, Curation, curate
+from opinioncast.curate.pipeline import CuratedWave, Curation, curate, nothing_left
 from opinioncast.curate.recipe import CurationRecipe
 from opinioncast.curate.refine import Generate
 from opinioncast.curate.review import write_review
 from opinioncast.curate.sources import find_file
 from opinioncast.curate.split import split_table
-from opinioncast.errors import InputError
+from opinioncast.errors import DataError, InputError
 from opinioncast.evaluate.bounds import bounds
 from opinioncast.files import atomic_path
 from opinioncast.jobs.evaluation_inputs import read_opinions
@@ -73,10 +74,17 @@ def curate_to_files(
 
     Args:
         encode: sentence encoder for the recipe's ``overlap``; None: the model the recipe names.
+
+    Raises:
+        DataError: no question is left; report, dropped cells and notes are written all the same.
     """
     started = time.monotonic()
     (out / NAME).unlink(missing_ok=True)
-    curation = curate(recipe, folders, partial=partial, generate=generate, progress=progress)
+    curation = curate(
+        recipe, folders, partial=partial, generate=generate, progress=progress, empty=True
+    )
+    if not len(curation.table):
+        _write_nothing_left(out, curation)
     table, removed, links = _without_overlap(recipe, curation.table, folders, encode)
     files = [write_terms(out, curation.table.meta), table.write(out / TABLE)]
     files.append(_csv(out / "curation_report.csv", curation.waves, lambda w: w.report))
@@ -130,6 +138,26 @@ def curate_to_files(
     return CurationRun(curation, table, removed, tuple(files))
 
 
+def _write_nothing_left(out: Path, curation: Curation) -> NoReturn:
+    """Write the report and the notes of a curation without a question, and say so."""
+    for stale in (TABLE, f"{TABLE}.json"):
+        (out / stale).unlink(missing_ok=True)  # of an earlier run: it is not this recipe's table
+    report = _csv(out / "curation_report.csv", curation.waves, lambda w: w.report)
+    dropped = _dropped_cells(out / "dropped_cells.csv", curation, curation.table)
+    notes = out / "notes.txt"
+    with atomic_path(notes) as temporary:
+        temporary.write_text(_notes(curation), "utf-8")
+    error = nothing_left(curation)
+    written = f"written: {report}, {dropped}, {notes}"
+    raise DataError(
+        error.title,
+        where=error.where,
+        expected=error.expected,
+        found=error.found,
+        hint=f"{error.hint}; {written}" if error.hint else written,
+    )
+
+
 def bounds_of(
     recipe: CurationRecipe,
     folders: Sequence[Path],
@@ -152,9 +180,9 @@ def bounds_of(
     subpopulations = [s for s in curation.waves[0].groups.subpopulations if s in shared]
     asked = [
         WaveQuestions(
-            w.wave,
+            w.sample,
             w.questions,
-            w.groups.masks[:, [w.groups.subpopulations.index(s) for s in subpopulations]],
+            w.sample_masks[:, [w.groups.subpopulations.index(s) for s in subpopulations]],
         )
         for w in curation.waves
     ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -101,13 +101,59 @@ class Variable:
             )
 
 
+ReplicateMethod = Literal["brr", "fay", "jk1", "jkn", "jk2", "bootstrap", "sdr", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicateWeights:
+    """Replicate weights as an institution ships them, and how its variance formula takes them.
+
+    Attributes:
+        columns: one per replicate.
+        method: balanced repeated replication, Fay's variant of it, delete-one jackknife without
+            (``jk1``) or with strata (``jkn``, ``jk2`` for paired units), bootstrap, successive
+            differences (American Community Survey, Current Population Survey).
+        fay: Fay's factor (0 to 1), for ``fay``.
+        scale: factor of the sum over replicates; None: the method's.
+        rscales: factor of each replicate, or one for all; None: 1.
+        combined: True where the columns are weights, False where they are factors of the weight.
+        centre: deviations are taken from the full-sample ``estimate`` or the mean of the
+            ``replicates`` (R's ``mse = TRUE`` and ``FALSE``).
+    """
+
+    columns: tuple[str, ...]
+    method: ReplicateMethod
+    fay: float | None = None
+    scale: float | None = None
+    rscales: tuple[float, ...] | None = None
+    combined: bool = True
+    centre: Literal["estimate", "replicates"] = "estimate"
+
+
 @dataclass(frozen=True)
 class Design:
-    """How respondents were sampled: names of columns in the wave, None where the file has none."""
+    """How respondents were sampled: names of columns in the wave, None where the file has none.
+
+    Attributes:
+        fpc: finite population correction, a column or one number for all: how many primary units
+            (respondents, without ``psu``) the population of the stratum has, or, if at most 1,
+            which fraction of them was drawn.
+        replicates: replicate weights, instead of strata and PSUs.
+    """
 
     weight: str | None = None
     strata: str | None = None
     psu: str | None = None
+    fpc: str | float | None = None
+    replicates: ReplicateWeights | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column of the design."""
+        fpc = self.fpc if isinstance(self.fpc, str) else None
+        named = (self.weight, self.strata, self.psu, fpc)
+        replicates = self.replicates.columns if self.replicates else ()
+        return (*(name for name in named if name), *replicates)
 
 
 @dataclass(frozen=True)
@@ -136,7 +182,7 @@ class Wave:
         columns = set(self.respondents.columns)
         named = {
             *self.variables,
-            *(c for c in (self.design.weight, self.design.strata, self.design.psu) if c),
+            *self.design.columns,
             *([self.respondent_id] if self.respondent_id else []),
             *(v.weight for v in self.variables.values() if v.weight),
         }
