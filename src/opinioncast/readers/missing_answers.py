@@ -1,0 +1,450 @@
+"""Which codes that nobody declared missing are missing all the same.
+
+A file that declares its missing codes, a codebook, a recipe and the conventions of an institution
+go first. What is left are codes whose *label* reads like a missing answer. Whether it is one, the
+label alone cannot say ("Refused" is an answer about a vaccine, "Don't know" may have been offered),
+so the rule looks at the whole variable and the whole file:
+
+* where the code stands: in the run of the answers' codes (1, 2, 3) or apart from it (8, 9; 98; -1);
+* whether the same label is declared missing, or stands apart, in other variables of the file, or
+  goes with many different sets of answers;
+* whether the label says that it was not read out ("[DNR]", "DK"), or is in capitals where the
+  answers are not;
+* against: the question or another answer uses the same word ("Available", "Not available").
+
+Every decision is recorded with its share of answers. A variable of which more than
+``MissingRule.limit`` of the answers would be taken out in this way, or whose evidence points both
+ways, is undecided: it is no question until a person says what the codes are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from opinioncast.errors import DataError
+from opinioncast.readers.labels import Reading, Sort, clean_label, folded, reading
+from opinioncast.survey.wave import TAGGED_BASE, Missing
+
+Range = tuple[float, float]
+
+LIMIT = 0.5
+"""Default of :attr:`MissingRule.limit`."""
+ANSWER = "answer"
+_MANY = 3
+"""So many variables with other answers make a label the file's, not the question's."""
+
+
+@dataclass(frozen=True)
+class MissingRule:
+    """A person's word on missing answers, for a whole file.
+
+    Attributes:
+        limit: largest share of a variable's answers that labels alone may take out.
+        labels: label -> reason, or ``None`` for an answer, wherever the label stands undeclared.
+    """
+
+    limit: float = LIMIT
+    labels: Mapping[str, Missing | None] = field(default_factory=dict)
+
+    @staticmethod
+    def of(raw: Mapping[str, Any], where: str = "missing") -> MissingRule:
+        """From a recipe: ``limit`` and ``labels`` (label -> reason, or ``answer``).
+
+        Raises:
+            DataError: an unknown key, reason or limit.
+        """
+        labels: dict[str, Missing | None] = {}
+        unknown = set(raw) - {"limit", "labels"}
+        limit = raw.get("limit", LIMIT)
+        given = raw.get("labels") or {}
+        if (
+            unknown
+            or not isinstance(given, Mapping)
+            or not isinstance(limit, int | float)
+            or isinstance(limit, bool)
+            or not 0 <= limit <= 1
+        ):
+            raise DataError(
+                "The rule for missing answers does not fit",
+                where=where,
+                expected="`limit` (a share from 0 to 1) and `labels` (label: reason, or answer)",
+                found=dict(raw),
+            )
+        for label, reason in given.items():
+            try:
+                labels[folded(str(label))] = None if reason == ANSWER else Missing(str(reason))
+            except ValueError:
+                raise DataError(
+                    "The rule for missing answers has an unknown reason",
+                    where=f"{where}, labels, {label}",
+                    expected=f"{ANSWER}, or one of {', '.join(m.value for m in Missing)}",
+                    found=reason,
+                ) from None
+        return MissingRule(float(limit), labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One code of one variable that reads like a missing answer.
+
+    Attributes:
+        taken_as: a reason, "answer", or "undecided".
+        n, share: respondents with the code, and their share of all whose cell is not empty.
+    """
+
+    variable: str
+    code: float
+    label: str
+    taken_as: str
+    why: str
+    n: int
+    share: float
+
+    def row(self) -> dict[str, Any]:
+        return {
+            "variable": self.variable,
+            "code": self.code,
+            "label": self.label,
+            "taken_as": self.taken_as,
+            "why": self.why,
+            "n": self.n,
+            "share": self.share,
+        }
+
+    def __str__(self) -> str:
+        return f'{self.code:g} "{self.label}" -> {self.taken_as} ({self.share:.1%}; {self.why})'
+
+
+@dataclass(frozen=True)
+class FileLabels:
+    """What the labels of a whole file say together.
+
+    Attributes:
+        declared: folded labels that the file declares missing somewhere.
+        apart: (folded label, code) that stands apart from the answers in some variable.
+        settings: folded label -> number of different sets of other labels it goes with.
+        offered: codes apart from the answers that carry answers at least as often as "don't know":
+            there the file keeps what a questionnaire offers off the scale.
+    """
+
+    declared: frozenset[str] = frozenset()
+    apart: frozenset[tuple[str, float]] = frozenset()
+    settings: Mapping[str, int] = field(default_factory=dict)
+    offered: frozenset[float] = frozenset()
+
+    @staticmethod
+    def of(
+        value_labels: Mapping[str, Mapping[float, str]], declared: Mapping[str, Sequence[Range]]
+    ) -> FileLabels:
+        """Look at every labelled variable of a file; the same sets of labels count once."""
+        sure: set[str] = set()
+        apart: set[tuple[str, float]] = set()
+        around: dict[str, set[frozenset[str]]] = defaultdict(set)
+        votes: Counter[tuple[float, bool]] = Counter()
+        seen: dict[tuple[Any, ...], None] = {}
+        for name, labels in value_labels.items():
+            ranges = tuple(declared.get(name, ()))
+            seen[(tuple(labels.items()), ranges)] = None
+        for items, ranges in seen:
+            texts = {c: clean_label(t, c) for c, t in items if t and t.strip()}
+            said = {c: reading(t) for c, t in texts.items()}
+            if not ranges and not any(said.values()):
+                far = stands_apart(texts, said)
+                for code in far:
+                    votes[code, False] += 1
+                continue
+            answers = frozenset(folded(t) for c, t in texts.items() if said[c] is None)
+            far = stands_apart(texts, said)
+            for code, text in texts.items():
+                word = said[code]
+                if any(low <= code <= high for low, high in ranges) or code < TAGGED_BASE:
+                    sure.add(folded(text))
+                    continue
+                if word is not None:
+                    around[folded(text)].add(answers)
+                    if code in far:
+                        apart.add((folded(text), code))
+                if code in far and code > 0:
+                    votes[code, word is not None and word.sort is Sort.DONT_KNOW] += (
+                        word is None or word.reason is Missing.DONT_KNOW
+                    )
+        codes = {code for code, _ in votes}
+        offered = {c for c in codes if votes[c, True] and votes[c, False] >= votes[c, True]}
+        return FileLabels(
+            frozenset(sure),
+            frozenset(apart),
+            {label: len(sets) for label, sets in around.items()},
+            frozenset(offered),
+        )
+
+
+def stands_apart(
+    texts: Mapping[float, str],
+    said: Mapping[float, Reading | None],
+    observed: Sequence[float] = (),
+) -> set[float]:
+    """Codes outside the run of whole numbers in which most of the answers stand.
+
+    A negative code beside answers of 0 and more is outside, however near. Points without a label
+    between labelled ends (``observed``) belong to the run.
+    """
+    plain = sorted(c for c in texts if said.get(c) is None)
+    if not plain:
+        return set()
+    between = [c for c in observed if plain[0] < c < plain[-1]]
+    codes = sorted({*texts, *between})
+    signed = any(c < 0 for c in plain) and sum(c >= 0 for c in plain) <= 2 * sum(
+        c < 0 for c in plain
+    )
+    blocks: list[list[float]] = []
+    for code in codes:
+        near = blocks and code - blocks[-1][-1] <= 1
+        if near and not (not signed and blocks[-1][-1] < 0 <= code):
+            blocks[-1].append(code)
+        else:
+            blocks.append([code])
+    answers = set(plain)
+    run = max(blocks, key=lambda b: sum(c in answers for c in b))
+    return {c for c in codes if c not in run}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the rule says about one variable.
+
+    Attributes:
+        missing: codes taken as missing, with reasons.
+        decisions: one per code whose label reads like a missing answer and nobody declared.
+        undecided: why a person has to decide; empty if nobody has to.
+    """
+
+    missing: Mapping[float, Missing]
+    decisions: tuple[Decision, ...]
+    undecided: str = ""
+
+
+def judge(
+    name: str,
+    texts: Mapping[float, str],
+    counts: Mapping[float, int],
+    settled: Mapping[float, Missing | None],
+    *,
+    about: str,
+    file: FileLabels,
+    rule: MissingRule,
+) -> Judgement:
+    """Decide on the codes of one variable that read like missing answers.
+
+    Args:
+        texts: cleaned label per code.
+        counts: respondents per code.
+        settled: codes that file, conventions, codebook or recipe decided already: reason, or None
+            for an answer.
+        about: variable label and question, in which the label's word may occur.
+    """
+    said = {c: None if settled.get(c, ANSWER) is None else reading(t) for c, t in texts.items()}
+    open_codes = [c for c in sorted(texts) if c not in settled and said[c] is not None]
+    strange = _among_missing(texts, said, settled)
+    if not open_codes and not strange:
+        return Judgement({}, ())
+    gone = {c for c, r in settled.items() if r is not None}
+    left = {c: t for c, t in texts.items() if c not in gone}
+    far = stands_apart(left, said, list(counts))
+    verdicts: dict[float, tuple[Missing | None, str, bool]] = {}
+    for code in open_codes:
+        word = said[code]
+        assert word is not None
+        label = folded(texts[code])
+        if label in rule.labels:
+            verdicts[code] = rule.labels[label], "the recipe says so", True
+        else:
+            verdicts[code] = (*_verdict(code, word, texts, said, far, about, file), False)
+    for code in strange:
+        verdicts[code] = Missing.UNKNOWN, "negative, among codes of missing answers", False
+    n = sum(counts.values())
+    decisions = []
+    moved = 0
+    known = sum(counts.get(c, 0) for c, r in settled.items() if r is not None)
+    contested = []
+    missing: dict[float, Missing] = {}
+    for code, (reason, why, by_person) in sorted(verdicts.items()):
+        count = counts.get(code, 0)
+        taken: str = reason.value if reason is not None else ANSWER
+        if why.startswith(_BOTH_WAYS) and count:
+            taken = "undecided"
+            contested.append(code)
+        elif reason is not None:
+            missing[code] = reason
+            word = said.get(code)
+            certain = word is not None and word.sort is Sort.CERTAIN
+            if by_person:
+                known += count
+            elif reason in _NOT_ASKED and (certain or code in far):
+                known += count  # whoever was not asked gave no answer that could be moved
+            else:
+                moved += count
+        decisions.append(
+            Decision(name, code, texts[code], taken, why, count, count / n if n else 0.0)
+        )
+    asked = n - known
+    undecided = ""
+    if contested:
+        shown = ", ".join(f'{c:g} "{texts[c]}" ({counts.get(c, 0) / n:.1%})' for c in contested)
+        undecided = f"{shown} may be an answer or a missing one"
+    elif asked and moved / asked > rule.limit:
+        shown = ", ".join(f'{c:g} "{texts[c]}"' for c in missing if counts.get(c))
+        undecided = (
+            f"{shown} would take out {moved / asked:.1%} of the answers, "
+            f"more than {rule.limit:.0%}, by their labels alone"
+        )
+    if undecided:
+        undecided += (
+            "; say in the codebook, or under `correct:` of the recipe, what they are: "
+            f"{name}: {{missing_codes: {{CODE: reason}}}} or {name}: {{answers: [CODE]}}"
+        )
+    return Judgement(missing, tuple(decisions), undecided)
+
+
+_NOT_ASKED = (Missing.NOT_ASKED, Missing.NOT_IN_WAVE)
+_BOTH_WAYS = "evidence both ways"
+
+
+def _verdict(
+    code: float,
+    word: Reading,
+    texts: Mapping[float, str],
+    said: Mapping[float, Reading | None],
+    far: set[float],
+    about: str,
+    file: FileLabels,
+) -> tuple[Missing | None, str]:
+    label = folded(texts[code])
+    out = _place(code, far)
+    capitals = _in_capitals(texts[code], [t for c, t in texts.items() if said.get(c) is None])
+    beside = any(c != code and said.get(c) is not None for c in far)
+    if word.sort in (Sort.DONT_KNOW, Sort.OFFERED):
+        if word.volunteered:
+            return word.reason, "its label says that it was not offered"
+        if capitals:
+            return word.reason, "in capitals, where the answers are not"
+        if word.sort is Sort.OFFERED:
+            return None, "questionnaires offer it"
+        if code in file.offered:
+            return None, f"at {code:g} this file keeps answers off the scale"
+        if out:
+            return word.reason, out
+        if (label, code) in file.apart:
+            return word.reason, f"at {code:g} it is apart from the answers in other variables"
+        if _customary(code, said):
+            return word.reason, "at a customary code, beside another missing answer"
+        return None, "in the run of the answers: offered"
+    against = _word_elsewhere(texts[code], texts, said, about if word.sort is Sort.DOUBTFUL else "")
+    if word.sort is Sort.CERTAIN:
+        if against and not out:
+            return word.reason, f"{_BOTH_WAYS}: it reads so, but {against}"
+        return word.reason, out or "its label can mean nothing else"
+    evidence = out or (
+        "its label says that it was not offered"
+        if word.volunteered
+        else "in capitals, where the answers are not"
+        if capitals
+        else "declared missing in other variables"
+        if label in file.declared
+        else f"the same label stands with {file.settings.get(label, 0)} different sets of answers"
+        if file.settings.get(label, 0) >= _MANY
+        else f"apart from the answers in other variables at {code:g}"
+        if (label, code) in file.apart
+        else "after another missing answer"
+        if _after_missing(code, texts, said)
+        else ""
+    )
+    if not evidence:
+        return None, "in the run of the answers, and nothing in the file says otherwise"
+    if against and not (out and (beside or code < 0)):
+        return word.reason, f"{_BOTH_WAYS}: {evidence}, but {against}"
+    return word.reason, evidence
+
+
+def _place(code: float, far: set[float]) -> str:
+    if code not in far:
+        return ""
+    return "negative, beside answers that are not" if code < 0 else "apart from the answers' codes"
+
+
+def _in_capitals(text: str, others: Sequence[str]) -> bool:
+    letters = [c for c in text if c.isalpha()]
+    if len(letters) < 4 or not text.isupper():
+        return False
+    worded = [t for t in others if sum(map(str.isalpha, t)) >= 3]
+    return bool(worded) and not any(t.isupper() for t in worded)
+
+
+def _customary(code: float, said: Mapping[float, Reading | None]) -> bool:
+    """At 7 or 8 of 7, 8, 9, with another missing answer at the end."""
+    return (
+        code in (7.0, 8.0)
+        and max(said) == 9.0
+        and (last := said[9.0]) is not None
+        and last.sort in (Sort.CERTAIN, Sort.DOUBTFUL)
+    ) or (
+        code == 9.0
+        and max(said) == 9.0
+        and (before := said.get(8.0)) is not None
+        and before.sort in (Sort.CERTAIN, Sort.DOUBTFUL)
+    )
+
+
+def _after_missing(
+    code: float, texts: Mapping[float, str], said: Mapping[float, Reading | None]
+) -> bool:
+    """Right after a "don't know" or a certain missing answer, with two answers before both."""
+    order = sorted(texts)
+    at = order.index(code)
+    before = said.get(order[at - 1]) if at else None
+    answers = sum(said.get(c) is None for c in order[:at])
+    later_answers = any(said.get(c) is None for c in order[at + 1 :])
+    return (
+        before is not None
+        and before.sort in (Sort.DONT_KNOW, Sort.OFFERED, Sort.CERTAIN)
+        and answers >= 2
+        and not later_answers
+    )
+
+
+_COMMON = frozenset("know dont does with your this that have been were what would from".split())
+
+
+def _word_elsewhere(
+    text: str, texts: Mapping[float, str], said: Mapping[float, Reading | None], about: str
+) -> str:
+    """Where else the label's own word is used: in an answer, or in the question."""
+    stems = {
+        w[: 4 if len(w) <= 7 else 5] for w in re.findall(r"\w{4,}", folded(text)) if w not in _COMMON
+    }
+    for other in texts:
+        if said.get(other) is None and texts[other] != text:
+            words = re.findall(r"\w{4,}", folded(texts[other]))
+            if any(w.startswith(s) for w in words for s in stems):
+                return f'the answer "{texts[other]}" uses the same word'
+    words = re.findall(r"\w{4,}", folded(about))
+    if any(w.startswith(s) for w in words for s in stems):
+        return "the question uses the same word"
+    return ""
+
+
+def _among_missing(
+    texts: Mapping[float, str],
+    said: Mapping[float, Reading | None],
+    settled: Mapping[float, Missing | None],
+) -> list[float]:
+    """Negative codes with an answer's label where most negative codes are missing answers."""
+    negative = [c for c in texts if TAGGED_BASE < c < 0]
+    odd = [c for c in negative if c not in settled and said[c] is None]
+    if not odd:
+        return []
+    positive = [c for c in texts if c >= 0 and said.get(c) is None and settled.get(c) is None]
+    return odd if len(odd) < len(negative) - len(odd) and len(positive) >= 2 else []
