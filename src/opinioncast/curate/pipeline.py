@@ -21,6 +21,7 @@ from opinioncast.curate.select import REPORT_SCHEMA, read_selection, select
 from opinioncast.curate.sources import described, find_file
 from opinioncast.errors import DataError, InputError
 from opinioncast.readers import PLAIN, anes, atp, column_names, gss, read_wave
+from opinioncast.readers.missing_answers import MissingRule
 from opinioncast.readers.opinionqa import read_opinionqa
 from opinioncast.survey import Design, OpinionTable, Question, Subpopulation, Wave, load_groups
 
@@ -31,6 +32,7 @@ _CONVENTIONS = {
     "atp": atp.CONVENTIONS,
 }
 CHOSEN = "chosen by question file"
+UNDECIDED = "missing answers not decided"
 MISFIT = "options do not fit the file"
 NOT_IN_FILE = "not in the file"
 UNUSABLE = "cannot be put as a question"
@@ -270,6 +272,9 @@ def _read(
         respondent_id=asked.respondent_id,
         conventions=_CONVENTIONS[asked.conventions],
         encoding=asked.encoding,
+        missing=MissingRule.of(asked.missing, f"{asked.family} {asked.wave}, missing"),
+        decimal=asked.decimal,
+        id_within=list(asked.where),
     )
     if not asked.where:
         return wave
@@ -336,6 +341,10 @@ def _take(wave: Wave, chosen: Mapping[str, ChosenQuestion]) -> _Picked:
         variable = wave.variables.get(name)
         if variable is None:
             rows.append((name, "", question.text, False, NOT_IN_FILE, "", 0))
+            continue
+        if variable.undecided:
+            row = (name, variable.label, question.text, False, UNDECIDED, variable.undecided, 0)
+            rows.append(row)
             continue
         match = match_options(variable, question)
         kept = bool(match.places)

@@ -51,7 +51,10 @@ class WaveRecipe(_Model):
         correct: variable -> fields of the codebook that are wrong, as they should be.
         groups: group recipe, built in or a file.
         weight, strata, psu, respondent_id: columns of the design. Without a weight (and no weight
-            of their own in the codebook) answers count one each.
+            of their own in the codebook) answers count one each, unless the file itself is weighted
+            (SPSS: WEIGHT BY); ``none`` counts one each even then.
+        encoding, decimal: of a text file; what it shows itself where left out.
+        missing: a person's word on labels that read like missing answers: ``limit`` and ``labels``.
         where: keep only respondents with these values (``year: 2018`` of a file of several years).
         selection, review, scales: files of decisions a person made.
         questions: only these variables, with this wording: a file with ``wave -> variable -> text``
@@ -72,6 +75,8 @@ class WaveRecipe(_Model):
     psu: str | None = None
     respondent_id: str | None = None
     encoding: str | None = None
+    decimal: Literal[",", "."] | None = None
+    missing: Mapping[str, Any] = Field(default_factory=dict)
     where: Mapping[str, float] = Field(default_factory=dict)
     selection: File | None = None
     review: File | None = None

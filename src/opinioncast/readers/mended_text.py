@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 
 _OTHER = "cp1252"
+_CUTS = (60, 64, 80, 120, 244, 255, 256)
+"""Bytes at which Stata and SPSS cut names, labels and texts."""
 
 
 def decode_bytes(raw: bytes, encoding: str) -> tuple[str, bool]:
@@ -15,12 +17,8 @@ def decode_bytes(raw: bytes, encoding: str) -> tuple[str, bool]:
     try:
         return raw.decode(encoding), False
     except UnicodeDecodeError as error:
-        if codecs.lookup(encoding).name == "utf-8" and error.reason == "unexpected end of data":
-            head = raw[: error.start]
-            try:
-                return head.decode(encoding), False
-            except UnicodeDecodeError:
-                pass
+        if error.reason == "unexpected end of data" and len(raw) in _CUTS:
+            return raw[: error.start].decode(encoding), False
     pieces = []
     at = 0
     while at < len(raw):
