@@ -338,4 +338,7 @@ def _describe(wave: Wave) -> str:
             f"Taylor linearisation, strata {wave.design.strata or 'none'}, "
             f"PSU {wave.design.psu or 'each respondent'}, drawn with replacement"
         )
-    return "Taylor linearisation, each respondent a PSU (no strata or PSUs in the file)"
+    seen = wave.meta.get("design_in_file") or {}
+    names = [*seen.get("strata", ()), *seen.get("psu", ())]
+    known = f"the file seems to have {', '.join(names)}" if names else "none seen in the file"
+    return f"Taylor linearisation, each respondent a PSU (no strata or PSUs named; {known})"

@@ -25,6 +25,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import polars as pl
+
 from opinioncast.errors import DataError
 from opinioncast.readers.labels import Reading, Sort, clean_label, folded, reading
 from opinioncast.survey.wave import TAGGED_BASE, Missing
@@ -117,6 +119,39 @@ class Decision:
 
     def __str__(self) -> str:
         return f'{self.code:g} "{self.label}" -> {self.taken_as} ({self.share:.1%}; {self.why})'
+
+
+SCHEMA: Mapping[str, Any] = {
+    "variable": pl.String,
+    "code": pl.Float64,
+    "label": pl.String,
+    "taken_as": pl.String,
+    "why": pl.String,
+    "n": pl.Int64,
+    "share": pl.Float64,
+}
+"""Of a table of decisions."""
+
+
+def summaries(decisions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line per label and what it was taken as, those that move most answers first."""
+    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    for d in decisions:
+        if d["n"]:
+            groups[d["label"], d["taken_as"], d["why"]].append(d)
+    lines = []
+    for (label, taken_as, why), group in sorted(
+        groups.items(), key=lambda g: -max(d["share"] for d in g[1])
+    ):
+        codes = ", ".join(dict.fromkeys(f"{d['code']:g}" for d in group))
+        names = [d["variable"] for d in group]
+        top = max(d["share"] for d in group)
+        lines.append(
+            f'"{label}" ({codes}) taken as {taken_as}: {why}; '
+            f"{'up to ' if len(group) > 1 else ''}{top:.1%} of answers, in {', '.join(names[:4])}"
+            + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        )
+    return lines
 
 
 @dataclass(frozen=True)
