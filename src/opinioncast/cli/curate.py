@@ -62,11 +62,13 @@ def curate(
     _console.print(grid)
     if run.removed is not None:
         _console.print(f"{run.removed.height} questions removed: the evaluation asks the same")
-    _say(decisions(run.curation), "labels that read like missing answers (missing_answers.csv)")
+    told = decisions(run.curation)
+    _say(told, "labels that read like missing answers (missing_answers.csv)")
     notes = [
         f"{w.wave.family} {w.wave.wave}: {n}"
         for w in run.curation.waves
         for n in w.wave.meta.get("notes", ())
+        if not any(d.endswith(n) for d in told)
     ]
     _say(notes, "what had to be decided to read the files (notes.txt)")
     for name in run.curation.absent:

@@ -304,7 +304,6 @@ def _notes(curation: Curation) -> str:
     lines = [f"{f}: absent, its wave is not in the table" for f in curation.absent]
     for wave in curation.waves:
         lines += [f"{wave.wave.family} {wave.wave.wave}: {note}" for note in wave.notes]
-    lines += decisions(curation)
     return "\n".join(lines) + "\n"
 
 

@@ -18,7 +18,7 @@ from opinioncast.readers.conventions import PLAIN, Conventions
 from opinioncast.readers.describe import Flags, describe
 from opinioncast.readers.file_design import check_ids, file_weight, unnamed_design
 from opinioncast.readers.labels import clean_label, reading
-from opinioncast.readers.missing_answers import FileLabels, MissingRule
+from opinioncast.readers.missing_answers import FileLabels, MissingRule, summaries
 from opinioncast.readers.raw import RawFile, check_kind, check_names, sha256
 from opinioncast.readers.response_sets import mark_sets
 from opinioncast.readers.text_codes import (
@@ -195,7 +195,13 @@ def _read_wave(
             "reader": reader.__name__.rpartition(".")[2],
             "conventions": conventions.name,
             "respondents": frame.height,
-            "notes": [*raw.notes, *said, *seen.notes, *flags.notes()],
+            "notes": [
+                *raw.notes,
+                *said,
+                *seen.notes,
+                *flags.notes(),
+                *summaries([d.row() for d in flags.decisions]),
+            ],
             "flags": {kind: list(lines) for kind, lines in flags.found.items()},
             "missing_decisions": [d.row() for d in flags.decisions],
             "design_in_file": seen.columns,
