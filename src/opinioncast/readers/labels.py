@@ -104,7 +104,8 @@ _WHOLE_LABEL = [
         r"|legit\w* skip|valid skip|logical skip|skip pattern|n/?a: .*"
         r"|(?:interview )?break-?off(?:\W.*)?|not in (?:form|version|split|ballot).*",
     ),
-    (Missing.NOT_ASKED, Sort.DOUBTFUL, r"not applicable(?:[:;,(/].*)?"),
+    (Missing.NOT_ASKED, Sort.CERTAIN, r"not applicable\s*[:;,(].*"),
+    (Missing.NOT_ASKED, Sort.DOUBTFUL, r"not applicable"),
     (
         Missing.NO_ANSWER,
         Sort.CERTAIN,

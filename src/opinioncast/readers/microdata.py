@@ -157,6 +157,8 @@ def _read_wave(
         weights = [e.weight for e in entries.values()]
         extra = [design.weight, design.strata, design.psu, respondent_id, *id_within, *weights]
         wanted = list(dict.fromkeys([*columns, *(c for c in extra if c)]))
+        if reader is spss_stata:
+            wanted = spss_stata.with_sets(path, wanted, encoding)
     elif reader is tabular and entries:
         # a codebook may name columns by their position: ask for all, those under its names
         wanted = _all_by_name(tabular.column_names(path, encoding), entries)

@@ -180,18 +180,12 @@ class FileLabels:
         apart: set[tuple[str, float]] = set()
         around: dict[str, set[frozenset[str]]] = defaultdict(set)
         votes: Counter[tuple[float, bool]] = Counter()
-        seen: dict[tuple[Any, ...], None] = {}
+        seen: Counter[tuple[Any, ...]] = Counter()
         for name, labels in value_labels.items():
-            ranges = tuple(declared.get(name, ()))
-            seen[(tuple(labels.items()), ranges)] = None
-        for items, ranges in seen:
+            seen[tuple(labels.items()), tuple(declared.get(name, ()))] += 1
+        for (items, ranges), times in seen.items():
             texts = {c: clean_label(t, c) for c, t in items if t and t.strip()}
             said = {c: reading(t) for c, t in texts.items()}
-            if not ranges and not any(said.values()):
-                far = stands_apart(texts, said)
-                for code in far:
-                    votes[code, False] += 1
-                continue
             answers = frozenset(folded(t) for c, t in texts.items() if said[c] is None)
             far = stands_apart(texts, said)
             for code, text in texts.items():
@@ -203,10 +197,8 @@ class FileLabels:
                     around[folded(text)].add(answers)
                     if code in far:
                         apart.add((folded(text), code))
-                if code in far and code > 0:
-                    votes[code, word is not None and word.sort is Sort.DONT_KNOW] += (
-                        word is None or word.reason is Missing.DONT_KNOW
-                    )
+                if code in far and code > 0 and (word is None or word.reason is Missing.DONT_KNOW):
+                    votes[code, word is not None and word.sort is Sort.DONT_KNOW] += times
         codes = {code for code, _ in votes}
         offered = {c for c in codes if votes[c, True] and votes[c, False] >= votes[c, True]}
         return FileLabels(
@@ -225,11 +217,12 @@ def stands_apart(
     """Codes outside the run of whole numbers in which most of the answers stand.
 
     A negative code beside answers of 0 and more is outside, however near. Points without a label
-    between labelled ends (``observed``) belong to the run.
+    between labelled ends (``observed``) belong to the run. Where only missing answers have labels
+    (98 and 99 of an age), all of them are outside.
     """
     plain = sorted(c for c in texts if said.get(c) is None)
     if not plain:
-        return set()
+        return {c for c in texts if said.get(c) is not None}
     between = [c for c in observed if plain[0] < c < plain[-1]]
     codes = sorted({*texts, *between})
     signed = any(c < 0 for c in plain) and sum(c >= 0 for c in plain) <= 2 * sum(
@@ -297,7 +290,10 @@ def judge(
         if label in rule.labels:
             verdicts[code] = rule.labels[label], "the recipe says so", True
         else:
-            verdicts[code] = (*_verdict(code, word, texts, said, far, about, file), False)
+            verdicts[code] = (
+                *_verdict(code, word, texts, said, far, about, file, counts.get(code, 0)),
+                False,
+            )
     for code in strange:
         verdicts[code] = Missing.UNKNOWN, "negative, among codes of missing answers", False
     n = sum(counts.values())
@@ -305,6 +301,7 @@ def judge(
     moved = 0
     known = sum(counts.get(c, 0) for c, r in settled.items() if r is not None)
     contested = []
+    moving: list[float] = []
     missing: dict[float, Missing] = {}
     for code, (reason, why, by_person) in sorted(verdicts.items()):
         count = counts.get(code, 0)
@@ -315,10 +312,13 @@ def judge(
         elif reason is not None:
             missing[code] = reason
             word = said.get(code)
+            if count and not by_person:
+                moving.append(code)
             certain = word is not None and word.sort is Sort.CERTAIN
             if by_person:
                 known += count
-            elif reason in _NOT_ASKED and (certain or code in far):
+            elif reason in _NOT_ASKED and (certain or code in far or label_of_file(texts[code], file)):
+                moving = [c for c in moving if c != code]
                 known += count  # whoever was not asked gave no answer that could be moved
             else:
                 moved += count
@@ -331,7 +331,7 @@ def judge(
         shown = ", ".join(f'{c:g} "{texts[c]}" ({counts.get(c, 0) / n:.1%})' for c in contested)
         undecided = f"{shown} may be an answer or a missing one"
     elif asked and moved / asked > rule.limit:
-        shown = ", ".join(f'{c:g} "{texts[c]}"' for c in missing if counts.get(c))
+        shown = ", ".join(f'{c:g} "{texts[c]}"' for c in moving)
         undecided = (
             f"{shown} would take out {moved / asked:.1%} of the answers, "
             f"more than {rule.limit:.0%}, by their labels alone"
@@ -342,6 +342,12 @@ def judge(
             f"{name}: {{missing_codes: {{CODE: reason}}}} or {name}: {{answers: [CODE]}}"
         )
     return Judgement(missing, tuple(decisions), undecided)
+
+
+def label_of_file(text: str, file: FileLabels) -> bool:
+    """Whether a label is the file's own for a missing answer, not one question's answer."""
+    label = folded(text)
+    return label in file.declared or file.settings.get(label, 0) >= _MANY
 
 
 _NOT_ASKED = (Missing.NOT_ASKED, Missing.NOT_IN_WAVE)
@@ -356,6 +362,7 @@ def _verdict(
     far: set[float],
     about: str,
     file: FileLabels,
+    count: int,
 ) -> tuple[Missing | None, str]:
     label = folded(texts[code])
     out = _place(code, far)
@@ -389,6 +396,8 @@ def _verdict(
         if capitals
         else "declared missing in other variables"
         if label in file.declared
+        else "nobody has this last code"
+        if not count and code == max(texts)
         else f"the same label stands with {file.settings.get(label, 0)} different sets of answers"
         if file.settings.get(label, 0) >= _MANY
         else f"apart from the answers in other variables at {code:g}"

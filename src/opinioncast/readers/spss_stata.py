@@ -74,6 +74,15 @@ def column_names(path: Path, encoding: str | None = None) -> list[str]:
     return list(_dictionary(path, encoding).names)
 
 
+def with_sets(path: Path, columns: Sequence[str], encoding: str | None = None) -> list[str]:
+    """The columns, and the others of each multiple-response set of which one is among them."""
+    wanted = dict.fromkeys(columns)
+    for group in _dictionary(path, encoding).sets:
+        if group.counted is not None and not wanted.keys().isdisjoint(group.variables):
+            wanted |= dict.fromkeys(group.variables)
+    return list(wanted)
+
+
 def _dictionary(path: Path, encoding: str | None) -> _Meta:
     """The file's metadata alone; kept for the file last asked for, as it is asked for again."""
     state = path.stat()
