@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from opinioncast.errors import DataError
 from opinioncast.readers import read_wave
+from opinioncast.readers.describe import Flags
 from opinioncast.readers.mended_text import decode_bytes
 from opinioncast.readers.portable import read_portable
 from opinioncast.readers.raw import RawFile, ResponseSet
 from opinioncast.readers.response_sets import mark_sets
-from opinioncast.readers.describe import Flags
 from opinioncast.readers.system_file import read_header
 from opinioncast.survey import Design, Missing, Variable
 
@@ -43,9 +43,7 @@ def file(tmp_path):
         }
     )
     path = tmp_path / "f.sav"
-    pyreadstat.write_sav(
-        frame, str(path), variable_value_labels={"q": {1.0: "Yes", 2.0: "No"}}
-    )
+    pyreadstat.write_sav(frame, str(path), variable_value_labels={"q": {1.0: "Yes", 2.0: "No"}})
     return path
 
 
@@ -66,7 +64,9 @@ def test_weight_by_is_found_behind_long_texts_and_heeded(file):
 
 
 def test_a_design_that_nobody_named_is_seen(tmp_path):
-    frame = pl.DataFrame({"q": [1.0, 2.0], "vstrat": [1.0, 2.0], "vpsu": [1.0, 2.0], "WT": [1.0, 2]})
+    frame = pl.DataFrame(
+        {"q": [1.0, 2.0], "vstrat": [1.0, 2.0], "vpsu": [1.0, 2.0], "WT": [1.0, 2]}
+    )
     path = tmp_path / "f.sav"
     pyreadstat.write_sav(frame, str(path))
     wave = read(path)
@@ -79,7 +79,9 @@ def test_a_design_that_nobody_named_is_seen(tmp_path):
 NUMBERS = st.one_of(st.integers(-99, 9999).map(float), st.sampled_from([0.5, -1.25, 1e7]))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     answers=st.lists(st.one_of(st.none(), NUMBERS), min_size=1, max_size=30),
     texts=st.lists(st.text("abZ /1", max_size=12), min_size=30, max_size=30),

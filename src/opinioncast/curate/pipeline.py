@@ -153,7 +153,11 @@ def curate(
             "paraphrase": recipe.wording.startswith("paraphrase"),
             "waves": [
                 {"family": w.wave.family, "wave": w.wave.wave, "topic": w.recipe.topic}
-                | {k: v for k, v in w.result.table.meta.items() if k not in ("notes", "flags", "missing_decisions")}
+                | {
+                    k: v
+                    for k, v in w.result.table.meta.items()
+                    if k not in ("notes", "flags", "missing_decisions")
+                }
                 for w in done
             ],
             "absent": absent,

@@ -67,7 +67,8 @@ def curate_to_files(
     ``terms.txt``: citation and what may be done with the results; ``opinions.parquet`` (+ sidecar);
     ``curation_report.csv``: every variable of every wave, kept or
     dropped, with the reason and what labels alone decided about missing answers;
-    ``missing_answers.csv``: each of these decisions with its share of answers; ``wording_*.csv``: original and refined wording, to edit and give back
+    ``missing_answers.csv``: each of these decisions with its share of answers;
+    ``wording_*.csv``: original and refined wording, to edit and give back
     as ``review``; ``scales.csv``; ``bases.csv``: counts per cell by kind of missing answer;
     ``dropped_cells.csv``: each question x group asked for that is not in the table, and why;
     ``notes.txt``; where the recipe says so ``overlap.csv`` and one table per
@@ -246,7 +247,9 @@ def _report(wave: CuratedWave) -> pl.DataFrame:
             (100 * pl.col("share")).round(1),
         ),
     )
-    told = told.group_by("variable", maintain_order=True).agg(pl.col("missing_answers").str.join("; "))
+    told = told.group_by("variable", maintain_order=True).agg(
+        pl.col("missing_answers").str.join("; ")
+    )
     return wave.report.join(told, on="variable", how="left", maintain_order="left")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from opinioncast.errors import DataError
 from opinioncast.readers.codebook import Entry
 from opinioncast.readers.conventions import Conventions
+from opinioncast.readers.file_labels import FileLabels
 from opinioncast.readers.labels import (
     clean_label,
     is_cut,
@@ -16,12 +17,7 @@ from opinioncast.readers.labels import (
     reading,
     says_dont_know,
 )
-from opinioncast.readers.missing_answers import (
-    Decision,
-    FileLabels,
-    MissingRule,
-    judge,
-)
+from opinioncast.readers.missing_answers import Decision, MissingRule, judge
 from opinioncast.readers.raw import Range
 from opinioncast.survey.question import MAX_OPTIONS
 from opinioncast.survey.wave import TAGGED_BASE, Missing, Variable
@@ -74,10 +70,11 @@ def describe(
 
     A code is, in this order: what the codebook says; missing, if the file declares it or the
     conventions do; missing or an answer by its label, as
-    :mod:`opinioncast.readers.missing_answers` decides (each time noted in ``flags``); an option, if it has a label. What then remains are numbers
-    without a label. Between labelled ends they are the points of a scale, and options by their
-    number; more of them than labels, and the variable is a quantity (age with "89 or older"),
-    which has no options; else they are no answer anybody can name: missing, unknown, and flagged.
+    :mod:`opinioncast.readers.missing_answers` decides (each time noted in ``flags``); an option,
+    if it has a label. What then remains are numbers without a label. Between labelled ends they
+    are the points of a scale, and options by their number; more of them than labels, and the
+    variable is a quantity (age with "89 or older"), which has no options; else they are no answer
+    anybody can name: missing, unknown, and flagged.
     """
     if is_cut(label) or any(map(is_cut, value_labels.values())):
         flags.add("label cut at 80 characters", name)
@@ -150,9 +147,7 @@ def describe(
     )
 
 
-def _said_by(
-    entry: Entry | None, missing: Mapping[float, Missing]
-) -> dict[float, Missing | None]:
+def _said_by(entry: Entry | None, missing: Mapping[float, Missing]) -> dict[float, Missing | None]:
     """Codes a codebook without a list of answers decides: missing ones, and answers (None)."""
     if entry is None:
         return {}
@@ -232,8 +227,8 @@ def _apply(
     for code in map(float, entry.answers):
         if missing.pop(code, None) is not None and code in texts:
             options[code] = texts[code]
-    for code, text in entry.missing_codes.items():
-        code = float(code)
+    for raw, text in entry.missing_codes.items():
+        code = float(raw)
         reason = missing_reason(text, declared=True) if text else missing.get(code)
         if reason is None and code in texts:
             reason = missing_reason(texts[code], declared=True)

@@ -9,7 +9,7 @@ import codecs
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,23 +29,30 @@ _SEPARATORS = ",\t;|"
 _LOOKED_AT = 40
 _IMPORT_ID = re.compile(r"\{\s*['\"]+ImportId['\"]+\s*:")
 _QUALTRICS = frozenset(
-    "startdate enddate status ipaddress progress finished recordeddate responseid responsestatus "
-    "externaldatareference distributionchannel userlanguage responseset name emailaddress".split()
+    [
+        "startdate",
+        "enddate",
+        "status",
+        "ipaddress",
+        "progress",
+        "finished",
+        "recordeddate",
+        "responseid",
+        "responsestatus",
+        "externaldatareference",
+        "distributionchannel",
+        "userlanguage",
+        "responseset",
+        "name",
+        "emailaddress",
+    ]
 )
 _SECOND_HEADER = ("response", "open-ended response")
 _TOTAL = re.compile(
-    r"(?:grand )?totals?|sums?|summe|gesamt|insgesamt|totaal|totale|suma|soma|somme|razem|mean|average"
-    r"|mittelwert|moyenne|n|base|count|anzahl",
+    r"(?:grand )?totals?|sums?|summe|gesamt|insgesamt|totaal|totale|suma|soma|somme|razem|mean"
+    r"|average|mittelwert|moyenne|n|base|count|anzahl",
     re.IGNORECASE,
 )
-_GROUPED = r"[+-]?[1-9]\d{0,2}(?:{0}\d{{3}})+"
-_COMMA_DECIMAL = re.compile(r"[+-]?(?:\d+|[1-9]\d{0,2}(?:[. \u00a0\u202f'’]\d{3})+)(?:,\d+)?")
-_COMMA_GROUPS = re.compile(r"[+-]?(?:\d+|[1-9]\d{0,2}(?:[, \u00a0\u202f'’]\d{3})+)(?:\.\d+)?")
-_POINT_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")
-_SPACES = re.compile("[ \u00a0\u202f'’]")
-EMPTY = ("NA", ".", "NaN", "#N/A", "#NULL!")
-"""What R, Stata, Python and SPSS write into a cell of a number column that is empty."""
-_MAX_DIGITS = 15  # more do not fit a Float64
 
 
 def decode(path: Path, encoding: str | None = None) -> tuple[str, list[str]]:
@@ -189,9 +196,7 @@ def header_of(path: Path, rows: pl.DataFrame) -> Header:
         DataError: a name twice.
     """
     top = [(c or "").strip() for c in rows.row(0)]
-    below = [
-        [(c or "").strip() for c in rows.row(i)] if rows.height > i else [] for i in (1, 2)
-    ]
+    below = [[(c or "").strip() for c in rows.row(i)] if rows.height > i else [] for i in (1, 2)]
     second, third = below
     names = [name or f"column {i}" for i, name in enumerate(top, start=1)]
     twice = [name for name, count in Counter(names).items() if count > 1]
@@ -213,7 +218,10 @@ def header_of(path: Path, rows: pl.DataFrame) -> Header:
     known = [i for i, n in enumerate(top) if n.casefold().replace(" ", "") in _QUALTRICS]
     if len(known) >= 2 and second:
         plain = [re.sub(r"[\s-]", "", second[i]).casefold() for i in known]
-        if all(p and p.isalpha() and p.startswith(top[i].casefold()[:4]) for p, i in zip(plain, known, strict=True)):
+        if all(
+            p and p.isalpha() and p.startswith(top[i].casefold()[:4])
+            for p, i in zip(plain, known, strict=True)
+        ):
             labels = {n: " ".join(t.split()) for n, t in zip(names, second, strict=True)}
             return Header(names, labels, 2, "Qualtrics: names, questions")
     two = "" in top and any(c.casefold() in _SECOND_HEADER for c in second)
@@ -291,160 +299,24 @@ def _loose(text: str) -> float | None:
         return None
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """A table's columns, those of numbers as Float64, and notes on what was decided."""
-
-    columns: list[pl.Series]
-    notes: list[str]
-
-
-def numbers_of(table: pl.DataFrame, separator: str, decimal: str | None) -> Numbers:
-    """Columns as numbers where all their cells are, else as text.
-
-    A comma is a decimal sign where the cells allow nothing else and the separator is not a comma,
-    a thousands sign where they allow nothing else; "1,234" is either, and then other columns
-    decide, or nothing does and the column stays text.
-
-    Args:
-        decimal: "," or "." where a person says so.
-    """
-    bare = {c.name: _bare(c) for c in table.get_columns()}
-    fits = {n: _commas(b, separator, decimal) for n, b in bare.items()}
-    file = decimal or (
-        "," if "decimal" in fits.values() and "thousands" not in fits.values()
-        else "." if "thousands" in fits.values() and "decimal" not in fits.values()
-        else None
-    )
-    points = any(
-        f == "plain" and bool(b.str.contains(r"^[+-]?\d+\.\d+$").any()) for (n, f), b in zip(fits.items(), bare.values(), strict=True)
-    )
-    if file is None and points and "decimal" not in fits.values():
-        file = "."
-    columns, emptied = [], 0
-    kinds: dict[str, list[str]] = {}
-    for column in table.get_columns():
-        name, text = column.name, column.str.strip_chars().replace("", None)
-        kind = fits[name]
-        if kind == "either":
-            kind = "unclear" if file is None else "decimal" if file == "," else "thousands"
-        if kind == "plain" and _padded(bare[name]):
-            kind = "padded"
-        if kind == "plain" and file == "," and _only_point_groups(bare[name]):
-            kind = "point groups" if decimal == "," else "unclear"
-        numbers = _cast(bare[name], kind)
-        if numbers is None:
-            kinds.setdefault(kind if kind in _KEPT else "mixed" * _mixed(bare[name]), []).append(name)
-            columns.append(text)
-            continue
-        kinds.setdefault(kind, []).append(name)
-        emptied += bool(text.is_in(EMPTY).any())
-        columns.append(numbers)
-    notes = []
-    if emptied:
-        notes.append(f'"NA" or "." read as an empty cell in {emptied} number column(s)')
-    for kind, sentence in _SENTENCES.items():
-        if kind in kinds:
-            shown = ", ".join(kinds[kind][:8]) + (" ..." if len(kinds[kind]) > 8 else "")
-            notes.append(f"{sentence}: {shown}")
-    return Numbers(columns, notes)
-
-
-_KEPT = ("unclear", "padded", "choices")
-_SENTENCES = {
-    "decimal": "comma read as the decimal sign",
-    "thousands": "comma or space read as the thousands sign",
-    "point groups": "point read as the thousands sign",
-    "unclear": "left as text: a comma or point in its numbers may be a decimal or a thousands sign "
-    '(say `decimal: ","` or `decimal: "."` in the recipe)',
-    "choices": "left as text: commas between its digits may be decimal signs or separate several "
-    'choices (say `decimal: ","` in the recipe if they are decimal signs)',
-    "padded": 'left as text: numbers with and without zeros in front ("01", "1") may be two codes',
-    "mixed": "left as text: numbers and other texts are mixed",
-}
-
-
-def _bare(column: pl.Series) -> pl.Series:
-    """The cells of a column that hold something."""
-    text = column.str.strip_chars().replace("", None)
-    return text.set(text.is_in(EMPTY).fill_null(False), None)
-
-
-def _commas(bare: pl.Series, separator: str, decimal: str | None) -> str:
-    """What the commas of a column are: plain, decimal, thousands, either, choices or text."""
-    cells = bare.drop_nulls()
-    odd = cells.filter(cells.str.contains(r"^[+-]?[\d., \x{a0}\x{202f}'’]+$").not_())
-    marks = cells.filter(cells.str.contains(r"[, \x{a0}\x{202f}'’]"))
-    if not odd.is_empty() or marks.is_empty():
-        return "plain"
-    texts = cells.unique().to_list()
-    as_decimal = all(_COMMA_DECIMAL.fullmatch(t) for t in texts)
-    as_groups = all(_COMMA_GROUPS.fullmatch(t) for t in texts)
-    if not any("," in t for t in texts):
-        return "thousands" if as_groups else "decimal" if as_decimal else "plain"
-    if decimal is not None:
-        wanted = {",": as_decimal, ".": as_groups}.get(decimal, False)
-        return ("decimal" if decimal == "," else "thousands") if wanted else "plain"
-    if as_decimal and as_groups:
-        return "either"
-    if as_groups:
-        return "thousands"
-    if not as_decimal:
-        return "plain"
-    sure = separator == ";" or any(re.match(r"[+-]?0\d*,|.*,\d{3,}$", t) for t in texts)
-    return "decimal" if sure else "choices"
-
-
-def _padded(bare: pl.Series) -> bool:
-    zeros = bare.str.contains(r"^[+-]?0\d")
-    if not zeros.any():
-        return False
-    values = bare.cast(pl.Float64, strict=False)
-    return not set(values.filter(zeros)).isdisjoint(values.filter(~zeros))
-
-
-def _only_point_groups(bare: pl.Series) -> bool:
-    texts = [t for t in bare.drop_nulls().unique().to_list() if "." in t]
-    return bool(texts) and all(_POINT_GROUPS.fullmatch(t) for t in texts)
-
-
-def _mixed(bare: pl.Series) -> bool:
-    cells = bare.drop_nulls()
-    numbers = len(cells) - cells.cast(pl.Float64, strict=False).null_count()
-    return 2 * numbers > len(cells) and numbers < len(cells)
-
-
-def _cast(bare: pl.Series, kind: str) -> pl.Series | None:
-    """The numbers of a column of one kind; None where it is none."""
-    if kind in _KEPT:
-        return None
-    if kind == "decimal":
-        bare = bare.str.replace_all(r"[. \x{a0}\x{202f}'’]", "").str.replace(",", ".")
-    elif kind == "thousands":
-        bare = bare.str.replace_all(r"[, \x{a0}\x{202f}'’]", "")
-    elif kind == "point groups":
-        bare = bare.str.replace_all(".", "", literal=True)
-    numbers = bare.cast(pl.Float64, strict=False)
-    longest = bare.str.len_chars().max()
-    fits = (
-        not isinstance(longest, int)
-        or longest <= _MAX_DIGITS
-        or bool((bare.str.contains(r"\.")).any())
-    )
-    finite = bool(numbers.is_finite().fill_null(True).all())
-    same = numbers.null_count() == bare.null_count()
-    return numbers if same and fits and finite else None
-
-
 def qualtrics_notes(table: pl.DataFrame) -> list[str]:
     """Rows of a Qualtrics export that are no respondents' answers."""
     notes = []
     for name in ("Status", "DistributionChannel", "ResponseStatus"):
         if name in table.columns:
-            tests = int(
-                table[name].str.to_lowercase().is_in(["survey preview", "preview", "survey test", "spam", "1", "2", "8", "9"]).sum()
-            ) if name == "Status" else int(table[name].str.to_lowercase().is_in(["preview", "test"]).sum())
+            tests = (
+                int(
+                    table[name]
+                    .str.to_lowercase()
+                    .is_in(["survey preview", "preview", "survey test", "spam", "1", "2", "8", "9"])
+                    .sum()
+                )
+                if name == "Status"
+                else int(table[name].str.to_lowercase().is_in(["preview", "test"]).sum())
+            )
             if tests:
-                notes.append(f"{tests} row(s) are previews, tests or spam by {name}; they are counted")
+                notes.append(
+                    f"{tests} row(s) are previews, tests or spam by {name}; they are counted"
+                )
                 break
     return notes

@@ -105,8 +105,8 @@ def unnamed_design(
                 else "standard errors do not know of them"
             )
             notes.append(
-                f"the file seems to have {kind} ({', '.join(names[:5])}) and the recipe names none: "
-                f"{effect}"
+                f"the file seems to have {kind} ({', '.join(names[:5])}) and the recipe names "
+                f"none: {effect}"
             )
     return SeenDesign(found, tuple(notes))
 

@@ -10,6 +10,7 @@ to some questions: :mod:`opinioncast.readers.missing_answers` looks at the whole
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -121,8 +122,8 @@ _WHOLE_LABEL = [
     (
         Missing.UNKNOWN,
         Sort.CERTAIN,
-        r"missing (?:data|values?|answers?)|missing\s*[;:,/(-].*|other missing|(?:user|system) missing"
-        r"|sysmis|(?:technical |tecnical )error|data deleted|uncodeable|not codeable"
+        r"missing (?:data|values?|answers?)|missing\s*[;:,/(-].*|other missing"
+        r"|(?:user|system) missing|sysmis|(?:technical |tecnical )error|data deleted|uncodeable|not codeable"
         r"|(?:invalid|unusable) (?:answer|response|data)|not available[;:,(].*|restricted access.*",
     ),
     (
@@ -147,7 +148,10 @@ _SOMEWHERE = [
         rf"\b{_DK}\b|not sure|unsure|(?:can'?t|cannot) (?:say|choose)|no opinion|recogni[sz]e"
         r"|heard of|thought much",
     ),
-    (Missing.NO_ANSWER, r"no answer|no response|not answered|not stated|\bskip|blank|not ascertained"),
+    (
+        Missing.NO_ANSWER,
+        r"no answer|no response|not answered|not stated|\bskip|blank|not ascertained",
+    ),
 ]
 _WHOLE = [(reason, sort, re.compile(pattern)) for reason, sort, pattern in _WHOLE_LABEL]
 _DECLARED = [(reason, re.compile(pattern)) for reason, pattern in _SOMEWHERE]
@@ -166,10 +170,8 @@ def folded(text: str) -> str:
     Text that was UTF-8 and read as Windows-1252 ("WeiÃŸ", "â€™") is put right first.
     """
     if any(mark in text for mark in "ÃÂâÐÑ"):
-        try:
+        with contextlib.suppress(UnicodeError):
             text = text.encode("cp1252").decode("utf-8")
-        except UnicodeError:
-            pass
     text = _APOSTROPHES.sub("'", text)
     text = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
     text = "".join(c for c in text if not unicodedata.combining(c))

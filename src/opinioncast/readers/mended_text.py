@@ -82,6 +82,6 @@ class Mender:
             return []
         shown = ", ".join(f'"{t[:40]}"' for t in list(self._bad)[:3])
         return [
-            f"{len(self._bad)} text(s) not in the encoding the file declares ({self.encoding}) were "
-            f"read as WINDOWS-1252, the others as declared: {shown}"
+            f"{len(self._bad)} text(s) not in the encoding the file declares ({self.encoding}) "
+            f"were read as WINDOWS-1252, the others as declared: {shown}"
         ]

@@ -13,12 +13,13 @@ import polars as pl
 
 from opinioncast.errors import DataError, OpinioncastError
 from opinioncast.readers import spss_stata, tabular
-from opinioncast.readers.codebook import Entry, load_codebook, load_wording
+from opinioncast.readers.codebook import Code, Entry, load_codebook, load_wording
 from opinioncast.readers.conventions import PLAIN, Conventions
 from opinioncast.readers.describe import Flags, describe
 from opinioncast.readers.file_design import check_ids, file_weight, unnamed_design
+from opinioncast.readers.file_labels import FileLabels
 from opinioncast.readers.labels import clean_label, reading
-from opinioncast.readers.missing_answers import FileLabels, MissingRule, summaries
+from opinioncast.readers.missing_answers import MissingRule, summaries
 from opinioncast.readers.raw import RawFile, check_kind, check_names, sha256
 from opinioncast.readers.response_sets import mark_sets
 from opinioncast.readers.text_codes import (
@@ -344,13 +345,11 @@ def _number(
         entry = with_options(entry, labels)
         listed = {str(c) for c in (*(entry.codes or ()), *entry.missing_codes)}
         listed |= {f"{c:g}" for c in (*(entry.codes or ()), *entry.missing_codes) if c != str(c)}
-        more = {
+        more: dict[Code, str] = {
             text.strip(): label
             for text, label in labels.items()
             if text.strip() not in listed
-            and (
-                reading(label) is not None or any(low <= text <= high for low, high in declared)
-            )
+            and (reading(label) is not None or any(low <= text <= high for low, high in declared))
             and (number_of(text) is None or f"{number_of(text):g}" not in listed)
         }
         entry = replace(entry, missing_codes={**entry.missing_codes, **more})

@@ -20,7 +20,7 @@ ways, is undecided: it is no question until a person says what the codes are.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,16 +28,13 @@ from typing import Any
 import polars as pl
 
 from opinioncast.errors import DataError
-from opinioncast.readers.labels import Reading, Sort, clean_label, folded, reading
+from opinioncast.readers.file_labels import MANY, FileLabels, label_of_file, stands_apart
+from opinioncast.readers.labels import Reading, Sort, folded, reading
 from opinioncast.survey.wave import TAGGED_BASE, Missing
-
-Range = tuple[float, float]
 
 LIMIT = 0.5
 """Default of :attr:`MissingRule.limit`."""
 ANSWER = "answer"
-_MANY = 3
-"""So many variables with other answers make a label the file's, not the question's."""
 
 
 @dataclass(frozen=True)
@@ -155,92 +152,6 @@ def summaries(decisions: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class FileLabels:
-    """What the labels of a whole file say together.
-
-    Attributes:
-        declared: folded labels that the file declares missing somewhere.
-        apart: (folded label, code) that stands apart from the answers in some variable.
-        settings: folded label -> number of different sets of other labels it goes with.
-        offered: codes apart from the answers that carry answers at least as often as "don't know":
-            there the file keeps what a questionnaire offers off the scale.
-    """
-
-    declared: frozenset[str] = frozenset()
-    apart: frozenset[tuple[str, float]] = frozenset()
-    settings: Mapping[str, int] = field(default_factory=dict)
-    offered: frozenset[float] = frozenset()
-
-    @staticmethod
-    def of(
-        value_labels: Mapping[str, Mapping[float, str]], declared: Mapping[str, Sequence[Range]]
-    ) -> FileLabels:
-        """Look at every labelled variable of a file; the same sets of labels count once."""
-        sure: set[str] = set()
-        apart: set[tuple[str, float]] = set()
-        around: dict[str, set[frozenset[str]]] = defaultdict(set)
-        votes: Counter[tuple[float, bool]] = Counter()
-        seen: Counter[tuple[Any, ...]] = Counter()
-        for name, labels in value_labels.items():
-            seen[tuple(labels.items()), tuple(declared.get(name, ()))] += 1
-        for (items, ranges), times in seen.items():
-            texts = {c: clean_label(t, c) for c, t in items if t and t.strip()}
-            said = {c: reading(t) for c, t in texts.items()}
-            answers = frozenset(folded(t) for c, t in texts.items() if said[c] is None)
-            far = stands_apart(texts, said)
-            for code, text in texts.items():
-                word = said[code]
-                if any(low <= code <= high for low, high in ranges) or code < TAGGED_BASE:
-                    sure.add(folded(text))
-                    continue
-                if word is not None:
-                    around[folded(text)].add(answers)
-                    if code in far:
-                        apart.add((folded(text), code))
-                if code in far and code > 0 and (word is None or word.reason is Missing.DONT_KNOW):
-                    votes[code, word is not None and word.sort is Sort.DONT_KNOW] += times
-        codes = {code for code, _ in votes}
-        offered = {c for c in codes if votes[c, True] and votes[c, False] >= votes[c, True]}
-        return FileLabels(
-            frozenset(sure),
-            frozenset(apart),
-            {label: len(sets) for label, sets in around.items()},
-            frozenset(offered),
-        )
-
-
-def stands_apart(
-    texts: Mapping[float, str],
-    said: Mapping[float, Reading | None],
-    observed: Sequence[float] = (),
-) -> set[float]:
-    """Codes outside the run of whole numbers in which most of the answers stand.
-
-    A negative code beside answers of 0 and more is outside, however near. Points without a label
-    between labelled ends (``observed``) belong to the run. Where only missing answers have labels
-    (98 and 99 of an age), all of them are outside.
-    """
-    plain = sorted(c for c in texts if said.get(c) is None)
-    if not plain:
-        return {c for c in texts if said.get(c) is not None}
-    between = [c for c in observed if plain[0] < c < plain[-1]]
-    codes = sorted({*texts, *between})
-    signed = any(c < 0 for c in plain) and sum(c >= 0 for c in plain) <= 2 * sum(
-        c < 0 for c in plain
-    )
-    blocks: list[list[float]] = []
-    for code in codes:
-        near = blocks and code - blocks[-1][-1] <= 1
-        if near and not (not signed and blocks[-1][-1] < 0 <= code):
-            blocks[-1].append(code)
-        else:
-            blocks.append([code])
-    answers = set(plain)
-    run = max(blocks, key=lambda b: sum(c in answers for c in b))
-    return {c for c in codes if c not in run}
-
-
-@dataclass(frozen=True)
 class Judgement:
     """What the rule says about one variable.
 
@@ -317,7 +228,9 @@ def judge(
             certain = word is not None and word.sort is Sort.CERTAIN
             if by_person:
                 known += count
-            elif reason in _NOT_ASKED and (certain or code in far or label_of_file(texts[code], file)):
+            elif reason in _NOT_ASKED and (
+                certain or code in far or label_of_file(texts[code], file)
+            ):
                 moving = [c for c in moving if c != code]
                 known += count  # whoever was not asked gave no answer that could be moved
             else:
@@ -342,12 +255,6 @@ def judge(
             f"{name}: {{missing_codes: {{CODE: reason}}}} or {name}: {{answers: [CODE]}}"
         )
     return Judgement(missing, tuple(decisions), undecided)
-
-
-def label_of_file(text: str, file: FileLabels) -> bool:
-    """Whether a label is the file's own for a missing answer, not one question's answer."""
-    label = folded(text)
-    return label in file.declared or file.settings.get(label, 0) >= _MANY
 
 
 _NOT_ASKED = (Missing.NOT_ASKED, Missing.NOT_IN_WAVE)
@@ -399,7 +306,7 @@ def _verdict(
         else "nobody has this last code"
         if not count and code == max(texts)
         else f"the same label stands with {file.settings.get(label, 0)} different sets of answers"
-        if file.settings.get(label, 0) >= _MANY
+        if file.settings.get(label, 0) >= MANY
         else f"apart from the answers in other variables at {code:g}"
         if (label, code) in file.apart
         else "after another missing answer"
@@ -459,7 +366,23 @@ def _after_missing(
     )
 
 
-_COMMON = frozenset("know dont does with your this that have been were what would from".split())
+_COMMON = frozenset(
+    [
+        "know",
+        "dont",
+        "does",
+        "with",
+        "your",
+        "this",
+        "that",
+        "have",
+        "been",
+        "were",
+        "what",
+        "would",
+        "from",
+    ]
+)
 
 
 def _word_elsewhere(
@@ -467,7 +390,9 @@ def _word_elsewhere(
 ) -> str:
     """Where else the label's own word is used: in an answer, or in the question."""
     stems = {
-        w[: 4 if len(w) <= 7 else 5] for w in re.findall(r"\w{4,}", folded(text)) if w not in _COMMON
+        w[: 4 if len(w) <= 7 else 5]
+        for w in re.findall(r"\w{4,}", folded(text))
+        if w not in _COMMON
     }
     for other in texts:
         if said.get(other) is None and texts[other] != text:

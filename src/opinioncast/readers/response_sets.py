@@ -97,7 +97,7 @@ def _one_per_option(
         changed.append(name)
     if changed:
         flags.add(
-            "options of multiple-response sets: empty cells of those who chose others are not chosen",
+            "multiple-response sets in which an empty cell, beside other choices, is not chosen",
             group.name,
             ", ".join(changed),
         )

@@ -111,7 +111,7 @@ def read_raw(path: Path, columns: Sequence[str] | None, encoding: str | None = N
     if path.suffix.casefold() == ".por":
         words = portable.read_portable(path)
         weight = words.weight
-        with _written(words.plain) as plain:
+        with _Written(words.plain) as plain:
             raw = _raw(path, plain, columns, encoding)
     else:
         raw = _raw(path, path, columns, encoding)
@@ -127,7 +127,7 @@ def read_raw(path: Path, columns: Sequence[str] | None, encoding: str | None = N
     return replace(raw, weight=weight)
 
 
-class _written:
+class _Written:
     """A temporary file with some content, gone afterwards."""
 
     def __init__(self, content: bytes) -> None:
@@ -196,7 +196,9 @@ def _raw(path: Path, source: Path, columns: Sequence[str] | None, encoding: str 
 
 def _formats_without_labels(meta: _Meta) -> list[str]:
     own = sorted(
-        n for n, f in meta.formats.items() if f and not _SAS_FORMATS.fullmatch(f) and n in meta.types
+        n
+        for n, f in meta.formats.items()
+        if f and not _SAS_FORMATS.fullmatch(f) and n in meta.types
     )
     bare = [n for n in own if n not in meta.value_labels]
     if not bare:

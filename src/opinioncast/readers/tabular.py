@@ -12,11 +12,11 @@ from opinioncast.errors import DataError
 from opinioncast.readers.dialect import (
     decode,
     header_of,
-    numbers_of,
     qualtrics_notes,
     respondents_of,
     rows_of,
 )
+from opinioncast.readers.number_signs import numbers_of
 from opinioncast.readers.raw import TEXT, RawFile, check_names
 
 SUFFIXES = (*TEXT, ".parquet")
@@ -32,8 +32,9 @@ def read_raw(
 ) -> RawFile:
     """Read ``columns`` (None: all). Numbers become Float64; a column with any other text is text.
 
-    A name may be a position, ``column 16``, for a column whose header is empty. Header rows,
-    encoding, separators, totals and number signs: :mod:`opinioncast.readers.dialect`.
+    A name may be a position, ``column 16``, for a column whose header is empty. Encoding,
+    separators, header rows and totals: :mod:`opinioncast.readers.dialect`; decimal and thousands
+    signs: :mod:`opinioncast.readers.number_signs`.
 
     Args:
         decimal: the decimal sign, "," or "."; None: as the numbers show.

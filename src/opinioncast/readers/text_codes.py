@@ -185,8 +185,9 @@ def by_codebook(
     _flag_strays(cells, strays, flags, "texts that the codebook does not list, taken as missing")
     coded = cells.replace_strict(numbers | stray_numbers, default=None, return_dtype=pl.Float64)
     by_name = _with_numbers(replace(entry, answers=()), table.__getitem__)
-    missing = {
-        table[c]: text or (c if isinstance(c, str) else "") for c, text in entry.missing_codes.items()
+    missing: dict[Code, str] = {
+        table[c]: text or (c if isinstance(c, str) else "")
+        for c, text in entry.missing_codes.items()
     }
     missing |= dict.fromkeys(stray_numbers.values(), "missing")
     return Numbered(
@@ -223,8 +224,10 @@ def _numbering(entry: Entry, code_of: Mapping[str, float] | None) -> dict[Code, 
         lead = _LEADING.match(c) if mixed else None
         wanted = float(lead[1]) if lead else float(place)
         above = max([*taken, float(len(codes))]) + 1
-        table[c] = wanted if wanted not in taken else next(
-            n for n in _counting(above, 1.0) if n not in taken
+        table[c] = (
+            wanted
+            if wanted not in taken
+            else next(n for n in _counting(above, 1.0) if n not in taken)
         )
     for place, c in enumerate(gone, start=1):
         if c not in table:
@@ -272,7 +275,7 @@ def by_labels(
     gone += [(n, n) for n in stray_numbers.values()]
     coded = cells.replace_strict(numbers | stray_numbers, default=None, return_dtype=pl.Float64)
     if entry is not None:
-        texts: dict[Code, float] = {**numbers}
+        texts: dict[Code, float] = dict(numbers.items())
         for code in (*entry.missing_codes, *entry.answers):
             text = code if isinstance(code, str) else f"{code:g}"
             if text not in numbers and not (by_value and number_of(text) in taken):
