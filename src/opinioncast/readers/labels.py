@@ -123,7 +123,8 @@ _WHOLE_LABEL = [
         Missing.UNKNOWN,
         Sort.CERTAIN,
         r"missing (?:data|values?|answers?)|missing\s*[;:,/(-].*|other missing"
-        r"|(?:user|system) missing|sysmis|(?:technical |tecnical )error|data deleted|uncodeable|not codeable"
+        r"|(?:user|system) missing|sysmis|(?:technical |tecnical )error|data deleted"
+        r"|uncodeable|not codeable"
         r"|(?:invalid|unusable) (?:answer|response|data)|not available[;:,(].*|restricted access.*",
     ),
     (
