@@ -164,7 +164,11 @@ def _declared_missing(
 ) -> dict[float, Missing]:
     """Missing codes by the file and the conventions, labelled or observed."""
     missing: dict[float, Missing] = {}
-    for code in sorted({*texts, *observed}):
+    silent = not (declared or conventions.reasons or conventions.dont_know)
+    codes = {*texts, *observed}
+    if silent and not conventions.negative_missing and min(codes, default=0.0) > TAGGED_BASE:
+        return missing  # nothing declares anything
+    for code in sorted(codes):
         text = texts.get(code, "")
         is_declared = (
             _LOWEST_TAG <= code < TAGGED_BASE

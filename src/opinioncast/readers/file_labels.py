@@ -96,6 +96,8 @@ def stands_apart(
             blocks[-1].append(code)
         else:
             blocks.append([code])
+    if len(blocks) == 1:
+        return set()
     answers = set(plain)
     run = max(blocks, key=lambda b: sum(c in answers for c in b))
     return {c for c in codes if c not in run}

@@ -273,27 +273,13 @@ def _verdict(
 ) -> tuple[Missing | None, str]:
     label = folded(texts[code])
     out = _place(code, far)
-    capitals = _in_capitals(texts[code], [t for c, t in texts.items() if said.get(c) is None])
-    beside = any(c != code and said.get(c) is not None for c in far)
+    others = [t for c, t in texts.items() if said.get(c) is None]
+    capitals = _in_capitals(texts[code], others)
     if word.sort in (Sort.DONT_KNOW, Sort.OFFERED):
-        if word.volunteered:
-            return word.reason, "its label says that it was not offered"
-        if capitals:
-            return word.reason, "in capitals, where the answers are not"
-        if word.sort is Sort.OFFERED:
-            return None, "questionnaires offer it"
-        if code in file.offered:
-            return None, f"at {code:g} this file keeps answers off the scale"
-        if out:
-            return word.reason, out
-        if (label, code) in file.apart:
-            return word.reason, f"at {code:g} it is apart from the answers in other variables"
-        if _customary(code, said):
-            return word.reason, "at a customary code, beside another missing answer"
-        return None, "in the run of the answers: offered"
-    against = _word_elsewhere(texts[code], texts, said, about if word.sort is Sort.DOUBTFUL else "")
+        return _dont_know(code, label, word, said, out, capitals, file)
     if word.sort is Sort.CERTAIN:
-        if against and not out:
+        against = "" if out else _word_elsewhere(texts[code], others, "")
+        if against:
             return word.reason, f"{_BOTH_WAYS}: it reads so, but {against}"
         return word.reason, out or "its label can mean nothing else"
     evidence = out or (
@@ -315,9 +301,39 @@ def _verdict(
     )
     if not evidence:
         return None, "in the run of the answers, and nothing in the file says otherwise"
-    if against and not (out and (beside or code < 0)):
-        return word.reason, f"{_BOTH_WAYS}: {evidence}, but {against}"
+    beside = any(c != code and said.get(c) is not None for c in far)
+    if not (out and (beside or code < 0)):
+        against = _word_elsewhere(texts[code], others, about)
+        if against:
+            return word.reason, f"{_BOTH_WAYS}: {evidence}, but {against}"
     return word.reason, evidence
+
+
+def _dont_know(
+    code: float,
+    label: str,
+    word: Reading,
+    said: Mapping[float, Reading | None],
+    out: str,
+    capitals: bool,
+    file: FileLabels,
+) -> tuple[Missing | None, str]:
+    """Volunteered (a reason) or offered (None)."""
+    if word.volunteered:
+        return word.reason, "its label says that it was not offered"
+    if capitals:
+        return word.reason, "in capitals, where the answers are not"
+    if word.sort is Sort.OFFERED:
+        return None, "questionnaires offer it"
+    if code in file.offered:
+        return None, f"at {code:g} this file keeps answers off the scale"
+    if out:
+        return word.reason, out
+    if (label, code) in file.apart:
+        return word.reason, f"at {code:g} it is apart from the answers in other variables"
+    if _customary(code, said):
+        return word.reason, "at a customary code, beside another missing answer"
+    return None, "in the run of the answers: offered"
 
 
 def _place(code: float, far: set[float]) -> str:
@@ -327,8 +343,7 @@ def _place(code: float, far: set[float]) -> str:
 
 
 def _in_capitals(text: str, others: Sequence[str]) -> bool:
-    letters = [c for c in text if c.isalpha()]
-    if len(letters) < 4 or not text.isupper():
+    if not text.isupper() or sum(map(str.isalpha, text)) < 4:
         return False
     worded = [t for t in others if sum(map(str.isalpha, t)) >= 3]
     return bool(worded) and not any(t.isupper() for t in worded)
@@ -385,22 +400,19 @@ _COMMON = frozenset(
 )
 
 
-def _word_elsewhere(
-    text: str, texts: Mapping[float, str], said: Mapping[float, Reading | None], about: str
-) -> str:
+def _word_elsewhere(text: str, answers: Sequence[str], about: str) -> str:
     """Where else the label's own word is used: in an answer, or in the question."""
-    stems = {
+    stems = tuple(
         w[: 4 if len(w) <= 7 else 5]
         for w in re.findall(r"\w{4,}", folded(text))
         if w not in _COMMON
-    }
-    for other in texts:
-        if said.get(other) is None and texts[other] != text:
-            words = re.findall(r"\w{4,}", folded(texts[other]))
-            if any(w.startswith(s) for w in words for s in stems):
-                return f'the answer "{texts[other]}" uses the same word'
-    words = re.findall(r"\w{4,}", folded(about))
-    if any(w.startswith(s) for w in words for s in stems):
+    )
+    if not stems:
+        return ""
+    for answer in answers:
+        if any(w.startswith(stems) for w in folded(answer).split()):
+            return f'the answer "{answer}" uses the same word'
+    if about and any(w.startswith(stems) for w in re.findall(r"\w{4,}", folded(about))):
         return "the question uses the same word"
     return ""
 

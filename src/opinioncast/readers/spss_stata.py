@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import struct
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ import polars as pl
 import pyreadstat
 
 from opinioncast.errors import DataError
-from opinioncast.readers import portable, system_file
+from opinioncast.readers import portable, stata_wide, system_file
 from opinioncast.readers.mended_text import Mender
 from opinioncast.readers.raw import Range, RawFile, ResponseSet, check_names
 from opinioncast.survey.wave import tagged
@@ -227,6 +228,8 @@ def _read(
     suffix = path.suffix.casefold()
     read = _READERS[suffix]
     notes: list[str] = []
+    if suffix == ".dta" and encoding is None and (wide := _wide(path, options)) is not None:
+        return *wide, notes
     if suffix in _USER_MISSING:
         options["user_missing"] = True
     if encoding is not None and suffix not in _NO_ENCODING:
@@ -260,6 +263,32 @@ def _read(
                 notes += mender.notes()
             return *mended, notes
     raise _unreadable(path, "neither its encoding nor its dates can be read")
+
+
+def _wide(path: Path, options: Mapping[str, Any]) -> tuple[dict[str, list[Any]], _Meta] | None:
+    """A Stata file of thousands of variables, which pyreadstat reads slowly; None: any other."""
+    layout = stata_wide.layout_of(path)
+    if layout is None:
+        return None
+    try:
+        found = stata_wide.read_wide(
+            path, layout, options.get("usecols"), data=not options.get("metadataonly")
+        )
+    except (ValueError, KeyError, IndexError, struct.error) as error:
+        raise _unreadable(path, error) from error
+    if found is None:
+        return None
+    return found.data, _Meta(
+        names=found.names,
+        labels=found.labels,
+        value_labels=found.value_labels,
+        ranges={},
+        types=found.types,
+        formats=found.formats,
+        lettered=frozenset(),
+        sets=(),
+        rows=found.rows,
+    )
 
 
 def _mended(
