@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from types import SimpleNamespace
 
 import polars as pl
 import pyreadstat
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opinioncast.errors import DataError
-from opinioncast.readers import read_wave
+from opinioncast.readers import read_wave, spss_stata
 from opinioncast.readers.describe import Flags
 from opinioncast.readers.mended_text import decode_bytes
 from opinioncast.readers.portable import read_portable
@@ -230,3 +231,39 @@ def test_sets_of_a_system_file_are_heard(tmp_path):
         wave = read(path, columns=columns)
         assert wave.variables["a"].options == ("Ticked", "Not chosen")
         assert wave.respondents["a"].null_count() == 1
+
+
+def test_a_sas_catalog_beside_the_file_gives_its_labels(tmp_path, monkeypatch):
+    """pyreadstat is played: no program here writes SAS data sets or catalogs."""
+    asked = {}
+
+    def played(path, **options):
+        asked.update(options)
+        labels = {"APPR": {1.0: "Yes", 2.0: "No"}} if "catalog_file" in options else {}
+        meta = SimpleNamespace(
+            column_names=["q", "when", "x"],
+            column_names_to_labels={"q": "Approve", "when": None, "x": None},
+            readstat_variable_types={"q": "double", "when": "double", "x": "double"},
+            value_labels=labels,
+            variable_to_label={"q": "APPR"},
+            missing_ranges={},
+            missing_user_values={},
+            original_variable_types={"q": "APPR", "when": "DATE9", "x": "BEST12"},
+            number_rows=2,
+            mr_sets={},
+        )
+        return {"q": [1.0, 2.0], "when": [1.0, 2.0], "x": [1.0, 2.0]}, meta
+
+    monkeypatch.setitem(spss_stata._READERS, ".sas7bdat", played)
+    path = tmp_path / "Town.sas7bdat"
+    path.write_bytes(bytes(12) + b"\xc2\xea\x81\x60" + bytes(2000))
+    bare = read(path)
+    assert bare.variables["q"].codes == ()
+    assert [
+        n for n in bare.meta["notes"] if "q (APPR)" in n and "when" not in n and ".sas7bcat" in n
+    ]
+    (tmp_path / "FORMATS.sas7bcat").write_bytes(b"x")
+    assert read(path).variables["q"].options == ("Yes", "No")
+    (tmp_path / "town.SAS7BCAT").write_bytes(b"x")
+    assert any("town.SAS7BCAT" in n for n in read(path).meta["notes"])
+    assert asked["catalog_file"].endswith("town.SAS7BCAT")
