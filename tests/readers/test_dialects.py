@@ -197,3 +197,6 @@ def test_respondent_ids_twice(tmp_path):
     with pytest.raises(DataError, match="rows 1, 3"):
         read_wave(data, family="T", wave="1", respondent_id="id")
     read_wave(data, family="T", wave="1", respondent_id="id", id_within=["year"])
+    data.write_text("ResponseId,q\n" + "".join(f"R{min(i, 8)},1\n" for i in range(10)))
+    notes = read_wave(data, family="T", wave="1").meta["notes"]
+    assert any("ResponseId looks like" in n and "1 row(s) repeat" in n for n in notes)

@@ -283,7 +283,10 @@ def _is_total(cells: pl.DataFrame, row: int, above: int) -> bool:
         total = sum(known)
         is_sum = abs(total - number) <= near and len({*known}) + len(known) > 2
         sums += is_sum and abs(total) > max(map(abs, known))
-        hits += is_sum or abs(total / len(known) - number) <= near or number == len(known)
+        hit = is_sum or abs(total / len(known) - number) <= near or number == len(known)
+        if not hit and not worded:
+            return False
+        hits += hit
     if worded:
         id_column = [v for v in cells[:above, filled[0][0]].to_list() if v is not None]
         return hits > 0 or (

@@ -40,6 +40,15 @@ _LABELS = {
 }
 
 
+_ID = re.compile(
+    r"(?:resp(?:ondent)?|response|case|record|person|participant|panel(?:ist)?|interview|unique)?_?"
+    r"(?:id|key|no|nr|number|serial)|qkey|uuid|guid|token|serial",
+    re.IGNORECASE,
+)
+_MOST = 0.8
+"""A share of different values above which a column is an id though some repeat."""
+
+
 @dataclass(frozen=True)
 class SeenDesign:
     """Columns that look like a design: kind -> names; and notes on those nobody named."""
@@ -108,7 +117,23 @@ def unnamed_design(
                 f"the file seems to have {kind} ({', '.join(names[:5])}) and the recipe names "
                 f"none: {effect}"
             )
-    return SeenDesign(found, tuple(notes))
+    return SeenDesign(found, (*notes, *_repeated_ids(frame)))
+
+
+def _repeated_ids(frame: pl.DataFrame) -> list[str]:
+    """Columns that look like a respondent's id and say some twice."""
+    notes = []
+    for name in frame.columns:
+        if _ID.fullmatch(name) is None:
+            continue
+        values = frame[name].drop_nulls()
+        unique = values.n_unique()
+        if len(values) > unique > _MOST * len(values):
+            notes.append(
+                f"{name} looks like a respondent's id, and {len(values) - unique} row(s) repeat one: "
+                f"delete the copies (`respondent_id: {name}` in the recipe refuses them)"
+            )
+    return notes
 
 
 def check_ids(frame: pl.DataFrame, name: str, within: Sequence[str] = ()) -> None:

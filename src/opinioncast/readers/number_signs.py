@@ -101,10 +101,10 @@ def _bare(column: pl.Series) -> pl.Series:
 
 def _commas(bare: pl.Series, separator: str, decimal: str | None) -> str:
     """What the commas of a column are: plain, decimal, thousands, either, choices or text."""
+    if not bare.str.contains(r"\d[, \x{a0}\x{202f}'’]\d").any():
+        return "plain"
     cells = bare.drop_nulls()
-    odd = cells.filter(cells.str.contains(r"^[+-]?[\d., \x{a0}\x{202f}'’]+$").not_())
-    marks = cells.filter(cells.str.contains(r"[, \x{a0}\x{202f}'’]"))
-    if not odd.is_empty() or marks.is_empty():
+    if not cells.str.contains(r"^[+-]?[\d., \x{a0}\x{202f}'’]+$").all():
         return "plain"
     texts = cells.unique().to_list()
     as_decimal = all(_COMMA_DECIMAL.fullmatch(t) for t in texts)
