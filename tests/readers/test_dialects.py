@@ -43,7 +43,7 @@ def dialect(rows, *, separator, decimal, newline, quoting, encoding, bom, sep_li
     return marks.get(encoding, b"") * bom + raw
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_dialect_gives_the_same_table(tmp_path, data):
     """Oracle: the rows that were written."""
@@ -85,7 +85,7 @@ def test_every_dialect_gives_the_same_table(tmp_path, data):
     assert column_names(path) == NAMES
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     values=st.lists(st.integers(1000, 9_999_999), min_size=3, max_size=20),
     mark=st.sampled_from([",", ".", " ", "'", "\u00a0"]),

@@ -53,7 +53,7 @@ def decide(texts, counts=None, about="", file=None, rule=None, settled=None):
         counts,
         settled or {},
         about=about,
-        file=file or FileLabels(),
+        file=lambda: file or FileLabels(),
         rule=rule or MissingRule(1.0),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from opinioncast.errors import DataError
@@ -56,7 +56,7 @@ def describe(
     wording: tuple[str, str],
     conventions: Conventions,
     flags: Flags,
-    file: FileLabels,
+    file: Callable[[], FileLabels],
     rule: MissingRule,
 ) -> Variable:
     """What the codes of one numeric column mean.

@@ -130,8 +130,8 @@ def _repeated_ids(frame: pl.DataFrame) -> list[str]:
         unique = values.n_unique()
         if len(values) > unique > _MOST * len(values):
             notes.append(
-                f"{name} looks like a respondent's id, and {len(values) - unique} row(s) repeat one: "
-                f"delete the copies (`respondent_id: {name}` in the recipe refuses them)"
+                f"{name} looks like a respondent's id, and {len(values) - unique} row(s) repeat "
+                f"one: delete the copies (`respondent_id: {name}` in the recipe refuses them)"
             )
     return notes
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -158,8 +160,6 @@ def _read_wave(
         weights = [e.weight for e in entries.values()]
         extra = [design.weight, design.strata, design.psu, respondent_id, *id_within, *weights]
         wanted = list(dict.fromkeys([*columns, *(c for c in extra if c)]))
-        if reader is spss_stata:
-            wanted = spss_stata.with_sets(path, wanted, encoding)
     elif reader is tabular and entries:
         # a codebook may name columns by their position: ask for all, those under its names
         wanted = _all_by_name(tabular.column_names(path, encoding), entries)
@@ -271,7 +271,13 @@ def build(
     check_names(list(entries), raw.frame.columns, where="codebook")
     entries = dict(entries)
     rule = rule or MissingRule()
-    file = FileLabels.of(*(raw.everywhere or (raw.value_labels, raw.declared)))
+
+    @cache
+    def file() -> FileLabels:
+        """Asked for only where a label needs it: it may take another read of the dictionary."""
+        whole = raw.everywhere() if raw.everywhere else (raw.value_labels, raw.declared)
+        return FileLabels.of(*whole)
+
     columns = []
     numbered: dict[str, Numbered] = {}
     for column in raw.frame.get_columns():
@@ -307,10 +313,10 @@ def build(
             continue
         values = column.to_numpy()
         values = values[~np.isnan(values)]
-        codes, counts = np.unique(values, return_counts=True)
+        counts = dict(sorted(Counter(values.tolist()).items()))
         variables[name] = describe(
             name,
-            dict(zip(codes.tolist(), counts.tolist(), strict=True)),
+            counts,
             n_empty=len(column) - len(values),
             label=label,
             value_labels=numbered[name].labels

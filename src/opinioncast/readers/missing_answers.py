@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -173,7 +173,7 @@ def judge(
     settled: Mapping[float, Missing | None],
     *,
     about: str,
-    file: FileLabels,
+    file: Callable[[], FileLabels],
     rule: MissingRule,
 ) -> Judgement:
     """Decide on the codes of one variable that read like missing answers.
@@ -202,7 +202,7 @@ def judge(
             verdicts[code] = rule.labels[label], "the recipe says so", True
         else:
             verdicts[code] = (
-                *_verdict(code, word, texts, said, far, about, file, counts.get(code, 0)),
+                *_verdict(code, word, texts, said, far, about, file(), counts.get(code, 0)),
                 False,
             )
     for code in strange:
@@ -229,7 +229,7 @@ def judge(
             if by_person:
                 known += count
             elif reason in _NOT_ASKED and (
-                certain or code in far or label_of_file(texts[code], file)
+                certain or code in far or label_of_file(texts[code], file())
             ):
                 moving = [c for c in moving if c != code]
                 known += count  # whoever was not asked gave no answer that could be moved

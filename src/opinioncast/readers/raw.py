@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,7 +42,8 @@ class RawFile:
         value_labels: text per code, uncleaned, empty texts included.
         declared: closed ranges of codes the file declares missing (SPSS user-missing values).
         text_labels, text_declared: the same of text columns, by text.
-        everywhere: ``value_labels`` and ``declared`` of all variables, where fewer were read.
+        everywhere: gives ``value_labels`` and ``declared`` of all variables, where fewer were read;
+            another read of the file, so that it is asked for only where a decision needs it.
         weight: the variable by which the file is weighted (SPSS: WEIGHT BY).
         sets: multiple-response sets that the file defines.
         notes: what had to be decided to read it.
@@ -54,7 +55,7 @@ class RawFile:
     declared: Mapping[str, tuple[Range, ...]] = field(default_factory=dict)
     text_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     text_declared: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
-    everywhere: tuple[Labels, Declared] | None = None
+    everywhere: Callable[[], tuple[Labels, Declared]] | None = None
     weight: str | None = None
     sets: tuple[ResponseSet, ...] = ()
     notes: tuple[str, ...] = ()

@@ -75,15 +75,6 @@ def column_names(path: Path, encoding: str | None = None) -> list[str]:
     return list(_dictionary(path, encoding).names)
 
 
-def with_sets(path: Path, columns: Sequence[str], encoding: str | None = None) -> list[str]:
-    """The columns, and the others of each multiple-response set of which one is among them."""
-    wanted = dict.fromkeys(columns)
-    for group in _dictionary(path, encoding).sets:
-        if group.counted is not None and not wanted.keys().isdisjoint(group.variables):
-            wanted |= dict.fromkeys(group.variables)
-    return list(wanted)
-
-
 def _dictionary(path: Path, encoding: str | None) -> _Meta:
     """The file's metadata alone; kept for the file last asked for, as it is asked for again."""
     state = path.stat()
@@ -119,11 +110,16 @@ def read_raw(path: Path, columns: Sequence[str] | None, encoding: str | None = N
     if path.suffix.casefold() in (".sav", ".zsav"):
         weight = system_file.read_header(path).weight
     if words is not None:
+        declared = words.declared
+        labels = raw.value_labels
         raw = replace(
             raw,
-            declared=words.declared,
+            declared=declared,
             text_declared=words.text_declared,
-            everywhere=(raw.everywhere[0] if raw.everywhere else raw.value_labels, words.declared),
+            everywhere=lambda: (
+                labels if columns is None else _portable_labels(words.plain, encoding),
+                declared,
+            ),
         )
     return replace(raw, weight=weight)
 
@@ -145,9 +141,17 @@ class _Written:
         self.path.unlink()
 
 
+def _portable_labels(plain: bytes, encoding: str | None) -> dict[str, dict[float, str]]:
+    with _Written(plain) as source:
+        _, meta, _ = _read(source, encoding, metadataonly=True)
+    return {n: _codes(v) for n, v in meta.value_labels.items()}
+
+
 def _raw(path: Path, source: Path, columns: Sequence[str] | None, encoding: str | None) -> RawFile:
     asked = {} if columns is None else {"usecols": list(columns)}
     data, meta, notes = _read(source, encoding, **asked)
+    if columns is not None and (more := _rest_of_sets(meta.sets, columns)):
+        return _raw(path, source, [*columns, *more], encoding)
     if columns is not None and len(data) < len(set(columns)):
         check_names(columns, column_names(path, encoding), where=path.name)
     height = len(next(iter(data.values()), ()))
@@ -170,7 +174,14 @@ def _raw(path: Path, source: Path, columns: Sequence[str] | None, encoding: str 
             for name, values in data.items()
         ]
     )
-    whole = meta if columns is None else _dictionary(source, encoding)
+
+    def everywhere() -> tuple[dict[str, dict[float, str]], dict[str, tuple[Range, ...]]]:
+        whole = meta if columns is None else _dictionary(source, encoding)
+        return (
+            {n: _codes(v) for n, v in whole.value_labels.items()},
+            {n: _ranges(ranges) for n, ranges in whole.ranges.items()},
+        )
+
     texts = {n for n, t in meta.types.items() if t.startswith("string")}
     if path.suffix.casefold() == ".sas7bdat":
         notes += _formats_without_labels(meta)
@@ -186,13 +197,22 @@ def _raw(path: Path, source: Path, columns: Sequence[str] | None, encoding: str 
             n: tuple((str(r["lo"]), str(r["hi"])) for r in ranges if isinstance(r["lo"], str))
             for n, ranges in meta.ranges.items()
         },
-        everywhere=(
-            {n: _codes(v) for n, v in whole.value_labels.items()},
-            {n: _ranges(ranges) for n, ranges in whole.ranges.items()},
-        ),
-        sets=whole.sets,
+        everywhere=everywhere,
+        sets=meta.sets,
         notes=tuple(notes),
     )
+
+
+def _rest_of_sets(sets: Sequence[ResponseSet], columns: Sequence[str]) -> list[str]:
+    """The other variables of each set of which one is among the columns."""
+    asked = set(columns)
+    return [
+        name
+        for group in sets
+        if group.counted is not None and not asked.isdisjoint(group.variables)
+        for name in group.variables
+        if name not in asked
+    ]
 
 
 def _formats_without_labels(meta: _Meta) -> list[str]:
