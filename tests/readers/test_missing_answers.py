@@ -212,3 +212,17 @@ def test_a_subset_of_columns_is_decided_as_the_whole_file(tmp_path):
     assert part.variables["q0"].missing == {3.0: Missing.REFUSED}
     assert part.meta["missing_decisions"][0]["share"] == pytest.approx(1 / 3)
     assert any('"Refused" (3) taken as refused' in n for n in part.meta["notes"])
+
+
+def test_brackets_abbreviations_and_customary_pairs():
+    gone = {8.0: Missing.DONT_KNOW, 9.0: Missing.REFUSED}
+    assert decide({1: "D'accord", 2: "Pas d'accord", 8: "(NSP)", 9: "[Refus]"}).missing == gone
+    assert decide({1: "Yes", 2: "No", 8: "No opinion", 9: "Refused"}).missing == gone
+    assert decide({1: "Yes", 2: "No", 8: "No opinion"}).missing == {}
+    assert decide({1: "Sí", 2: "A veces", 98: "NS", 99: "NC"}).missing == {
+        98.0: Missing.DONT_KNOW,
+        99.0: Missing.NO_ANSWER,
+    }
+    states = {26: "MT", 27: "NC", 28: "ND", 29: "NE"}
+    assert decide(states).missing == {}
+    assert decide({1: "Yes", 2: "No", 3: "Decline to answer"}).missing == {3.0: Missing.REFUSED}

@@ -61,7 +61,7 @@ class FileLabels:
                 if code in far and code > 0 and (word is None or word.reason is Missing.DONT_KNOW):
                     votes[code, word is not None and word.sort is Sort.DONT_KNOW] += times
         codes = {code for code, _ in votes}
-        offered = {c for c in codes if votes[c, True] and votes[c, False] >= votes[c, True]}
+        offered = {c for c in codes if votes[c, True] and votes[c, False] >= max(votes[c, True], 2)}
         return FileLabels(
             frozenset(sure),
             frozenset(apart),

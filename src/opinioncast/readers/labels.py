@@ -84,11 +84,11 @@ _WHOLE_LABEL = [
     (
         Missing.REFUSED,
         Sort.CERTAIN,
-        r"(?:respondent |r )?(?:refused|refuses|declined|declines) to (?:answer|say|state|respond)"
+        r"(?:respondent |r )?(?:refuse[sd]?|decline[sd]?) to (?:answer|say|state|respond)"
         r"(?:\W.*)?"
         r"|(?:i(?:'d| would)? )?(?:would )?(?:prefer|rather|choose|wish|want|like)s? not "
         r"(?:to )?(?:say|answer|state|disclose|respond|tell)(?: .*)?"
-        r"|(?:does|do|did) ?n[o']?t (?:want|wish) to (?:answer|say|respond)",
+        r"|(?:does|do|did) ?n[o']?t (?:want|wish) to (?:answer|say|respond)|no comment",
     ),
     (Missing.REFUSED, Sort.DOUBTFUL, rf"(?:refused|refusal)(?:\s*[(/].*)?|{_RF}"),
     (
@@ -130,7 +130,7 @@ _WHOLE_LABEL = [
     (
         Missing.UNKNOWN,
         Sort.DOUBTFUL,
-        r"missing|error|redacted|suppressed|restricted(?:\W.*)?|not available(?:\W.*)?",
+        r"missing|error|unknown|redacted|suppressed|restricted(?:\W.*)?|not available(?:\W.*)?",
     ),
 ]
 _DONT_KNOW_WHOLE = rf"{_DK}(?:\W.*)?|can'?t (?:say|choose)|cannot (?:say|choose)"
@@ -216,7 +216,11 @@ def reading(text: str) -> Reading | None:
     """
     plain = folded(_TAG.sub("", text))
     unmarked = _VOLUNTEERED.sub("", plain).strip(" .*:;-–[](){}\"'")
-    volunteered = unmarked != plain.strip(" .*:;-–[](){}\"'") or bool(_BARE_DK.fullmatch(unmarked))
+    volunteered = (
+        unmarked != plain.strip(" .*:;-–[](){}\"'")
+        or _BARE_DK.fullmatch(unmarked) is not None
+        or re.fullmatch(r"[\[({].*[\])}]", plain) is not None
+    )
     found = _whole(unmarked) if volunteered else _whole(plain) or _whole(plain.strip("[](){} "))
     if found is None:
         parts = [p for p in re.split(r"\s*[/,;|]\s*|\s+-\s+|\s+(?:or|oder|ou|o)\s+", unmarked) if p]
@@ -260,7 +264,8 @@ def missing_reason(text: str, *, declared: bool) -> Missing | None:
             "don't know" is taken for an offered option.
     """
     said = reading(text)
-    if said is not None and said.sort in (Sort.CERTAIN, Sort.DOUBTFUL):
+    whole = said is not None and said.sort in (Sort.CERTAIN, Sort.DOUBTFUL)
+    if said is not None and whole and not (declared and said.reason is Missing.UNKNOWN):
         return said.reason
     if not declared:
         return None

@@ -323,16 +323,16 @@ def _dont_know(
         return word.reason, "its label says that it was not offered"
     if capitals:
         return word.reason, "in capitals, where the answers are not"
-    if word.sort is Sort.OFFERED:
-        return None, "questionnaires offer it"
     if code in file.offered:
         return None, f"at {code:g} this file keeps answers off the scale"
+    if _customary(code, said):
+        return word.reason, "at a customary code, beside another missing answer"
+    if word.sort is Sort.OFFERED:
+        return None, "questionnaires offer it"
     if out:
         return word.reason, out
     if (label, code) in file.apart:
         return word.reason, f"at {code:g} it is apart from the answers in other variables"
-    if _customary(code, said):
-        return word.reason, "at a customary code, beside another missing answer"
     return None, "in the run of the answers: offered"
 
 
@@ -350,18 +350,12 @@ def _in_capitals(text: str, others: Sequence[str]) -> bool:
 
 
 def _customary(code: float, said: Mapping[float, Reading | None]) -> bool:
-    """At 7 or 8 of 7, 8, 9, with another missing answer at the end."""
-    return (
-        code in (7.0, 8.0)
-        and max(said) == 9.0
-        and (last := said[9.0]) is not None
-        and last.sort in (Sort.CERTAIN, Sort.DOUBTFUL)
-    ) or (
-        code == 9.0
-        and max(said) == 9.0
-        and (before := said.get(8.0)) is not None
-        and before.sort in (Sort.CERTAIN, Sort.DOUBTFUL)
-    )
+    """At 7, 8 or 9 (97, 98, 99; ...), the last of which is, or stands beside, a missing answer."""
+    last = max(said)
+    if last not in (9.0, 99.0, 999.0) or not last - 2 <= code <= last:
+        return False
+    beside = [said.get(c) for c in (last - 2, last - 1, last) if c != code]
+    return any(r is not None and r.sort in (Sort.CERTAIN, Sort.DOUBTFUL) for r in beside)
 
 
 def _after_missing(
