@@ -57,6 +57,24 @@ def test_curate_and_bounds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "OVERALL" in capsys.readouterr().out
 
 
+def test_decisions_on_missing_answers_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = answers()
+    columns["q2"][:80] = 8.0
+    labels = {"q2": {1.0: "Agree", 2.0: "Neither", 3.0: "Disagree", 8.0: "Refused [DNR]"}}
+    recipe = write_survey(tmp_path, columns, labels=labels, wave={"conventions": "none"})
+    found = curated(recipe, tmp_path)["q2"]
+    assert found["missing_answers"] == '8 "Refused [DNR]" -> refused (20.0%)'
+    shown = " ".join(capsys.readouterr().out.split())
+    assert '"Refused [DNR]" (8) taken as refused' in shown
+    assert "20.0% of answers, in q2" in shown
+    with (tmp_path / "out" / "missing_answers.csv").open(encoding="utf-8-sig") as handle:
+        row = next(r for r in csv.DictReader(handle) if r["variable"] == "q2")
+    assert (row["code"], row["taken_as"], row["n"]) == ("8.0", "refused", "80")
+    assert "Refused [DNR]" in (tmp_path / "out" / "notes.txt").read_text("utf-8")
+
+
 def test_unknown_recipe_lists_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert command("curate", "subpop_trian") == 2
     text = capsys.readouterr().err

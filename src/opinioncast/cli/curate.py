@@ -14,10 +14,11 @@ from opinioncast.cli.progress import progress_bar
 from opinioncast.curate.recipe import load_curation
 from opinioncast.curate.refine import Generate
 from opinioncast.files import atomic_path
-from opinioncast.jobs.curate import bounds_of, curate_to_files, summary
+from opinioncast.jobs.curate import bounds_of, curate_to_files, decisions, summary
 from opinioncast.predictor import Predictor
 
 _console = Console()
+_SHOWN, _WIDTH = 15, 240
 
 
 _Data = Annotated[
@@ -61,11 +62,32 @@ def curate(
     _console.print(grid)
     if run.removed is not None:
         _console.print(f"{run.removed.height} questions removed: the evaluation asks the same")
+    told = decisions(run.curation)
+    _say(told, "labels that read like missing answers (missing_answers.csv)")
+    notes = [
+        f"{w.wave.family} {w.wave.wave}: {n}"
+        for w in run.curation.waves
+        for n in w.wave.meta.get("notes", ())
+        if not any(d.endswith(n) for d in told)
+    ]
+    _say(notes, "what had to be decided to read the files (notes.txt)")
     for name in run.curation.absent:
         _console.print(f"absent: {name}", highlight=False, soft_wrap=True)
     _console.print(f"terms: {wanted.terms}", highlight=False, soft_wrap=True)
     for file in run.files:
         _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
+
+
+def _say(lines: list[str], title: str) -> None:
+    """Lines under a title, the first ``_SHOWN``, each cut to a terminal's three lines."""
+    if not lines:
+        return
+    _console.print(f"{title}:", highlight=False, soft_wrap=True)
+    for line in lines[:_SHOWN]:
+        shown = line if len(line) <= _WIDTH else f"{line[: _WIDTH - 4]} ..."
+        _console.print(f"  {shown}", highlight=False, soft_wrap=True, markup=False)
+    if len(lines) > _SHOWN:
+        _console.print(f"  and {len(lines) - _SHOWN} more", highlight=False)
 
 
 def bounds(

@@ -10,11 +10,14 @@ CHOSEN = "chosen by question file"
 MISFIT = "options do not fit the file"
 NOT_IN_FILE = "not in the file"
 UNUSABLE = "cannot be put as a question"
+UNDECIDED = "missing answers not decided"
 
 _KEEP = "if it is an opinion question all the same, `keep: {%s: why}` in a selection file"
 _ADVICE: dict[str, str] = {
     MISFIT: "give `codes` or `labels` of each option of %s in the question file (its details say "
     "what the file has)",
+    UNDECIDED: "say which answers of %s are missing: `missing: {labels: ...}` in the wave, or "
+    "`missing_codes` and `answers` under `correct` (the details say which)",
     NOT_IN_FILE: "check the spelling of %s in the question file; names are case sensitive",
     UNUSABLE: "mend the options of %s in the codebook (`correct`)",
     Reason.NO_WORDING: "give the question as asked: `wording: FILE.json` with "

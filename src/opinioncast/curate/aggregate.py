@@ -396,7 +396,10 @@ def _describe(wave: Wave) -> str:
             f"Taylor linearisation, strata {wave.design.strata or 'none'}, "
             f"PSU {wave.design.psu or 'each respondent'}, {drawn}"
         )
+    seen = wave.meta.get("design_in_file") or {}
+    names = [*seen.get("strata", ()), *seen.get("psu", ())]
+    known = f"the file seems to have {', '.join(names)}" if names else "none seen in the file"
     return (
-        f"Taylor linearisation, each respondent a PSU, {drawn} (the recipe names no strata, PSUs "
-        "or replicate weights)"
+        f"Taylor linearisation, each respondent a PSU, {drawn} (no strata, PSUs or replicate "
+        f"weights named; {known})"
     )

@@ -13,6 +13,8 @@ from opinioncast.curate.points import complete_points, has_bare_points
 from opinioncast.curate.recipe import WaveRecipe
 from opinioncast.errors import InputError
 from opinioncast.readers import PLAIN, anes, atp, column_names, gss, read_wave
+from opinioncast.readers.file_design import UNWEIGHTED
+from opinioncast.readers.missing_answers import MissingRule
 from opinioncast.readers.opinionqa import read_opinionqa
 from opinioncast.survey import Design, Wave
 
@@ -45,7 +47,8 @@ def design_columns(asked: WaveRecipe, available: Sequence[str], path: Path) -> l
     replicates: Sequence[str] = ()
     if asked.replicates is not None:
         replicates = asked.replicates.weights(available, _place(asked, path)).columns
-    return [*asked.weights, *fpc, *replicates, *asked.sample, *asked.where]
+    weights = [w for w in asked.weights if w.casefold() != UNWEIGHTED]
+    return [*weights, *fpc, *replicates, *asked.sample, *asked.where]
 
 
 def read_asked_wave(
@@ -80,6 +83,9 @@ def read_asked_wave(
         respondent_id=asked.respondent_id,
         conventions=_CONVENTIONS[asked.conventions],
         encoding=asked.encoding,
+        missing=MissingRule.of(asked.missing, f"{asked.family} {asked.wave}, missing"),
+        decimal=asked.decimal,
+        id_within=list(asked.sample),
     )
     if len(asked.weights) > 1:
         wave = product_of_weights(wave, asked.weights)

@@ -263,6 +263,7 @@ def _in_labels(values: pl.Series, variable: Variable, labels: tuple[str, ...]) -
         texts = [t for t in values.unique().to_list() if t is not None and fits(str(t))]
         return values.is_in(texts).fill_null(False).to_numpy()
     codes = [c for c, o in zip(variable.codes, variable.options, strict=True) if fits(o)]
+    codes = codes or [c for t, c in variable.texts.items() if fits(t) and c in variable.codes]
     if not codes:
         shown = "; ".join(variable.options[:12]) or "none"
         raise _CannotTellError(

@@ -9,7 +9,15 @@ from typing import Any
 
 import polars as pl
 
-from opinioncast.curate.advice import CHOSEN, MISFIT, NOT_IN_FILE, UNUSABLE, advice, limits
+from opinioncast.curate.advice import (
+    CHOSEN,
+    MISFIT,
+    NOT_IN_FILE,
+    UNDECIDED,
+    UNUSABLE,
+    advice,
+    limits,
+)
 from opinioncast.curate.aggregate import AggregateResult, aggregate, empty_result
 from opinioncast.curate.asked_groups import asked_groups
 from opinioncast.curate.asked_waves import available_columns, design_columns, read_asked_wave
@@ -150,7 +158,11 @@ def curate(
             "paraphrase": recipe.wording.startswith("paraphrase"),
             "waves": [
                 {"family": w.wave.family, "wave": w.wave.wave, "topic": w.recipe.topic}
-                | {k: v for k, v in w.result.table.meta.items() if k not in ("notes", "flags")}
+                | {
+                    k: v
+                    for k, v in w.result.table.meta.items()
+                    if k not in ("notes", "flags", "missing_decisions")
+                }
                 for w in done
             ],
             "absent": absent,
@@ -317,6 +329,10 @@ def _take(wave: Wave, chosen: Mapping[str, ChosenQuestion]) -> _Picked:
         variable = wave.variables.get(name)
         if variable is None:
             rows.append((name, "", question.text, False, NOT_IN_FILE, "", 0))
+            continue
+        if variable.undecided:
+            row = (name, variable.label, question.text, False, UNDECIDED, variable.undecided, 0)
+            rows.append(row)
             continue
         match = match_options(variable, question)
         kept = bool(match.places)

@@ -109,13 +109,16 @@ class WaveRecipe(Strict):
         correct: variable -> fields of the codebook that are wrong, as they should be.
         groups: group recipe, built in or a file.
         weight, strata, psu, respondent_id: columns of the design. Without a weight (and no weight
-            of their own in the codebook) answers count one each. Several weights are multiplied.
+            of their own in the codebook) answers count one each, unless the file itself is weighted
+            (SPSS: WEIGHT BY); ``none`` counts one each even then. Several weights are multiplied.
         fpc: finite population correction: a column or one number (population size, or the fraction
             drawn); see :class:`opinioncast.survey.wave.Design`.
         replicates: replicate weights, instead of strata and PSUs.
         sample: the file holds several samples, this is one of them (``year: 2018``).
         where: the table is about these respondents of the sample (a domain: the others stay in the
             design).
+        encoding, decimal: of a text file; what it shows itself where left out.
+        missing: a person's word on labels that read like missing answers: ``limit`` and ``labels``.
         selection, review, scales: files of decisions a person made.
         questions: only these variables, with this wording: a file with ``wave -> variable -> text``
             (or text, options, ordinal), or SubPOP's question file.
@@ -139,6 +142,8 @@ class WaveRecipe(Strict):
     encoding: str | None = None
     sample: Mapping[str, Wanted] = Field(default_factory=dict)
     where: Mapping[str, Wanted] = Field(default_factory=dict)
+    decimal: Literal[",", "."] | None = None
+    missing: Mapping[str, Any] = Field(default_factory=dict)
     selection: File | None = None
     review: File | None = None
     scales: File | None = None

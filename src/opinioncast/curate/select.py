@@ -45,6 +45,7 @@ class Reason(StrEnum):
     KNOWLEDGE = "knowledge test"
     TOO_FEW_OPTIONS = "fewer than 2 options"
     TOO_MANY_OPTIONS = "too many options"
+    UNDECIDED = "missing answers not decided"
     NO_WORDING = "no wording"
     OPEN_FILL = "wording names what differed by respondent"
     REDACTED = "redacted: no answers in the file"
@@ -69,6 +70,7 @@ REPORT_SCHEMA = {
 
 _UNFIT = {
     Reason.TOO_FEW_OPTIONS,
+    Reason.UNDECIDED,
     Reason.NO_WORDING,
     Reason.REDACTED,
 }
@@ -214,6 +216,8 @@ def _unusable(
         return Reason.TOO_FEW_OPTIONS, f"{k} labelled option(s)"
     if k > settings.max_options:
         return Reason.TOO_MANY_OPTIONS, f"{k} options, at most {settings.max_options}"
+    if variable.undecided:
+        return Reason.UNDECIDED, variable.undecided
     if not variable.wording.strip():
         return Reason.NO_WORDING, "neither file nor codebook has the question"
     fill = _OPEN_FILL.search(variable.wording)

@@ -30,6 +30,7 @@ from opinioncast.files import atomic_path
 from opinioncast.jobs.evaluation_inputs import read_opinions
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.jobs.terms import write_terms
+from opinioncast.readers.missing_answers import SCHEMA, summaries
 from opinioncast.survey import OpinionTable
 from opinioncast.survey.tables import KEY
 
@@ -66,7 +67,9 @@ def curate_to_files(
 
     ``terms.txt``: citation and what may be done with the results; ``opinions.parquet`` (+ sidecar);
     ``curation_report.csv``: every variable of every wave, kept or
-    dropped, with the reason; ``wording_*.csv``: original and refined wording, to edit and give back
+    dropped, with the reason and what labels alone decided about missing answers;
+    ``missing_answers.csv``: each of these decisions with its share of answers;
+    ``wording_*.csv``: original and refined wording, to edit and give back
     as ``review``; ``scales.csv``; ``bases.csv``: counts per cell by kind of missing answer;
     ``dropped_cells.csv``: each question x group asked for that is not in the table, and why;
     ``notes.txt``; where the recipe says so ``overlap.csv`` and one table per
@@ -87,7 +90,8 @@ def curate_to_files(
         _write_nothing_left(out, curation)
     table, removed, links = _without_overlap(recipe, curation.table, folders, encode)
     files = [write_terms(out, curation.table.meta), table.write(out / TABLE)]
-    files.append(_csv(out / "curation_report.csv", curation.waves, lambda w: w.report))
+    files.append(_csv(out / "curation_report.csv", curation.waves, _report))
+    files.append(_csv(out / "missing_answers.csv", curation.waves, _missing_answers))
     files.append(
         _csv(
             out / "scales.csv",
@@ -252,6 +256,38 @@ def _without_overlap(
         removed.append(record.with_columns(against=pl.lit(name)))
     inside = find_overlap(QuestionSet.of_table(recipe.name, table, encode), threshold=threshold)
     return table, pl.concat(removed) if removed else None, inside.links()
+
+
+def _missing_answers(wave: CuratedWave) -> pl.DataFrame:
+    """One row per code whose label reads like a missing answer that nobody declared."""
+    return pl.DataFrame(wave.wave.meta.get("missing_decisions") or [], schema=dict(SCHEMA))
+
+
+def _report(wave: CuratedWave) -> pl.DataFrame:
+    """The report with a column of what labels alone decided about missing answers."""
+    told = _missing_answers(wave).select(
+        "variable",
+        missing_answers=pl.format(
+            '{} "{}" -> {} ({}%)',
+            pl.col("code").cast(pl.Int64, strict=False),
+            "label",
+            "taken_as",
+            (100 * pl.col("share")).round(1),
+        ),
+    )
+    told = told.group_by("variable", maintain_order=True).agg(
+        pl.col("missing_answers").str.join("; ")
+    )
+    return wave.report.join(told, on="variable", how="left", maintain_order="left")
+
+
+def decisions(curation: Curation) -> list[str]:
+    """For a terminal: what labels alone decided about missing answers, one line per label."""
+    return [
+        f"{w.wave.family} {w.wave.wave}: {line}"
+        for w in curation.waves
+        for line in summaries(w.wave.meta.get("missing_decisions") or [])
+    ]
 
 
 def _csv(

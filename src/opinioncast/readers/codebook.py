@@ -3,7 +3,8 @@
 JSON and YAML hold a list of entries, or a mapping with ``questions``, or entries by variable name.
 An entry: ``variable``; ``question``; ``options`` and ``codes`` (numbers, or the
 answers' texts in text columns); ``ordinal`` (null: no scale); ``missing_codes`` (code -> reason, or
-a list of codes); ``system_missing`` (a reason, or the count to check); ``weight``; ``wording``
+a list of codes); ``answers`` (codes that are answers though their label reads like a missing one);
+``system_missing`` (a reason, or the count to check); ``weight``; ``wording``
 ("verbatim", "from_label"), ``wording_source``; ``variable_label``; ``n_unweighted`` (a count to
 check). CSV holds one row per code: ``variable, code, option`` and, where there are any,
 ``question``, ``ordinal``, ``missing`` (the reason, empty for an answer), ``weight``,
@@ -22,11 +23,12 @@ import polars as pl
 import yaml
 
 from opinioncast.errors import DataError
+from opinioncast.readers.dialect import decode
 from opinioncast.readers.raw import check_kind
-from opinioncast.readers.tabular import decode
 from opinioncast.survey.wave import Missing
 
 Code = float | str
+"""A number, or a text as it is written: "01" and "1" may be two codes of a text column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Entry:
     options: tuple[str, ...] | None = None
     ordinal: tuple[float, ...] | None = None
     missing_codes: Mapping[Code, str] = field(default_factory=dict)
+    answers: tuple[Code, ...] = ()
     system_missing: Missing | int | None = None
     weight: str | None = None
     wording_source: str = ""
@@ -153,12 +156,13 @@ def _load(path: Path) -> Any:
 def _entry(item: Mapping[str, Any], where: str) -> Entry:
     try:
         codes = _tuple(item.get("codes"), _code)
-        options = _tuple(item.get("options"), str)
+        options = _tuple(item.get("options"), _text)
         ordinal = _tuple(item.get("ordinal"), float)
         missing = item.get("missing_codes") or {}
         if not isinstance(missing, Mapping):
             missing = dict.fromkeys(missing, "")
         missing = {_code(code): str(text or "") for code, text in missing.items()}
+        answers = _tuple(item.get("answers"), _code) or ()
         empty = item.get("system_missing")
         reason = Missing(empty) if isinstance(empty, str) else empty
         n = item.get("n_unweighted")
@@ -167,7 +171,8 @@ def _entry(item: Mapping[str, Any], where: str) -> Entry:
         raise DataError(
             "A codebook entry has a value of the wrong kind",
             where=where,
-            expected="codes and scale positions as numbers, options as texts, system_missing as a "
+            expected="codes and scale positions as numbers, options as texts (Yes, No, On and Off "
+            "in quotes: YAML takes them for true and false), system_missing as a "
             f"count or one of {', '.join(m.value for m in Missing)}",
             found=error,
         ) from error
@@ -190,6 +195,7 @@ def _entry(item: Mapping[str, Any], where: str) -> Entry:
         options=options,
         ordinal=ordinal,
         missing_codes=missing,
+        answers=answers,
         system_missing=reason,
         weight=item.get("weight") or None,
         wording_source=": ".join(part for part in (kind, source) if part),
@@ -206,11 +212,16 @@ def _tuple(values: Any, convert: Any) -> tuple[Any, ...] | None:
 
 
 def _code(value: Any) -> Code:
-    """A code as a number where it reads as one (JSON keys are always strings)."""
-    try:
-        return float(value)
-    except ValueError:
-        return str(value)
+    """A number as a number, a text as it is: what it stands for depends on the column."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError(f"a code is a number or a text: {value!r}")
+    return value.strip() if isinstance(value, str) else float(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        raise TypeError(f"an option is a text: {value!r}")
+    return str(value)
 
 
 def _from_rows(path: Path) -> list[Any]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-
-import polars as pl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from opinioncast.errors import DataError
 from opinioncast.readers.codebook import Entry
 from opinioncast.readers.conventions import Conventions
-from opinioncast.readers.labels import clean_label, is_cut, missing_reason, says_dont_know
+from opinioncast.readers.file_labels import FileLabels
+from opinioncast.readers.labels import (
+    clean_label,
+    is_cut,
+    missing_reason,
+    reading,
+    says_dont_know,
+)
+from opinioncast.readers.missing_answers import Decision, MissingRule, judge
 from opinioncast.readers.raw import Range
 from opinioncast.survey.question import MAX_OPTIONS
 from opinioncast.survey.wave import TAGGED_BASE, Missing, Variable
@@ -22,9 +28,10 @@ _SHOWN = 8
 
 @dataclass
 class Flags:
-    """What was noticed while reading: kind -> one line per variable."""
+    """What was noticed while reading: kind -> one line per variable; what labels decided."""
 
     found: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    decisions: list[Decision] = field(default_factory=list)
 
     def add(self, kind: str, variable: str, detail: str = "") -> None:
         self.found[kind].append(f"{variable} ({detail})" if detail else variable)
@@ -49,6 +56,8 @@ def describe(
     wording: tuple[str, str],
     conventions: Conventions,
     flags: Flags,
+    file: Callable[[], FileLabels],
+    rule: MissingRule,
 ) -> Variable:
     """What the codes of one numeric column mean.
 
@@ -57,17 +66,44 @@ def describe(
         value_labels, declared: of the file, uncleaned.
         wording: its source and the question as asked, from a wording file; empty if none.
         flags: receives what a person should know about the variable.
+        file, rule: what the file's labels say together, and a person's word on missing answers.
 
-    A code is, in this order: what the codebook says; missing, if the file declares it, its label
-    says it or the conventions do; an option, if it has a label. What then remains are numbers
-    without a label. Between labelled ends they are the points of a scale, and options by their
-    number; more of them than labels, and the variable is a quantity (age with "89 or older"),
-    which has no options; else they are no answer anybody can name: missing, unknown, and flagged.
+    A code is, in this order: what the codebook says; missing, if the file declares it or the
+    conventions do; missing or an answer by its label, as
+    :mod:`opinioncast.readers.missing_answers` decides (each time noted in ``flags``); an option,
+    if it has a label. What then remains are numbers without a label. Between labelled ends they
+    are the points of a scale, and options by their number; more of them than labels, and the
+    variable is a quantity (age with "89 or older"), which has no options; else they are no answer
+    anybody can name: missing, unknown, and flagged.
     """
     if is_cut(label) or any(map(is_cut, value_labels.values())):
         flags.add("label cut at 80 characters", name)
     texts = {c: clean_label(t, c) for c, t in value_labels.items() if t.strip()}
-    missing = _file_missing(texts, counts, declared, conventions)
+    question, source = (entry.question, entry.wording_source) if entry else ("", "")
+    if not question and wording[1]:
+        question, source = wording[1], f"verbatim: {wording[0]}"
+    missing = _declared_missing(texts, counts, declared, conventions)
+    undecided = ""
+    if entry is not None and entry.codes is not None:
+        for code, text in texts.items():  # the codebook lists the answers: the rest are none
+            said = reading(text) if code not in missing else None
+            if said is not None:
+                missing[code] = said.reason
+    else:
+        judgement = judge(
+            name,
+            texts,
+            counts,
+            dict(missing) | _said_by(entry, missing),
+            about=f"{label} {question}",
+            file=file,
+            rule=rule,
+        )
+        missing |= judgement.missing
+        undecided = judgement.undecided
+        flags.decisions += judgement.decisions
+        if undecided:
+            flags.add("missing answers not decided, no question until they are", name)
     options = {c: t for c, t in sorted(texts.items()) if c not in missing}
     if entry is None or entry.codes is None:
         options = _number_options(name, counts, options, missing, conventions, flags)
@@ -96,9 +132,6 @@ def describe(
             name,
             f"{n_empty} for {entry.system_missing}",
         )
-    question, source = (entry.question, entry.wording_source) if entry else ("", "")
-    if not question and wording[1]:
-        question, source = wording[1], f"verbatim: {wording[0]}"
     return Variable(
         name=name,
         label=label or (entry.label if entry else ""),
@@ -110,18 +143,32 @@ def describe(
         system_missing=system,
         weight=entry.weight if entry else None,
         wording_source=source,
+        undecided=undecided,
     )
 
 
-def _file_missing(
+def _said_by(entry: Entry | None, missing: Mapping[float, Missing]) -> dict[float, Missing | None]:
+    """Codes a codebook without a list of answers decides: missing ones, and answers (None)."""
+    if entry is None:
+        return {}
+    return {float(c): missing.get(float(c), Missing.UNKNOWN) for c in entry.missing_codes} | {
+        float(c): None for c in entry.answers
+    }
+
+
+def _declared_missing(
     texts: Mapping[float, str],
     observed: Mapping[float, int],
     declared: Sequence[Range],
     conventions: Conventions,
 ) -> dict[float, Missing]:
-    """Missing codes by the file, its labels and the conventions, labelled or observed."""
+    """Missing codes by the file and the conventions, labelled or observed."""
     missing: dict[float, Missing] = {}
-    for code in sorted({*texts, *observed}):
+    silent = not (declared or conventions.reasons or conventions.dont_know)
+    codes = {*texts, *observed}
+    if silent and not conventions.negative_missing and min(codes, default=0.0) > TAGGED_BASE:
+        return missing  # nothing declares anything
+    for code in sorted(codes):
         text = texts.get(code, "")
         is_declared = (
             _LOWEST_TAG <= code < TAGGED_BASE
@@ -132,9 +179,12 @@ def _file_missing(
                 and (bool(text) or code in conventions.reasons)
             )
         )
-        reason = missing_reason(text, declared=is_declared) if text else None
+        reason = missing_reason(text, declared=True) if text and is_declared else None
         if reason is None and code in conventions.dont_know and says_dont_know(text):
             reason = Missing.DONT_KNOW
+        custom = conventions.reasons.get(code)
+        if custom is not None and missing_reason(text, declared=False) is custom:
+            reason = custom
         if reason is None and is_declared:
             reason = conventions.reasons.get(code, Missing.UNKNOWN)
         if reason is not None:
@@ -178,8 +228,11 @@ def _apply(
 ) -> tuple[dict[float, str], tuple[float, ...] | None]:
     """Let the codebook override options and (in place) missing codes; return options and scale."""
     name = entry.variable
-    for code, text in entry.missing_codes.items():
-        code = float(code)
+    for code in map(float, entry.answers):
+        if missing.pop(code, None) is not None and code in texts:
+            options[code] = texts[code]
+    for raw, text in entry.missing_codes.items():
+        code = float(raw)
         reason = missing_reason(text, declared=True) if text else missing.get(code)
         if reason is None and code in texts:
             reason = missing_reason(texts[code], declared=True)
@@ -189,7 +242,7 @@ def _apply(
             flags.add("called missing by the codebook, labelled like an answer", name, f"{code:g}")
         missing[code] = reason or Missing.UNKNOWN
     if entry.codes is None:
-        return {c: t for c, t in options.items() if c not in entry.missing_codes}, None
+        return {c: options[c] for c in sorted(options) if c not in entry.missing_codes}, None
     codes = [float(c) for c in entry.codes]
     for code in codes:
         if code not in entry.missing_codes:
@@ -210,45 +263,3 @@ def _apply(
     if never:
         flags.add("codebook options that nobody chose", name, ", ".join(f"{c:g}" for c in never))
     return chosen, entry.ordinal
-
-
-def encode(
-    column: pl.Series, entry: Entry, code_of: Mapping[str, float] | None, flags: Flags
-) -> tuple[pl.Series, Entry]:
-    """A text column as codes, with the entry's texts replaced by them.
-
-    Args:
-        code_of: the code of each text; None: options are 1, 2, ... in the codebook's order, missing
-            texts -1, -2, ...
-
-    A number in the text stands for itself. A text the codebook does not list becomes a missing
-    code below -100, flagged with its text; "NA" becomes an empty cell.
-    """
-    codes, gone = entry.codes or (), entry.missing_codes
-    if code_of is None:
-        code_of = {c: float(i) for i, c in enumerate(codes, start=1) if isinstance(c, str)}
-        code_of |= {c: -float(i) for i, c in enumerate(gone, start=1) if isinstance(c, str)}
-        code_of |= {f"{c:g}": c for c in (*codes, *gone) if not isinstance(c, str)}
-    table = {text.strip(): code for text, code in code_of.items()}
-    unknown = [
-        text
-        for text in column.drop_nulls().unique(maintain_order=True).to_list()
-        if text not in table and text != "NA"
-    ]
-    strays = {text: -101.0 - i for i, text in enumerate(unknown)}
-    if unknown:
-        shown = ", ".join(f'"{t[:30]}" x {int((column == t).sum())}' for t in unknown[:3])
-        more = f", {len(unknown)} texts in all" if len(unknown) > 3 else ""
-        flags.add(
-            "texts that the codebook does not list, taken as missing", column.name, shown + more
-        )
-    numbers = column.replace_strict(
-        table | strays | {"NA": None}, default=None, return_dtype=pl.Float64
-    )
-
-    def number(code: float | str) -> float:
-        return table[code.strip()] if isinstance(code, str) else code
-
-    gone_codes: dict[float | str, str] = {number(c): text or str(c) for c, text in gone.items()}
-    gone_codes |= dict.fromkeys(strays.values(), "missing")
-    return numbers, replace(entry, codes=tuple(number(c) for c in codes), missing_codes=gone_codes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,23 @@ import polars as pl
 from opinioncast.errors import DataError
 
 Range = tuple[float, float]
+Labels = Mapping[str, Mapping[float, str]]
+Declared = Mapping[str, tuple[Range, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseSet:
+    """Variables that hold the answers to one question of which several could be given.
+
+    Attributes:
+        counted: the code that says "chosen", in a set of one variable per option; None in a set of
+            one variable per mention, whose codes are the options.
+    """
+
+    name: str
+    label: str
+    variables: tuple[str, ...]
+    counted: float | str | None
 
 
 @dataclass(frozen=True)
@@ -23,6 +40,11 @@ class RawFile:
         labels: variable labels.
         value_labels: text per code, uncleaned, empty texts included.
         declared: closed ranges of codes the file declares missing (SPSS user-missing values).
+        text_labels, text_declared: the same of text columns, by text.
+        everywhere: gives ``value_labels`` and ``declared`` of all variables, where fewer were read;
+            another read of the file, so that it is asked for only where a decision needs it.
+        weight: the variable by which the file is weighted (SPSS: WEIGHT BY).
+        sets: multiple-response sets that the file defines.
         notes: what had to be decided to read it.
     """
 
@@ -30,12 +52,18 @@ class RawFile:
     labels: Mapping[str, str] = field(default_factory=dict)
     value_labels: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
     declared: Mapping[str, tuple[Range, ...]] = field(default_factory=dict)
+    text_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    text_declared: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    everywhere: Callable[[], tuple[Labels, Declared]] | None = None
+    weight: str | None = None
+    sets: tuple[ResponseSet, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 _STARTS: Sequence[tuple[str, str, bytes]] = (
     ("SPSS system file", ".sav .zsav", b"$FL2"),
     ("SPSS compressed system file", ".zsav .sav", b"$FL3"),
+    ("encrypted SPSS file", "", b"\x1c\x00\x00\x00\x00\x00\x00\x00ENCRYPTED"),
     ("Stata file", ".dta", b"<stata_dta>"),
     ("SAS transport file", ".xpt", b"HEADER RECORD*******LIB"),
     ("SAS data set", ".sas7bdat", bytes(12) + b"\xc2\xea\x81\x60"),
@@ -71,6 +99,15 @@ def check_kind(path: Path) -> None:
             "A survey file is empty", where=path.name, expected=f"a {suffix} file", found="0 bytes"
         )
     kind, endings = _kind(head)
+    if kind == "encrypted SPSS file":
+        raise DataError(
+            "A survey file is encrypted",
+            where=path.name,
+            expected=f"the content of a {suffix} file",
+            found="an SPSS file saved with a password",
+            hint="open it in SPSS with its password and save it without one (File, Save As, no "
+            "encryption), or decrypt it with PSPP: pspp-convert FILE.sav OPEN.sav -p PASSWORD",
+        )
     if suffix not in endings.split() and not (suffix in TEXT and kind == "text or unknown bytes"):
         renamed = f"; if it is one, rename it to {endings.split()[0]}" if endings else ""
         raise DataError(

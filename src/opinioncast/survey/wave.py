@@ -62,6 +62,8 @@ class Variable:
         weight: weight variable of this question where it is not the wave's (pre- and post-election
             interviews in one file).
         wording_source: where ``wording`` comes from ("verbatim: ...", "from_label: ...").
+        texts: code of each text, where the file's answers are texts.
+        undecided: what a person has to say before this can be a question, empty if nothing.
     """
 
     name: str
@@ -74,6 +76,8 @@ class Variable:
     system_missing: Missing = Missing.UNKNOWN
     weight: str | None = None
     wording_source: str = ""
+    texts: Mapping[str, float] = field(default_factory=dict)
+    undecided: str = ""
 
     def __post_init__(self) -> None:
         for what, values in (("options", self.options), ("ordinal", self.ordinal)):

@@ -1,0 +1,156 @@
+"""Codes that are texts: two meanings never share a number."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import polars as pl
+import pyreadstat
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from opinioncast.errors import DataError
+from opinioncast.readers import read_wave
+from opinioncast.readers.codebook import Entry, load_codebook
+from opinioncast.readers.describe import Flags
+from opinioncast.readers.text_codes import by_codebook, by_labels, number_of, resolve
+from opinioncast.survey import Missing, tagged
+
+TEXTS = st.one_of(
+    st.sampled_from(
+        ["None", "1", "2", "3", "01", "1.0", "4 or more", "0 - None", "10 - Fully", "-1",
+         "-9", "-101", "Yes", "No", "1e1", "10", "+1", "007"]
+    ),
+    st.text("ab1 ", min_size=1, max_size=4).map(str.strip).filter(bool),
+)  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(
+    codes=st.lists(TEXTS, min_size=1, max_size=8, unique=True),
+    gone=st.lists(TEXTS, max_size=4, unique=True),
+    strays=st.lists(TEXTS, max_size=3, unique=True),
+    draws=st.lists(st.integers(0, 14), min_size=1, max_size=40),
+)
+def test_two_texts_of_a_column_never_share_a_code(codes, gone, strays, draws):
+    """Counts per option are those of plain Python on the texts, or the codebook is refused."""
+    assume(not set(codes) & set(gone))
+    pool = [*codes, *gone, *strays]
+    cells = [pool[d % len(pool)] for d in draws]
+    entry = Entry(
+        "q", codes=tuple(codes), options=tuple(codes), missing_codes=dict.fromkeys(gone, "")
+    )
+    try:
+        found = by_codebook(pl.Series("q", cells), entry, None, Flags())
+    except DataError:
+        found = None
+    if found is None:
+        # refused only where zeros in front make two writings of one number
+        numbers = Counter(float(t) for t in {*pool} if number_of(t) is not None)
+        assert any(n > 1 for n in numbers.values())
+        return
+    assert found.entry is not None
+    assert found.entry.codes is not None
+    values = found.column.to_list()
+    assert len({*found.entry.codes, *found.entry.missing_codes}) >= len({*codes, *gone})
+    listed = {*codes, *gone}
+    for text, code in zip(codes, found.entry.codes, strict=True):
+        expected = 0
+        for cell in cells:
+            same = cell == text
+            alike = (
+                cell not in listed
+                and number_of(cell) is not None
+                and [c for c in listed if number_of(c) == number_of(cell)] == [text]
+            )
+            expected += same or alike
+        assert values.count(code) == expected, (text, code)
+
+
+def test_codes_that_are_one_value_are_refused(tmp_path):
+    for codes, gone in (([1, "1.0"], {}), ([1, 2], {"1": "refused"}), ([1], {"9": "", "09": "x"})):
+        book = tmp_path / "book.json"
+        book.write_text(json.dumps({"q": {"codes": codes, "missing_codes": gone}}))
+        entry = load_codebook(book)["q"]
+        with pytest.raises(DataError, match="one value"):
+            resolve(entry, {1.0: "Yes", 2.0: "No"})
+
+
+def test_letters_labels_and_numbers_resolve_on_a_column_of_numbers():
+    entry = Entry("q", codes=("Yes", "no"), missing_codes={".r": "refused", "d": "", "-9": ""})
+    found = resolve(entry, {1.0: "Yes", 2.0: "No"})
+    assert found.codes == (1.0, 2.0)
+    assert set(found.missing_codes) == {tagged("r"), tagged("d"), -9.0}
+    with pytest.raises(DataError, match="a text for a column of numbers") as error:
+        resolve(Entry("q", codes=("Maybe",)), {1.0: "Yes"})
+    assert '1 "Yes"' in error.value.expected
+    with pytest.raises(DataError, match="labels several codes"):
+        resolve(Entry("q", codes=("Yes",)), {1.0: "Yes", 2.0: "YES"})
+
+
+def test_yes_and_no_without_quotes_in_a_yaml_codebook_are_refused(tmp_path):
+    book = tmp_path / "book.yaml"
+    book.write_text("q: {codes: [Yes, No], options: ['Yes', 'No']}")
+    with pytest.raises(DataError, match="wrong kind") as error:
+        load_codebook(book)
+    assert "quotes" in error.value.expected
+
+
+def test_a_csv_column_with_and_without_zeros_in_front(tmp_path):
+    data, book = tmp_path / "d.csv", tmp_path / "book.json"
+    data.write_text("q,z\n01,1\n1,2\n01,1\n2,2\n")
+    book.write_text(json.dumps({"q": {"codes": [1, 2], "options": ["a", "b"]}}))
+    with pytest.raises(DataError, match="one code as numbers"):
+        read_wave(data, family="T", wave="1", codebook=book)
+    book.write_text(json.dumps({"q": {"codes": ["01", "1", "2"], "options": ["a", "b", "c"]}}))
+    wave = read_wave(data, family="T", wave="1", codebook=book)
+    codes = dict(zip(wave.variables["q"].options, wave.variables["q"].codes, strict=True))
+    values = wave.respondents["q"].to_list()
+    assert [values.count(codes[o]) for o in "abc"] == [2, 1, 1]
+
+
+@settings(max_examples=200)
+@given(
+    keys=st.lists(st.sampled_from(["A1", "A2", "-oth-", "01", "1", "02", "2", "99", "M", "F"]),
+                  min_size=2, max_size=6, unique=True),
+    draws=st.lists(st.integers(0, 6), min_size=1, max_size=30),
+)  # fmt: skip
+def test_labels_of_string_values_keep_every_value_apart(keys, draws):
+    cells = [[*keys, "stray"][d % (len(keys) + 1)] for d in draws]
+    found = by_labels(pl.Series("q", cells), {k: f"Label {k}" for k in keys}, [], None, Flags())
+    assert found is not None
+    values = found.column.to_list()
+    for key in keys:
+        assert values.count(found.texts[key]) == cells.count(key)
+        assert found.labels[found.texts[key]] == f"Label {key}"
+    assert sum(
+        any(low <= v <= high for low, high in found.declared) for v in values
+    ) == cells.count("stray")
+
+
+def test_a_string_variable_with_labels_and_missing_values(tmp_path):
+    frame = pl.DataFrame({"q": ["01", "02", "99", "", "02"], "s": ["M", "F", "M", "F", "M"]})
+    path = tmp_path / "f.sav"
+    pyreadstat.write_sav(
+        frame,
+        str(path),
+        variable_value_labels={
+            "q": {"01": "Yes", "02": "No", "99": "Refused"},
+            "s": {"M": "Male", "F": "Female"},
+        },
+        missing_ranges={"q": ["99"]},
+    )
+    wave = read_wave(path, family="T", wave="1")
+    q, s = wave.variables["q"], wave.variables["s"]
+    assert (q.codes, q.options, dict(q.missing)) == (
+        (1.0, 2.0),
+        ("Yes", "No"),
+        {99.0: Missing.REFUSED},
+    )
+    assert wave.respondents["q"].to_list() == [1.0, 2.0, 99.0, None, 2.0]
+    assert (s.options, dict(s.texts)) == (("Male", "Female"), {"M": 1.0, "F": 2.0})
+    free = pl.DataFrame({"t": [f"text {i}" for i in range(9)]})
+    pyreadstat.write_sav(free, str(path), variable_value_labels={"t": {"": "nothing said"}})
+    assert read_wave(path, family="T", wave="1").variables["t"].codes == ()
