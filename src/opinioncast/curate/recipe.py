@@ -21,8 +21,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from opinioncast.curate.design import LonelyPsu
 from opinioncast.curate.select import SelectionSettings
+from opinioncast.documents import read_document
 from opinioncast.errors import InputError
-from opinioncast.recipe_files import builtin_names, locate_recipe, misfits, read_yaml
+from opinioncast.recipe_files import builtin_names, locate_recipe, misfits
 
 Text = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]
 """Text that YAML may have read as a number (wave: 2018)."""
@@ -189,7 +190,7 @@ def load_curation(name_or_path: str | Path) -> tuple[CurationRecipe, Path]:
         InputError: no such recipe, invalid YAML, or a field that is unknown, missing or wrong.
     """
     path = locate_recipe(name_or_path, "curate", builtin_curations(), "curation recipe")
-    return parse_curation(read_yaml(path, "A curation recipe"), str(name_or_path)), path.parent
+    return parse_curation(read_document(path, "A curation recipe"), str(name_or_path)), path.parent
 
 
 def parse_curation(raw: Any, source: str) -> CurationRecipe:

@@ -7,9 +7,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from opinioncast.documents import read_document
 from opinioncast.errors import DataError
 from opinioncast.prompts import Answers, Format, Layout
-from opinioncast.recipe_files import read_yaml
 
 SHIPPED = "shipped"
 SHIPPED_ADAPTER = Path(str(resources.files("opinioncast") / "models" / "adapter"))
@@ -71,4 +71,4 @@ def _recipe(folder: str | None) -> tuple[Path | None, Any]:
     path = None if folder is None else Path(folder) / "recipe.yaml"
     if path is None or not path.is_file():
         return path, None
-    return path, read_yaml(path, "An adapter's recipe")
+    return path, read_document(path, "An adapter's recipe")

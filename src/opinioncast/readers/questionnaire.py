@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
+from opinioncast.documents import parse_yaml
 from opinioncast.errors import InputError
 from opinioncast.survey import (
     GroupScheme,
@@ -228,42 +228,8 @@ def _text(path: Path, content: bytes) -> str:
         ) from None
 
 
-class _Lines(yaml.SafeLoader):
-    """YAML whose scalars stay text, so that Yes and No are options, not truth values."""
-
-
-_Lines.yaml_implicit_resolvers = {}
-_LINE = "__line__"
-
-
-def _mapping_with_line(loader: _Lines, node: yaml.MappingNode) -> dict[str, Any]:
-    mapping: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        key = str(loader.construct_object(key_node, deep=True))
-        if key in mapping:
-            raise yaml.MarkedYAMLError(
-                problem=f"`{key}` stands twice", problem_mark=key_node.start_mark
-            )
-        mapping[key] = loader.construct_object(value_node, deep=True)
-    mapping[_LINE] = node.start_mark.line + 1
-    return mapping
-
-
-_Lines.add_constructor("tag:yaml.org,2002:map", _mapping_with_line)
-
-
 def _from_yaml(path: Path, content: bytes) -> tuple[dict[str, str], list[_Entry]]:
-    try:
-        raw = yaml.load(_text(path, content), _Lines)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise InputError(
-            "A questionnaire is not valid YAML",
-            where=f"{path}, line {mark.line + 1}" if mark else str(path),
-            expected="YAML",
-            found=getattr(error, "problem", None) or error,
-            hint="put text with a colon or a leading quote, bracket or dash in quotation marks",
-        ) from None
+    raw = parse_yaml(_text(path, content), where=str(path), what="A questionnaire", only_texts=True)
     if isinstance(raw, list):
         raw = {"questions": raw}
     listed = raw.get("questions") if isinstance(raw, dict) else None
@@ -272,11 +238,9 @@ def _from_yaml(path: Path, content: bytes) -> tuple[dict[str, str], list[_Entry]
             "A questionnaire lists no questions",
             where=str(path),
             expected="`questions:` with a list, or just a list",
-            found=type(raw).__name__
-            if not isinstance(raw, dict)
-            else [k for k in raw if k != _LINE],
+            found=list(raw) if isinstance(raw, dict) else type(raw).__name__,
         )
-    unknown = set(raw) - {"family", "wave", "questions", "title", _LINE}
+    unknown = set(raw) - {"family", "wave", "questions", "title"}
     if unknown:
         raise _unknown_field(str(path), unknown, {"family", "wave", "questions", "title"})
     entries = []
@@ -288,7 +252,8 @@ def _from_yaml(path: Path, content: bytes) -> tuple[dict[str, str], list[_Entry]
                 expected="a mapping with `question` and `options`",
                 found=item,
             )
-        where = f"{path}, line {item.pop(_LINE)}"
+        item = dict(item)
+        where = f"{path}, line {listed.lines[number - 1]}"
         if set(item) - _FIELDS:
             raise _unknown_field(where, set(item) - _FIELDS, _FIELDS)
         observed = item.pop("observed", None) or {}
@@ -299,13 +264,6 @@ def _from_yaml(path: Path, content: bytes) -> tuple[dict[str, str], list[_Entry]
                 expected="a mapping of group to shares",
                 found=observed,
             )
-        observed = {
-            group: {k: v for k, v in given.items() if k != _LINE}
-            if isinstance(given, dict)
-            else given
-            for group, given in observed.items()
-            if group != _LINE
-        }
         entries.append(_Entry(where, item, observed))
     return {k: str(raw[k]) for k in ("family", "wave") if k in raw}, entries
 
