@@ -182,7 +182,7 @@ class _Yaml:
                 elif isinstance(event, yaml.CollectionEndEvent):
                     self._close()
         except yaml.YAMLError as problem:
-            mark = getattr(problem, "problem_mark", None)
+            mark: Any = getattr(problem, "problem_mark", None)
             raise self.error(
                 f"{self.what} is not valid YAML",
                 where=f"{self.where}, line {mark.line + 1}" if mark else self.where,

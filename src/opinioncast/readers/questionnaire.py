@@ -30,7 +30,7 @@ from typing import Any
 
 import polars as pl
 
-from opinioncast.documents import parse_yaml
+from opinioncast.documents import Items, parse_yaml
 from opinioncast.errors import InputError
 from opinioncast.survey import (
     GroupScheme,
@@ -233,7 +233,7 @@ def _from_yaml(path: Path, content: bytes) -> tuple[dict[str, str], list[_Entry]
     if isinstance(raw, list):
         raw = {"questions": raw}
     listed = raw.get("questions") if isinstance(raw, dict) else None
-    if not isinstance(listed, list):
+    if not isinstance(listed, Items):
         raise InputError(
             "A questionnaire lists no questions",
             where=str(path),
