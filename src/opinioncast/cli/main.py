@@ -12,6 +12,7 @@ from opinioncast.cli.curate import bounds, curate
 from opinioncast.cli.evaluate import evaluate
 from opinioncast.cli.finetune import finetune
 from opinioncast.cli.input_use import input_use
+from opinioncast.cli.inspect import init, inspect
 from opinioncast.cli.predict import demo, groups, predict
 from opinioncast.cli.reproduce import reproduce
 from opinioncast.cli.train_community import train_community
@@ -26,8 +27,20 @@ app = typer.Typer(
     help="Predict how subpopulations answer a survey question. Predictions are model output; they "
     "are not survey data and do not stand for respondents.",
 )
-for command in (predict, demo, groups, curate, bounds, evaluate, finetune, reproduce):
+for command in (
+    predict,
+    demo,
+    groups,
+    inspect,
+    init,
+    curate,
+    bounds,
+    evaluate,
+    finetune,
+    reproduce,
+):
     app.command()(command)
+app.command()(reproduce)
 app.command("train-network")(train_network)
 app.command("input-use")(input_use)
 app.command("train-community")(train_community)

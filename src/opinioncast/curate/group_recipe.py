@@ -167,7 +167,9 @@ def load_group_recipe(name_or_path: str | Path) -> GroupRecipe:
 
 def _parse(raw: Any, source: str, stem: str) -> GroupRecipe:
     entry = _mapping(raw, {"name", "note", "attributes"}, source)
-    attributes = _mapping(entry.get("attributes"), None, f"{source}, attributes")
+    attributes = entry.get("attributes")
+    if attributes != {}:  # none at all is said by {}: the total alone
+        attributes = _mapping(attributes, None, f"{source}, attributes")
     return GroupRecipe(
         name=str(entry.get("name", stem)),
         attributes={

@@ -58,7 +58,7 @@ class DesignGuess:
 
 
 def conventions_by_name(columns: Sequence[str]) -> tuple[str, str] | None:
-    """Whose missing codes a file follows by its variables' names, and why; None: they do not say."""
+    """Whose missing codes a file follows by its variables' names, and why; None: no telling."""
     names = {n.casefold() for n in columns}
     if names & {"wtssall", "wtssps", "wtssnrps", "wtssnr"} or {"vstrat", "vpsu"} <= names:
         return "gss", "it has the weights or strata of the General Social Survey"
@@ -199,7 +199,7 @@ def _post_weight(wave: Wave, order: Sequence[str]) -> str | None:
         return None
     post = [n for n in order if re.search(r"post-?election", _label(wave, n), re.IGNORECASE)]
     plain = [n for n in post if not _SPECIAL_WEIGHT.search(_label(wave, n).replace("DRAFT", ""))]
-    return (plain or post or [None])[0]
+    return next(iter(plain or post), None)
 
 
 def _found(wave: Wave, name: re.Pattern[str], label: re.Pattern[str]) -> str | None:
@@ -250,7 +250,8 @@ def apart_codes(columns: Sequence[Sequence[Code]]) -> frozenset[float]:
         tail = set(_tail(numbers))
         for code in numbers:
             if code in _CUSTOM and code >= _LEAST_APART:
-                (apart if code in tail else adjacent)[code] += 1
+                apart[code] += code in tail
+                adjacent[code] += code not in tail and code - 1 in numbers
     return frozenset(c for c, n in apart.items() if n >= 5 and n >= adjacent[c])
 
 
@@ -290,7 +291,7 @@ def unlabelled_codes(
         missing[code] = "set apart from the other codes"
     for code in sorted(file_wide & set(rest), reverse=True):
         left = [c for c in rest if c not in missing]
-        if len(left) > 2 and code == left[-1]:
+        if len(left) >= 2 and code == left[-1]:
             missing[code] = "set apart in other variables of the file"
     answers = [c for c in rest if c not in missing]
     if not 1 <= len(answers) <= _MAX_CODES or answers[-1] - answers[0] > 2 * _MAX_CODES:

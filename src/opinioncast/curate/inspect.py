@@ -84,6 +84,8 @@ class Column:
         range: lowest and highest number of a variable that counts something.
         guessed: its answers are no labels of the file.
         odd: what a person should look at.
+        text: the column holds texts, not numbers.
+        ordinal: the scale that a codebook gives.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Column:
     guessed: bool = False
     odd: tuple[str, ...] = ()
     text: bool = False
+    ordinal: tuple[float, ...] | None = None
 
     @property
     def options(self) -> tuple[Answer, ...]:
@@ -342,6 +345,7 @@ def _column(
         guessed=draft.guessed,
         odd=tuple(draft.odd),
         text=not wave.respondents[name].dtype.is_numeric(),
+        ordinal=variable.ordinal,
     )
 
 
@@ -409,6 +413,14 @@ def _odd_things(
     blank = frame.filter(pl.all_horizontal(pl.all().is_null())).height
     if blank:
         odd.append(f"{blank} row(s) are empty")
+    rounds = [n for n in ("year", "round", "wave") if n in columns and columns[n].n]
+    for name in rounds:
+        values = frame[name].drop_nulls().unique().sort()
+        if 1 < values.len() <= 60:
+            line = f"{name} holds {values.len()} values: several waves may be in the file"
+            if values.dtype.is_numeric():
+                line += f"; one of them in a recipe: `where: {{{name}: {values[-1]:g}}}`"
+            odd.append(line)
     guessed = [c.name for c in columns.values() if c.guessed and not c.text]
     if guessed:
         odd.append(
@@ -438,8 +450,8 @@ def _odd_things(
     bare = [t[0].variable for t in traits.values() if not t[0].groups]
     if bare:
         odd.append(
-            f"{', '.join(bare)}: about the person by name, but the codes have no labels: groups.yaml "
-            "of `opinioncast init` has a place to say which is which"
+            f"{', '.join(bare)}: about the person by name, but the codes have no labels: the group "
+            "recipe of `opinioncast init` has a place to say which is which"
         )
     absent = [n for n in standard_attributes() if n not in traits]
     if absent:

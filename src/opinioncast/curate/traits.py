@@ -14,13 +14,20 @@ from functools import cache
 from importlib import resources
 from itertools import pairwise
 from math import inf
+from typing import NamedTuple
 
 from opinioncast.documents import parse_yaml
 from opinioncast.survey.groups import standard_attributes
 
 Code = float | str
-Bounds = tuple[float, float]
-"""Lowest and highest whole number (years, dollars) of an answer, both included."""
+
+
+class Bounds(NamedTuple):
+    """Lowest and highest whole number (years, dollars) of an answer, both included."""
+
+    low: float
+    high: float
+
 
 MIN_SHARE = 0.5
 """Of those who answered, how many must be in groups that have been recognised."""
@@ -30,17 +37,17 @@ HISPANIC = "HISPANIC"
 """No attribute by itself: of surveys that ask it apart from race (:mod:`.starter`)."""
 
 AGE_GROUPS: Mapping[str, Bounds] = {
-    "18-29": (-inf, 29),
-    "30-49": (30, 49),
-    "50-64": (50, 64),
-    "65+": (65, inf),
+    "18-29": Bounds(-inf, 29),
+    "30-49": Bounds(30, 49),
+    "50-64": Bounds(50, 64),
+    "65+": Bounds(65, inf),
 }
 INCOME_GROUPS: Mapping[str, Bounds] = {
-    "Less than $30,000": (-inf, 29_999),
-    "$30,000-$50,000": (30_000, 49_999),
-    "$50,000-$75,000": (50_000, 74_999),
-    "$75,000-$100,000": (75_000, 99_999),
-    "$100,000 or more": (100_000, inf),
+    "Less than $30,000": Bounds(-inf, 29_999),
+    "$30,000-$50,000": Bounds(30_000, 49_999),
+    "$50,000-$75,000": Bounds(50_000, 74_999),
+    "$75,000-$100,000": Bounds(75_000, 99_999),
+    "$100,000 or more": Bounds(100_000, inf),
 }
 _YOUNGEST, _OLDEST = 14, 120
 
@@ -240,7 +247,7 @@ def _age_in_years(variable: Answers, year: int | None) -> Trait | None:
     left = tuple(f"{c:g}" for c in sorted(set(numbers) - set(ages)))
     if born and year:
         bounds = {
-            g: (year - min(high, _OLDEST), year - max(low, 18.0))
+            g: Bounds(year - min(high, _OLDEST), year - max(low, 18.0))
             for g, (low, high) in AGE_GROUPS.items()
         }
         inside = sum(n for c, n in ages.items() if age[c] >= 18)
@@ -253,7 +260,9 @@ def _age_in_years(variable: Answers, year: int | None) -> Trait | None:
         top = max(ages)
     left = tuple(f"{c:g}" for c in sorted(set(numbers) - set(ages)))
     groups = {
-        g: (max(low, 18.0), min(high, top)) for g, (low, high) in AGE_GROUPS.items() if low <= top
+        g: Bounds(max(low, 18.0), min(high, top))
+        for g, (low, high) in AGE_GROUPS.items()
+        if low <= top
     }
     inside = sum(n for c, n in ages.items() if 18 <= c <= top)
     return Trait("AGE", "AGE", variable.name, groups, inside / total, False, "", left)
@@ -285,15 +294,15 @@ def interval(text: str, *, money: bool) -> Bounds | None:
         low, high = _value(found[1], found[2] or found[4]), _value(found[3], found[4])
         if "under" in found[0] or "less than" in found[0] or (money and high % 1000 == 0 < high):
             high -= 1
-        return (low, high) if low <= high else None
+        return Bounds(low, high) if low <= high else None
     if (found := _OPEN_HIGH.search(plain)) is not None:
         edge = _value(found[1] or found[3], found[2] or found[4])
         exclusive = _EXCLUSIVE_HIGH.search(found[0]) is not None
-        return (edge + 1 if exclusive and not money else edge), inf
+        return Bounds(edge + 1 if exclusive and not money else edge, inf)
     if (found := _OPEN_LOW.search(plain)) is not None:
         edge = _value(found[1] or found[3], found[2] or found[4])
         exclusive = _EXCLUSIVE_LOW.search(found[0]) is not None and edge % 10 != 9
-        return -inf, edge - 1 if exclusive or (money and edge % 1000 == 0) else edge
+        return Bounds(-inf, edge - 1 if exclusive or (money and edge % 1000 == 0) else edge)
     return None
 
 
