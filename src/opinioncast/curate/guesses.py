@@ -128,6 +128,8 @@ def guess_design(wave: Wave) -> DesignGuess:
     order = [n for n in scored if n not in replicates]
     order.sort(key=lambda n: -scored[n])
     odd = []
+    if wave.design.weight is not None:  # the reader heard it from the file
+        order = [wave.design.weight, *(n for n in order if n != wave.design.weight)]
     if len(order) > 1:
         odd.append(
             f"several weights: {', '.join(order[:6])}; {order[0]} is taken until you say otherwise"
@@ -140,11 +142,14 @@ def guess_design(wave: Wave) -> DesignGuess:
             f"{replicates[-1]})"
         )
     post = _post_weight(wave, order)
+    key, repeated = _id(wave)
+    if key and repeated:
+        odd.append(f"{repeated} respondent(s) share their {key} with another: rows may be double")
     return DesignGuess(
         weights=tuple(order),
         strata=_found(wave, _STRATA, _STRATA_LABEL),
         psu=_found(wave, _PSU, _PSU_LABEL),
-        respondent_id=_id(wave),
+        respondent_id=None if repeated else key,
         post=post,
         replicates=tuple(replicates),
         odd=tuple(odd),
@@ -218,18 +223,20 @@ def _found(wave: Wave, name: re.Pattern[str], label: re.Pattern[str]) -> str | N
     return None
 
 
-def _id(wave: Wave) -> str | None:
-    best: tuple[float, str] | None = None
+def _id(wave: Wave) -> tuple[str | None, int]:
+    """The column that tells nearly all respondents apart, and how many it does not."""
+    best: tuple[int, str] | None = None
     for name in wave.respondents.columns:
-        values = wave.respondents[name]
-        if not _ID.fullmatch(name) and not re.search(
+        labelled = re.search(
             r"\b(case|respondent|interview) (id|identif)", _label(wave, name), re.IGNORECASE
-        ):
+        )
+        if not _ID.fullmatch(name) and not labelled:
             continue
-        share = values.n_unique() / max(values.len(), 1)
-        if share > 0.9 and (best is None or share > best[0]):
-            best = share, name
-    return best[1] if best else None
+        values = wave.respondents[name]
+        repeated = values.len() - values.n_unique()
+        if repeated < 0.1 * values.len() and (best is None or repeated < best[0]):
+            best = repeated, name
+    return (best[1], best[0]) if best else (None, 0)
 
 
 # --- answers --------------------------------------------------------------------------------------

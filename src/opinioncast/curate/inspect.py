@@ -407,9 +407,6 @@ def _odd_things(
     """What to look at first, the gravest first."""
     odd = list(design.odd)
     frame = wave.respondents
-    key = design.respondent_id
-    if key and (twice := frame.height - frame[key].n_unique()):
-        odd.append(f"{twice} respondent(s) share their {key} with another: rows may be there twice")
     blank = frame.filter(pl.all_horizontal(pl.all().is_null())).height
     if blank:
         odd.append(f"{blank} row(s) are empty")
@@ -419,7 +416,7 @@ def _odd_things(
         if 1 < values.len() <= 60:
             line = f"{name} holds {values.len()} values: several waves may be in the file"
             if values.dtype.is_numeric():
-                line += f"; one of them in a recipe: `where: {{{name}: {values[-1]:g}}}`"
+                line += f"; one of them in a recipe: `sample: {{{name}: {values[-1]:g}}}`"
             odd.append(line)
     guessed = [c.name for c in columns.values() if c.guessed and not c.text]
     if guessed:

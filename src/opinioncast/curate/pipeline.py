@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -183,7 +183,9 @@ def _curate_wave(
         columns = list(dict.fromkeys([*wanted, *groups.columns(available), *asked.where]))
     wave = _read(asked, microdata, file(asked.codebook), file(asked.wording), columns)
     place = f"{asked.family} {asked.wave} ({microdata.name})"
-    subpopulations = load_groups(*(_scheme(g, folders) for g in recipe.groups)).subpopulations
+    # a group file may stand beside the recipe; any other name or expression is looked for nowhere
+    schemes = [(g.endswith(".yaml") and find_file(g, folders)) or g for g in recipe.groups]
+    subpopulations = load_groups(*schemes).subpopulations
     members = group_masks(wave, groups, subpopulations)
     if not members.subpopulations:
         raise DataError(
@@ -202,6 +204,14 @@ def _curate_wave(
     wave, questions, scales, report = _as_questions(
         wave, picked, read_scales(overrides) if overrides else None
     )
+    if not questions:
+        raise DataError(
+            "No question is left",
+            where=place,
+            expected="at least one usable question",
+            found=dict(report["reason"].value_counts(sort=True).iter_rows()),
+            hint="see the reasons; a selection file can keep what the rules drop",
+        )
     result = aggregate(
         wave,
         questions,
@@ -226,28 +236,9 @@ def _curate_wave(
             *wave.meta.get("notes", ()),
             *(f"{s} is not in the table: {why}" for s, why in members.missing),
             *members.notes,
-            *_not_asked_for(groups, subpopulations),
             *picked.notes,
         ),
     )
-
-
-def _scheme(name: str, folders: Sequence[Path]) -> str | Path:
-    """A group file beside the data or the recipe by its path; other names and expressions as is."""
-    is_file = name.endswith((".yaml", ".yml", ".json"))
-    return (find_file(name, folders) if is_file else None) or name
-
-
-def _not_asked_for(groups: GroupRecipe, asked: Sequence[Subpopulation]) -> Iterator[str]:
-    """Groups that the group recipe tells and the recipe's ``groups`` leave out."""
-    wanted = {condition for s in asked for condition in s.conditions}
-    for name, attribute in groups.attributes.items():
-        lost = [g for g in attribute.groups if (name, g) not in wanted]
-        if lost and (len(lost) == len(attribute.groups) or groups.name not in builtin_recipes()):
-            yield (
-                f"{name}: {groups.source} tells {'; '.join(lost)}, which the recipe's `groups` do "
-                f"not ask for; add {name}={lost[0]} there, or a group file"
-            )
 
 
 def _columns(asked: WaveRecipe, path: Path) -> list[str]:

@@ -270,8 +270,8 @@ def _to_fill_in(found: Inspection, like: str, trait: Trait) -> Iterator[str]:
 
 def _scheme(chosen: Sequence[Trait]) -> Iterator[str]:
     yield "# The groups that the table will have; delete those you do not want. `opinioncast"
-    yield "# predict -g` takes this file too. How an attribute of your own is put in a prompt is said"
-    yield "# here: question, bio, portray."
+    yield "# predict -g` takes this file too. How an attribute of your own is put in a prompt is"
+    yield "# said here: question, bio, portray."
     own = [t for t in chosen if t.own]
     if own:
         yield "attributes:"

@@ -23,7 +23,7 @@ from opinioncast.curate.refine import Generate
 from opinioncast.curate.review import write_review
 from opinioncast.curate.sources import find_file
 from opinioncast.curate.split import split_table
-from opinioncast.errors import IncompleteRunError, InputError
+from opinioncast.errors import InputError
 from opinioncast.evaluate.bounds import bounds
 from opinioncast.files import atomic_path
 from opinioncast.jobs.evaluation_inputs import read_opinions
@@ -33,7 +33,6 @@ from opinioncast.survey import OpinionTable
 from opinioncast.survey.tables import KEY
 
 TABLE = "opinions.parquet"
-REPORT = "curation_report.csv"
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,6 @@ def curate_to_files(
     ``notes.txt``; where the recipe says so ``overlap.csv`` and one table per
     part of the split; ``manifest.json``, written last.
 
-    Raises:
-        IncompleteRunError: nothing is left to tabulate; every file is written all the same.
-
     Args:
         encode: sentence encoder for the recipe's ``overlap``; None: the model the recipe names.
     """
@@ -83,7 +79,7 @@ def curate_to_files(
     curation = curate(recipe, folders, partial=partial, generate=generate, progress=progress)
     table, removed, links = _without_overlap(recipe, curation.table, folders, encode)
     files = [write_terms(out, curation.table.meta), table.write(out / TABLE)]
-    files.append(_csv(out / REPORT, curation.waves, lambda w: w.report))
+    files.append(_csv(out / "curation_report.csv", curation.waves, lambda w: w.report))
     files.append(
         _csv(
             out / "scales.csv",
@@ -131,26 +127,7 @@ def curate_to_files(
         "seconds": round(time.monotonic() - started, 2),
     }
     files.append(write_manifest(out, record, files))
-    if table.frame.is_empty():
-        raise _nothing_left(recipe, curation, out)
     return CurationRun(curation, table, removed, tuple(files))
-
-
-def _nothing_left(recipe: CurationRecipe, curation: Curation, out: Path) -> IncompleteRunError:
-    """What an empty table ends in: the report is written, and says why of every variable."""
-    report = pl.concat([w.report for w in curation.waves])
-    questions = sum(len(w.questions) for w in curation.waves)
-    dropped = report.filter(~pl.col("kept"))
-    return IncompleteRunError(
-        "No question is left" if not questions else "No cell is left",
-        where=f"recipe {recipe.name}; the reason of each variable is in {out / REPORT}",
-        expected="at least one question with answers, options and a wording",
-        found=", ".join(
-            f"{n} {reason}" for reason, n in dropped["reason"].value_counts(sort=True).iter_rows()
-        ),
-        hint="a file without labels needs a codebook: `opinioncast init FILE` writes a first one; "
-        "a selection file keeps what the rules drop",
-    )
 
 
 def bounds_of(
