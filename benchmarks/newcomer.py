@@ -1,6 +1,6 @@
 """A newcomer's way in, on every real file: inspect, init, curate, with no recipe and no help.
 
-    python benchmarks/newcomer.py [--data DATA] [--quick]
+    python benchmarks/newcomer.py [--data DATA] [--quick] [--only PART]
 
 Prints per file what was found, whether the files that ``init`` wrote run at once, the number of
 questions beside the hand-made codebook's, and on the questions both have the fraction whose
@@ -27,8 +27,9 @@ from opinioncast.curate.recipe import load_curation
 from opinioncast.errors import OpinioncastError
 from opinioncast.jobs.curate import curate_to_files
 from opinioncast.jobs.inspect import init_to_files, inspect_to_files
-from opinioncast.readers import read_wave
+from opinioncast.readers import column_names, read_wave
 from opinioncast.readers.codebook import load_codebook
+from opinioncast.readers.tabular import position
 from opinioncast.survey.wave import Wave
 
 EQUAL = 1e-9
@@ -120,14 +121,25 @@ def shares(wave: Wave, name: str, codes: list[Any], weight: str | None) -> Share
     return {c: s / total for c, s in sums.items() if s > 0} if total else {}
 
 
-def compare(data: Path, file: Path, codebook: Path, starter: Path, out: Path) -> dict[str, Any]:
-    """Shares by the codebook that ``init`` wrote beside those by a person's, file codes as keys."""
+def compare(file: Path, codebook: Path, starter: Path, out: Path) -> dict[str, Any]:
+    """Shares by the codebook that ``init`` wrote beside those by a person's, file codes as keys.
+
+    Of a person's questions those count of which two answers occur in the file at all.
+    """
     theirs, weights = hand_made(codebook)
+    columns = column_names(file)
+    by_place = {v: columns[position(v) - 1] for v in theirs if position(v) > 0}
+    theirs = {by_place.get(v, v): codes for v, codes in theirs.items()}
     ours = load_codebook(starter)
     raw = read_wave(file, family="f", wave="1", conventions=CONVENTIONS["none"])
     recipe, _ = load_curation(out)
     weight = recipe.waves[0].weight
-    both = [v for v in theirs if v in ours and v in raw.respondents.columns]
+    theirs = {
+        v: codes
+        for v, codes in theirs.items()
+        if v in raw.respondents.columns and len(shares(raw, v, list(codes), None)) >= 2
+    }
+    both = [v for v in theirs if v in ours]
     equal, differs = 0, []
     for name in both:
         entry = ours[name]
@@ -147,7 +159,7 @@ def compare(data: Path, file: Path, codebook: Path, starter: Path, out: Path) ->
         if not words:
             words.append(f"weights {own_weight} for {weights.get(name) or weight}")
         differs.append(f"{name}: {'; '.join(words)}")
-    lacking = [v for v in theirs if v not in ours and v in raw.respondents.columns]
+    lacking = [v for v in theirs if v not in ours]
     return {
         "codebook": len(theirs),
         "both": len(both),
@@ -182,7 +194,7 @@ def newcomer(data: Path, file: Path, folder: Path) -> dict[str, Any]:
     codebook = CODEBOOKS.get(row["file"])
     if codebook and (data / codebook).is_file():
         starter = folder / next(n for n in run.starter.texts if n.endswith("_codebook.yaml"))
-        row |= compare(data, file, data / codebook, starter, run.recipe)
+        row |= compare(file, data / codebook, starter, run.recipe)
     return row
 
 
@@ -191,9 +203,14 @@ def main() -> None:
     default = os.environ.get("OPINIONCAST_DATA") or Path(__file__).parents[1] / ".." / "shared/data"
     parser.add_argument("--data", type=Path, default=Path(default))
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", action="append", default=[], help="part of a file's name")
     parser.add_argument("--show", type=int, default=3, help="differences shown per file")
     arguments = parser.parse_args()
-    found = files(arguments.data, quick=arguments.quick)
+    found = [
+        f
+        for f in files(arguments.data, quick=arguments.quick)
+        if not arguments.only or any(part in str(f) for part in arguments.only)
+    ]
     if not found:
         print(json.dumps({"skipped": f"no survey files in {arguments.data}"}))
         return

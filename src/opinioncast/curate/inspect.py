@@ -86,6 +86,7 @@ class Column:
         odd: what a person should look at.
         text: the column holds texts, not numbers.
         ordinal: the scale that a codebook gives.
+        undecided: why a person has to say which of its codes are missing.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Column:
     odd: tuple[str, ...] = ()
     text: bool = False
     ordinal: tuple[float, ...] | None = None
+    undecided: str = ""
 
     @property
     def options(self) -> tuple[Answer, ...]:
@@ -343,9 +345,10 @@ def _column(
         empty=draft.empty,
         range=(min(numbers), max(numbers)) if numbers else None,
         guessed=draft.guessed,
-        odd=tuple(draft.odd),
+        odd=tuple(filter(None, [getattr(variable, "undecided", ""), *draft.odd])),
         text=not wave.respondents[name].dtype.is_numeric(),
         ordinal=variable.ordinal,
+        undecided=getattr(variable, "undecided", ""),
     )
 
 

@@ -119,12 +119,16 @@ def _codebook(found: Inspection, columns: Sequence[Column]) -> Iterator[str]:
     yield f"# First codebook of {_comment(found.path.name)}, written by `opinioncast init`."
     yield f"# What is marked {GUESS} the file did not say: check it, correct it, delete the mark."
     yield '# Fields: docs/curation.md, "Formats". Other variables stay as the file has them.'
-    if not columns:
+    if not any(not c.undecided for c in columns):
         yield "# No variable with 2 to 26 answers; `opinioncast inspect` says what there is."
         yield "[]"
     for column in columns:
         yield ""
-        yield from _entry(found, column)
+        lines = _entry(found, column)
+        if column.undecided:  # a guess must not stand in for a person's word
+            yield f"# UNDECIDED, so not in the table until you take the marks away: {column.name}"
+            lines = (f"# {line}" for line in lines)
+        yield from lines
 
 
 def _entry(found: Inspection, column: Column) -> Iterator[str]:
