@@ -182,10 +182,10 @@ class _Yaml:
                 elif isinstance(event, yaml.CollectionEndEvent):
                     self._close()
         except yaml.YAMLError as problem:
-            mark = getattr(problem, "problem_mark", None)
+            line = getattr(getattr(problem, "problem_mark", None), "line", None)
             raise self.error(
                 f"{self.what} is not valid YAML",
-                where=f"{self.where}, line {mark.line + 1}" if mark is not None else self.where,
+                where=self.where if line is None else f"{self.where}, line {line + 1}",
                 expected="YAML",
                 found=getattr(problem, "problem", None) or problem,
                 hint="put text with a colon or a leading quote, bracket or dash in quotation marks",

@@ -90,6 +90,7 @@ def test_an_age_group_is_offered_only_where_answers_cover_it(cuts: list[int]) ->
         (list(range(11)), list(range(11)), []),
         ([1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 4, 5, 6, 7], []),
         ([1, 2, 7, 8, 9], [1, 2], [7, 8, 9]),
+        ([1, 2, 3, 4, 5, 6, 7, 8, 98, 99], [1, 2, 3, 4, 5, 6, 7, 8], [98, 99]),
     ],
 )
 def test_codes_set_apart_are_missing(
@@ -108,6 +109,9 @@ def test_the_whole_file_says_which_codes_are_apart() -> None:
     found = unlabelled_codes(dict.fromkeys(columns[-1], 5), wide)
     assert found is not None
     assert found[0] == [1, 2, 3, 4, 5, 6, 7]
+    nine = unlabelled_codes({float(c): 5 for c in range(1, 10)}, frozenset({9.0}))
+    assert nine is not None
+    assert nine[0] == list(range(1, 10))  # "Other" after eight answers
 
 
 def test_texts_in_the_order_a_person_expects() -> None:

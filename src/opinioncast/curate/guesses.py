@@ -272,9 +272,9 @@ def _tail(numbers: Sequence[float]) -> list[float]:
         head, tail = ordered[:i], ordered[i:]
         steps = [after - before for before, after in pairwise(head)]
         widest = max(steps) if len(head) > 2 else 1.0
-        if not set(tail) <= _CUSTOM or max(tail) < _LEAST_APART:
-            continue
-        return tail if tail[0] - head[-1] > max(widest, 1.0) else []
+        custom = set(tail) <= _CUSTOM and max(tail) >= _LEAST_APART
+        if custom and tail[0] - head[-1] > max(widest, 1.0):
+            return tail
     return []
 
 
@@ -296,10 +296,13 @@ def unlabelled_codes(
     rest = [c for c in codes if c >= 0]
     for code in _tail(rest):
         missing[code] = "set apart from the other codes"
-    for code in sorted(file_wide & set(rest), reverse=True):
-        left = [c for c in rest if c not in missing]
-        if len(left) >= 2 and code == left[-1]:
-            missing[code] = "set apart in other variables of the file"
+    left = [c for c in rest if c not in missing]
+    wide: list[float] = []
+    while len(left) >= 2 and left[-1] in file_wide:
+        wide.append(left.pop())
+    # a 9 after an 8 that is an answer is one more answer
+    if wide and (wide[-1] - left[-1] > 1 or left[-1] < _LEAST_APART):
+        missing |= dict.fromkeys(wide, "set apart in other variables of the file")
     answers = [c for c in rest if c not in missing]
     if not 1 <= len(answers) <= _MAX_CODES or answers[-1] - answers[0] > 2 * _MAX_CODES:
         return None

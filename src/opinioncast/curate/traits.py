@@ -330,7 +330,7 @@ def _covered(
             continue
         begins = parts[0][0][0]
         # the lowest answer may begin at 18 years or at $1 instead of nothing
-        whole = begins == low or (low == -inf and begins <= min(18.0, high / 2))
+        whole = begins == low or (low == -inf and begins <= 18)
         for (before, _), (after, _) in pairwise(parts):
             whole &= after[0] == before[1] + 1
         if whole and parts[-1][0][1] == high:
