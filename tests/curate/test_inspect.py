@@ -114,6 +114,19 @@ def test_the_whole_file_says_which_codes_are_apart() -> None:
     assert nine[0] == list(range(1, 10))  # "Other" after eight answers
 
 
+def test_a_zero_is_missing_only_where_the_file_uses_it_so() -> None:
+    asked = [[0.0, 1.0, 2.0, 3.0, 8.0, 9.0]] * 40 + [[1.0, 2.0, 3.0, 8.0, 9.0]] * 30
+    wide = apart_codes(asked)
+    assert wide == {0.0, 8.0, 9.0}
+    found = unlabelled_codes(dict.fromkeys(asked[0], 5), wide)
+    assert found is not None
+    assert found[0] == [1, 2, 3]
+    dummy = unlabelled_codes({0.0: 5, 1.0: 5, 9.0: 1}, wide)
+    assert dummy is not None
+    assert dummy[0] == [0, 1]  # no and yes
+    assert apart_codes(asked[:45]) == {8.0, 9.0}  # too few to tell
+
+
 def test_texts_in_the_order_a_person_expects() -> None:
     counts = {"65+": 3, "18-29": 9, "30-64": 20}
     assert ordered_texts(list(counts), counts) == ["18-29", "30-64", "65+"]

@@ -21,6 +21,8 @@ _CUSTOM = frozenset(
 )
 """Numbers that institutions set apart from the answers for those who gave none."""
 _LOWEST = -100.0
+_MARKS = frozenset({8.0, 9.0, 98.0, 99.0})
+_MANY = 50
 _LEAST_APART = 8.0
 """A 7 by itself is the end of a scale."""
 
@@ -245,11 +247,15 @@ def _id(wave: Wave) -> tuple[str | None, int]:
 def apart_codes(columns: Sequence[Sequence[Code]]) -> frozenset[float]:
     """Codes that the file as a whole uses for those who gave no answer: set apart again and again.
 
+    0 is one of them where more than half of 50 variables or more that mark missing answers with
+    high codes have a 0 below answers that begin at 1 (not asked, in older studies).
+
     Args:
         columns: the codes of each number column without labels.
     """
     apart: Counter[float] = Counter()
     adjacent: Counter[float] = Counter()
+    marked = with_zero = 0
     for codes in columns:
         numbers = sorted(c for c in codes if not isinstance(c, str))
         if not 2 <= len(numbers) <= _MAX_CODES + 3:
@@ -259,7 +265,19 @@ def apart_codes(columns: Sequence[Sequence[Code]]) -> frozenset[float]:
             if code in _CUSTOM and code >= _LEAST_APART:
                 apart[code] += code in tail
                 adjacent[code] += code not in tail and code - 1 in numbers
-    return frozenset(c for c, n in apart.items() if n >= 5 and n >= adjacent[c])
+        if tail & _MARKS:
+            marked += 1
+            with_zero += _zero_below(numbers)
+    found = {c for c, n in apart.items() if n >= 5 and n >= adjacent[c]}
+    if marked >= _MANY and with_zero > marked / 2:
+        found.add(0.0)
+    return frozenset(found)
+
+
+def _zero_below(numbers: Sequence[float]) -> bool:
+    """Whether a 0 stands below answers that begin at 1 and are more than one."""
+    answers = [c for c in numbers if 0 < c < _LEAST_APART]
+    return 0.0 in numbers and len(answers) >= 2 and min(answers) == 1
 
 
 def _tail(numbers: Sequence[float]) -> list[float]:
@@ -303,6 +321,8 @@ def unlabelled_codes(
     # a 9 after an 8 that is an answer is one more answer
     if wide and (wide[-1] - left[-1] > 1 or left[-1] < _LEAST_APART):
         missing |= dict.fromkeys(wide, "set apart in other variables of the file")
+    if 0.0 in file_wide and _zero_below(rest):
+        missing[0.0] = "0 marks no answer in most variables of the file"
     answers = [c for c in rest if c not in missing]
     if not 1 <= len(answers) <= _MAX_CODES or answers[-1] - answers[0] > 2 * _MAX_CODES:
         return None

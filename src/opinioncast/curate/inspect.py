@@ -433,6 +433,14 @@ def _odd_things(
             f"{len(apart)} of them have codes set apart from the others, taken as missing, such "
             f"as {apart[0]} ({', '.join(a.text for a in columns[apart[0]].missing)})"
         )
+    zeros = [
+        c for c in columns.values() if c.guessed and any(a.code == 0 and a.n for a in c.missing)
+    ]
+    if zeros:
+        odd.append(
+            f"0 is taken as missing in {len(zeros)} variable(s), such as {zeros[0].name}: most of "
+            "the file uses it so; where it is an answer (none, no days) put it back"
+        )
     by_kind: dict[str, list[str]] = {}
     for column in columns.values():
         for line in column.odd:
