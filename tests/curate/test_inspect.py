@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from itertools import pairwise
 from pathlib import Path
@@ -12,9 +13,11 @@ import pyreadstat
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from opinioncast.curate.guesses import apart_codes, ordered_texts, unlabelled_codes
-from opinioncast.curate.inspect import Kind, inspect
+from opinioncast.curate.inspect import inspect
+from opinioncast.curate.inspection import Kind
 from opinioncast.curate.recipe import load_curation
 from opinioncast.curate.starter import chosen_traits, quoted
 from opinioncast.curate.traits import AGE_GROUPS, Answers, Bounds, interval, traits_of
@@ -23,6 +26,7 @@ from opinioncast.errors import InputError
 from opinioncast.jobs.curate import curate_to_files
 from opinioncast.jobs.inspect import init_to_files, inspect_to_files
 from opinioncast.readers.codebook import load_codebook
+from opinioncast.report.inspection import inspection_tables
 
 DATA = Path(os.environ.get("OPINIONCAST_DATA") or Path(__file__).parents[2] / "../shared/data")
 _N = 600
@@ -272,6 +276,20 @@ def test_a_file_without_answers_still_gives_files_that_read(tmp_path: Path) -> N
     assert run.starter.questions == 0
     assert load_codebook(run.files[0]) == {}
     load_curation(run.recipe)
+
+
+def test_what_the_file_says_is_neither_markup_nor_obeyed(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    nasty = "[/b]<script>x</script>\x1b]52;c;aa\x07\u202e"
+    path.write_text(f"{nasty},w\n" + f"y{nasty},1\nn,2\n" * 40, "utf-8")
+    found, files = inspect_to_files(path, tmp_path / "look")
+    console = Console(file=io.StringIO(), width=200)
+    console.print(inspection_tables(found))
+    for text in (console.file.getvalue(), files[0].read_text("utf-8")):
+        assert not set("\x1b\x07\u202e") & set(text)
+    assert "<script>x" not in files[0].read_text("utf-8")
+    run = init_to_files(path, tmp_path / "first")
+    assert load_codebook(run.files[0])[nasty].options[0] in (f"y{nasty}", "n")
 
 
 def test_own_bands_become_groups_of_ones_own(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from opinioncast.jobs.inspect import init_to_files, inspect_to_files
-from opinioncast.report.inspection import inspection_tables
+from opinioncast.report.inspection import inspection_tables, shown
 
 _console = Console()
 
@@ -57,7 +57,7 @@ def init(
         markup=False,
     )
     for line in run.found.odd[:8]:
-        _console.print(f"look: {line}", highlight=False, soft_wrap=True, markup=False)
+        _console.print(shown(f"look: {line}"), highlight=False, soft_wrap=True, markup=False)
     for path in run.files:
         _console.print(f"wrote {path}", highlight=False, soft_wrap=True, markup=False)
     _console.print(

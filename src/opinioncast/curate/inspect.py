@@ -11,11 +11,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from opinioncast.curate.guesses import (
     DesignGuess,
@@ -26,10 +24,12 @@ from opinioncast.curate.guesses import (
     ordered_texts,
     unlabelled_codes,
 )
+from opinioncast.curate.inspection import Answer, Column, Inspection, Kind
+from opinioncast.curate.oddities import odd_answers, odd_things
 from opinioncast.curate.subjects import subject_of
 from opinioncast.curate.traits import HISPANIC, Answers, Code, Trait, traits_of
 from opinioncast.readers import PLAIN, Conventions, anes, atp, column_names, gss, read_wave
-from opinioncast.readers.labels import missing_reason, says_dont_know
+from opinioncast.readers.labels import missing_reason
 from opinioncast.survey.groups import standard_attributes
 from opinioncast.survey.question import MAX_OPTIONS
 from opinioncast.survey.wave import TAGGED_BASE, Missing, Variable, Wave
@@ -40,105 +40,6 @@ CONVENTIONS: Mapping[str, Conventions] = {
     "anes": anes.CONVENTIONS,
     "atp": atp.CONVENTIONS,
 }
-
-
-class Kind(StrEnum):
-    """What a variable is."""
-
-    QUESTION = "question"
-    ATTRIBUTE = "about the person"
-    DESIGN = "design"
-    ADMINISTRATIVE = "administrative"
-    KNOWLEDGE = "knowledge test"
-    MANY = "many answers"
-    NUMBER = "number"
-    TEXT = "text"
-    ONE_ANSWER = "one answer"
-    EMPTY = "empty"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One code of a variable.
-
-    Attributes:
-        missing: why it is no answer; None for an answer.
-        why: who says that it is missing, or that the text is a guess.
-    """
-
-    code: Code
-    text: str
-    n: int
-    missing: Missing | None = None
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One variable as understood.
-
-    Attributes:
-        answers: answers first, in order, then missing codes; empty for numbers and texts.
-        n: respondents with an answer.
-        empty: respondents with an empty cell.
-        range: lowest and highest number of a variable that counts something.
-        guessed: its answers are no labels of the file.
-        odd: what a person should look at.
-        text: the column holds texts, not numbers.
-        ordinal: the scale that a codebook gives.
-        undecided: why a person has to say which of its codes are missing.
-    """
-
-    name: str
-    label: str
-    wording: str
-    kind: Kind
-    answers: tuple[Answer, ...]
-    n: int
-    empty: int
-    range: tuple[float, float] | None = None
-    guessed: bool = False
-    odd: tuple[str, ...] = ()
-    text: bool = False
-    ordinal: tuple[float, ...] | None = None
-    undecided: str = ""
-
-    @property
-    def options(self) -> tuple[Answer, ...]:
-        return tuple(a for a in self.answers if a.missing is None)
-
-    @property
-    def missing(self) -> tuple[Answer, ...]:
-        return tuple(a for a in self.answers if a.missing is not None)
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """A file as understood.
-
-    Attributes:
-        conventions: name of the missing-code policy that seems to fit, with the reason.
-        design: weight, strata, PSU and respondent id that were found.
-        traits: attribute -> candidates, surest first.
-        year: of the survey, as its column ``year`` or its name says.
-        odd: what to look at before anything else.
-        notes: of the reader.
-    """
-
-    path: Path
-    respondents: int
-    conventions: tuple[str, str]
-    design: DesignGuess
-    columns: Mapping[str, Column]
-    traits: Mapping[str, Sequence[Trait]]
-    year: int | None
-    odd: tuple[str, ...]
-    notes: tuple[str, ...]
-    codebook: Path | None = None
-    wording: Path | None = None
-
-    def of_kind(self, kind: Kind) -> list[Column]:
-        return [c for c in self.columns.values() if c.kind is kind]
 
 
 @dataclass
@@ -204,7 +105,7 @@ def inspect(
         columns=columns,
         traits=traits,
         year=year,
-        odd=tuple(_odd_things(wave, columns, design, traits)),
+        odd=tuple(odd_things(wave, columns, design, traits)),
         notes=tuple(wave.meta.get("notes", ())),
         codebook=Path(codebook) if codebook else None,
         wording=Path(wording) if wording else None,
@@ -231,7 +132,7 @@ def _draft(wave: Wave, variable: Variable) -> _Draft:
     ]
     draft.number = not variable.codes
     if variable.options:
-        draft.odd += _odd_options(variable, counts)
+        draft.odd += odd_answers(variable, counts)
     return draft
 
 
@@ -380,88 +281,3 @@ def _kind(
     if len(options) == 1 or sum(a.n > 0 for a in options) == 1:
         return Kind.ONE_ANSWER
     return Kind.MANY if len(options) > 10 else Kind.QUESTION
-
-
-def _odd_options(variable: Variable, counts: Mapping[Code, int]) -> list[str]:
-    found = []
-    folded = Counter(o.casefold() for o in variable.options)
-    alike = [o for o, n in folded.items() if n > 1]
-    if alike:
-        found.append(f'two answers read alike: "{alike[0]:.40}"')
-    unsure = [
-        (c, o)
-        for c, o in zip(variable.codes, variable.options, strict=True)
-        if says_dont_know(o) and c != max(variable.codes)
-    ]
-    if unsure:
-        found.append(f'"{unsure[0][1]:.30}" ({unsure[0][0]:g}) stands inside the answers')
-    never = sum(counts.get(c, 0) == 0 for c in variable.codes)
-    if never > len(variable.codes) / 2:
-        found.append(f"{never} of {len(variable.codes)} answers nobody gave")
-    return found
-
-
-def _odd_things(
-    wave: Wave,
-    columns: Mapping[str, Column],
-    design: DesignGuess,
-    traits: Mapping[str, Sequence[Trait]],
-) -> list[str]:
-    """What to look at first, the gravest first."""
-    odd = list(design.odd)
-    frame = wave.respondents
-    blank = frame.filter(pl.all_horizontal(pl.all().is_null())).height
-    if blank:
-        odd.append(f"{blank} row(s) are empty")
-    rounds = [n for n in ("year", "round", "wave") if n in columns and columns[n].n]
-    for name in rounds:
-        values = frame[name].drop_nulls().unique().sort()
-        if 1 < values.len() <= 60:
-            line = f"{name} holds {values.len()} values: several waves may be in the file"
-            if values.dtype.is_numeric():
-                line += f"; one of them in a recipe: `sample: {{{name}: {values[-1]:g}}}`"
-            odd.append(line)
-    guessed = [c.name for c in columns.values() if c.guessed and not c.text]
-    if guessed:
-        odd.append(
-            f"{len(guessed)} variable(s) are numbers without labels, such as {guessed[0]}: what "
-            "their codes mean is not in the file; missing codes among them are guesses"
-        )
-    apart = [c.name for c in columns.values() if c.guessed and not c.text and c.missing]
-    if apart:
-        odd.append(
-            f"{len(apart)} of them have codes set apart from the others, taken as missing, such "
-            f"as {apart[0]} ({', '.join(a.text for a in columns[apart[0]].missing)})"
-        )
-    zeros = [
-        c for c in columns.values() if c.guessed and any(a.code == 0 and a.n for a in c.missing)
-    ]
-    if zeros:
-        odd.append(
-            f"0 is taken as missing in {len(zeros)} variable(s), such as {zeros[0].name}: most of "
-            "the file uses it so; where it is an answer (none, no days) put it back"
-        )
-    by_kind: dict[str, list[str]] = {}
-    for column in columns.values():
-        for line in column.odd:
-            by_kind.setdefault(re.sub(r'"[^"]*"|\d+', "…", line), []).append(column.name)
-    for names in by_kind.values():
-        first = columns[names[0]]
-        like = next(x for x in first.odd if by_kind.get(re.sub(r'"[^"]*"|\d+', "…", x)) is names)
-        odd.append(f"{first.name}: {like}" + (f"; {len(names)} like it" if len(names) > 1 else ""))
-    odd += [str(note) for note in wave.meta.get("notes", ())]
-    for kind in (Kind.EMPTY, Kind.ONE_ANSWER):
-        names = [c.name for c in columns.values() if c.kind is kind]
-        if names:
-            what = "hold nothing" if kind is Kind.EMPTY else "have one answer only"
-            odd.append(f"{len(names)} variable(s) {what}: {', '.join(names[:5])}")
-    bare = [t[0].variable for t in traits.values() if not t[0].groups]
-    if bare:
-        odd.append(
-            f"{', '.join(bare)}: about the person by name, but the codes have no labels: the group "
-            "recipe of `opinioncast init` has a place to say which is which"
-        )
-    absent = [n for n in standard_attributes() if n not in traits]
-    if absent:
-        odd.append(f"nothing looks like {', '.join(absent)}")
-    return odd

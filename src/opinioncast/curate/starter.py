@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
-from opinioncast.curate.inspect import Column, Inspection, Kind
+from opinioncast.curate.inspection import Column, Inspection, Kind
 from opinioncast.curate.traits import ENOUGH, HISPANIC, Bounds, Code, Trait
 from opinioncast.readers.labels import missing_reason
 from opinioncast.survey.groups import standard_attributes

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from opinioncast.curate.inspect import Inspection, inspect
+from opinioncast.curate.inspect import inspect
+from opinioncast.curate.inspection import Inspection
 from opinioncast.curate.starter import StarterFiles, starter_files
 from opinioncast.errors import InputError
 from opinioncast.files import atomic_path

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from opinioncast.curate.inspect import Column, Inspection, Kind
+from opinioncast.curate.inspection import Column, Inspection, Kind
 from opinioncast.curate.traits import Bounds, Trait
 from opinioncast.files import atomic_path
 
@@ -38,7 +38,7 @@ def inspection_tables(found: Inspection, *, every: bool = False) -> RenderableTy
         every: show all variables, not the first 40.
     """
     name, why = found.conventions
-    shown: list[RenderableType] = [
+    parts: list[RenderableType] = [
         Text(
             f"{found.path.name}: {found.respondents} respondents, {len(found.columns)} variables "
             f"({_kinds(found)}). Conventions: {name}, for {why}."
@@ -46,16 +46,16 @@ def inspection_tables(found: Inspection, *, every: bool = False) -> RenderableTy
         Text(),
         Text("Look at first", style="bold"),
     ]
-    shown += [Text(f"  - {line}", overflow="fold") for line in found.odd]
-    shown += [Text(), Text("Design", style="bold")]
-    shown += [Text(f"  {what}: {value}") for what, value in _design(found)]
-    shown += [Text(), Text("Looks like", style="bold"), _traits(found), Text()]
+    parts += [Text(shown(f"  - {line}"), overflow="fold") for line in found.odd]
+    parts += [Text(), Text("Design", style="bold")]
+    parts += [Text(shown(f"  {what}: {value}")) for what, value in _design(found)]
+    parts += [Text(), Text("Looks like", style="bold"), _traits(found), Text()]
     columns = _in_order(found)
     rows = columns if every else columns[:MAX_ROWS]
-    shown.append(_variables(rows))
+    parts.append(_variables(rows))
     if len(rows) < len(columns):
-        shown.append(Text(f"... and {len(columns) - len(rows)} more variables on the page"))
-    return Group(*shown)
+        parts.append(Text(f"... and {len(columns) - len(rows)} more variables on the page"))
+    return Group(*parts)
 
 
 def _kinds(found: Inspection) -> str:
@@ -89,11 +89,11 @@ def _traits(found: Inspection) -> Table:
     for attribute, candidates in found.traits.items():
         best = candidates[0]
         grid.add_row(
-            Text(f"  {attribute}"),
-            Text(best.variable),
+            Text(shown(f"  {attribute}")),
+            Text(shown(best.variable)),
             Text(_group_words(best)),
             f"{best.share:.0%}" if best.groups else "-",
-            Text(best.evidence),
+            Text(shown(best.evidence)),
         )
     return grid
 
@@ -104,6 +104,13 @@ def _group_words(trait: Trait) -> str:
     if trait.own:
         return f"{len(trait.groups)} of the file's own"
     return str(len(trait.groups))
+
+
+def shown(text: str) -> str:
+    """A text of the file as it may be printed: control and direction marks visible, not obeyed."""
+    return "".join(
+        c if c.isprintable() else " " if c in "\n\t" else f"\\u{ord(c):04x}" for c in text
+    )
 
 
 def _in_order(found: Inspection) -> list[Column]:
@@ -122,11 +129,11 @@ def _variables(columns: Sequence[Column]) -> Table:
     for column in columns:
         gone = sum(a.n for a in column.missing) + column.empty
         grid.add_row(
-            Text(column.name, overflow="ellipsis", no_wrap=True),
+            Text(shown(column.name), overflow="ellipsis", no_wrap=True),
             column.kind.value,
             str(column.n),
             str(gone),
-            Text(_answers(column), overflow="ellipsis", no_wrap=True),
+            Text(shown(_answers(column)), overflow="ellipsis", no_wrap=True),
         )
     return grid
 
@@ -148,6 +155,7 @@ def write_inspection(path: Path, found: Inspection) -> Path:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: shown(value) if isinstance(value, str) else value,
     )
     looks_like = {t.variable: a for a, each in found.traits.items() for t in each}
     html = environment.get_template("inspection.html").render(
