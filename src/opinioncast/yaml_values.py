@@ -107,14 +107,13 @@ class _Yaml:
         if len(text) > MAX_BYTES:
             raise self.refuse(1, f"at most {MAX_BYTES // 2**20} MiB", f"{len(text)} characters")
         documents = 0
-        event: Any
         try:
             for event in yaml.parse(text, Loader=_LOADER):
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
                     if documents > 1:
                         raise self.refuse(
-                            event.start_mark.line + 1,
+                            _line(event),
                             "one document",
                             "a second one after ---",
                         )
@@ -138,7 +137,7 @@ class _Yaml:
         return root[0] if root else None
 
     def _node(self, event: Any) -> None:
-        line = event.start_mark.line + 1
+        line = _line(event)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
                 raise self.refuse(line, "an anchor above it", f"*{event.anchor}")
@@ -237,6 +236,10 @@ class _Yaml:
         if not whole and not math.isfinite(number):
             raise self.refuse(line, "a number", text)
         return number
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
 
 
 class _Open:

@@ -280,7 +280,7 @@ def test_a_file_without_answers_still_gives_files_that_read(tmp_path: Path) -> N
 
 def test_what_the_file_says_is_neither_markup_nor_obeyed(tmp_path: Path) -> None:
     path = tmp_path / "odd.csv"
-    nasty = "[/b]<script>x</script>\x1b]52;c;aa\x07\u202e"
+    nasty = "[/b]<script>x</script>\x1b]52:c:aa\x07\u202e"
     path.write_text(f"{nasty},w\n" + f"y{nasty},1\nn,2\n" * 40, "utf-8")
     found, files = inspect_to_files(path, tmp_path / "look")
     console = Console(file=io.StringIO(), width=200)
