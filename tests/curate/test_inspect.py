@@ -292,6 +292,18 @@ def test_what_the_file_says_is_neither_markup_nor_obeyed(tmp_path: Path) -> None
     assert load_codebook(run.files[0])[nasty].options[0] in (f"y{nasty}", "n")
 
 
+def test_a_weight_that_some_lack_is_not_taken_without_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "gaps.csv"
+    path.write_text("weight,Do you?\n" + "0.5,y\n1.4,n\n1.1,y\n,n\n" * 40, "utf-8")
+    run = init_to_files(path, tmp_path / "first")
+    assert "weight is empty for 40 respondent(s)" in run.found.odd[0]
+    text = run.recipe.read_text("utf-8")
+    assert '    # weight: "weight"' in text
+    recipe, beside = load_curation(run.recipe)
+    assert recipe.waves[0].weight is None
+    assert len(curate_to_files(recipe, [beside], tmp_path / "table").table) == 1
+
+
 def test_own_bands_become_groups_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "bands.csv"
     rows = [f"{band},{answer}\n" for band in ("18-29", "30-44", "45-60", "> 60") for answer in "yn"]

@@ -35,6 +35,8 @@ class DesignGuess:
         weights: every candidate, the one taken first.
         post: the weight of questions whose label begins with "POST", where the file has two.
         replicates: columns that look like replicate weights.
+        by_file: the file itself says that it is weighted (SPSS: WEIGHT BY).
+        gaps: respondents for whom the first weight is empty or negative.
         odd: what a person should decide.
     """
 
@@ -44,6 +46,8 @@ class DesignGuess:
     respondent_id: str | None = None
     post: str | None = None
     replicates: tuple[str, ...] = ()
+    by_file: bool = False
+    gaps: int = 0
     odd: tuple[str, ...] = ()
 
     @property
@@ -143,6 +147,12 @@ def guess_design(wave: Wave) -> DesignGuess:
             f"{len(replicates)} columns look like replicate weights ({replicates[0]} to "
             f"{replicates[-1]})"
         )
+    gaps = 0
+    if order:
+        values = wave.respondents[order[0]]
+        gaps = values.len() - int((values >= 0).sum())
+    if gaps:
+        odd.insert(0, f"{order[0]} is empty for {gaps} respondent(s): say what they count")
     post = _post_weight(wave, order)
     key, repeated = _id(wave)
     if key and repeated:
@@ -154,6 +164,8 @@ def guess_design(wave: Wave) -> DesignGuess:
         respondent_id=None if repeated else key,
         post=post,
         replicates=tuple(replicates),
+        by_file=wave.design.weight is not None,
+        gaps=gaps,
         odd=tuple(odd),
     )
 

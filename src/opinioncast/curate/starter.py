@@ -326,7 +326,13 @@ def _recipe(
     if design.weight:
         others = ", ".join(design.weights[1:6])
         more = f"; others that look like one: {_comment(others)}" if others else ""
-        yield f"    weight: {quoted(design.weight)}  # {GUESS}{more}"
+        if design.by_file:
+            yield f"    # the file is weighted by {_comment(design.weight)}, which is taken{more}"
+        elif design.gaps:
+            yield f"    # {GUESS}: unweighted; the weight is empty for {design.gaps} respondents{more}"
+            yield f"    # weight: {quoted(design.weight)}"
+        else:
+            yield f"    weight: {quoted(design.weight)}  # {GUESS}{more}"
     else:
         yield "    # weight: no column looks like one, so every respondent counts one"
     for field in ("strata", "psu", "respondent_id"):
