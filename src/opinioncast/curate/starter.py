@@ -329,7 +329,7 @@ def _recipe(
         if design.by_file:
             yield f"    # the file is weighted by {_comment(design.weight)}, which is taken{more}"
         elif design.gaps:
-            yield f"    # {GUESS}: unweighted; the weight is empty for {design.gaps} respondents{more}"
+            yield f"    # {GUESS}: unweighted; it is empty for {design.gaps} respondents{more}"
             yield f"    # weight: {quoted(design.weight)}"
         else:
             yield f"    weight: {quoted(design.weight)}  # {GUESS}{more}"
