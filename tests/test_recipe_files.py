@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from opinioncast.errors import InputError
-from opinioncast.recipe_files import builtin_names, locate_recipe, misfits, read_yaml
+from opinioncast.recipe_files import builtin_names, locate_recipe, misfits
 
 
 def test_names_are_those_of_the_files() -> None:
@@ -26,16 +26,6 @@ def test_a_path_is_taken_as_it_is_and_another_name_refused() -> None:
         locate_recipe("dem", "curate", ["demo"], "curation recipe")
     assert caught.value.found == "dem"
     assert "demo" in str(caught.value.expected)
-
-
-@pytest.mark.parametrize("content", [b"a: [1", b"a: \xff", None])
-def test_a_file_that_is_no_yaml(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "r.yaml"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(InputError, match="A recipe cannot be read") as caught:
-        read_yaml(path, "A recipe")
-    assert caught.value.where == str(path)
 
 
 def test_every_misfit_is_named_with_what_stands_there() -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from opinioncast.errors import InputError
@@ -50,23 +48,6 @@ def locate_recipe(name_or_path: str | Path, kind: str, names: Sequence[str], wha
             found=name,
         )
     return path
-
-
-def read_yaml(path: str | Path, what: str) -> Any:
-    """What a YAML file holds.
-
-    Args:
-        what: the file in words, for the error ("A scale file").
-
-    Raises:
-        InputError: it cannot be read, is not UTF-8 or not YAML.
-    """
-    try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(
-            f"{what} cannot be read", where=str(path), expected="a UTF-8 YAML file", found=error
-        ) from error
 
 
 def misfits(error: ValidationError) -> list[str]:

@@ -64,7 +64,7 @@ def test_conditions_are_read_in_all_their_forms(tmp_path: Path) -> None:
         ("attributes: {SEX: {groups: {Male: [1]}}}", "names no variable"),
         ("attributes: {SEX: {variable: s}}", "either twice or not at all"),
         ("attributes: {SEX: {variable: s, groups: {Male: [1, man]}}}", "not a number"),
-        ("attributes: {SEX: {variable: s, groups: {Male: [yes]}}}", "not a number"),
+        ("attributes: {SEX: {variable: s, groups: {Male: [true]}}}", "not a number"),
         ("attributes: {SEX: {variable: s, groups: {Male: {codes: [1], min: 2}}}}", "exactly one"),
         ("attributes: {AGE: {variable: s, groups: {Old: {min: 9, max: 2}}}}", "range is empty"),
         ("attributes: {SEX: {variable: s, groups: {Male: {codes: 1}}}}", "not a list"),

@@ -60,11 +60,11 @@ def test_a_second_call_loads_nothing_anew(
     counted(OpinionTable, "read", OpinionTable.read)
     from opinioncast.predictor import trained
 
-    counted(trained, "read_yaml", trained.read_yaml)
+    counted(trained, "read_document", trained.read_document)
     with Predictor(method="blend", blend="0,0.5,0.5") as predictor:
         for question in (QUESTIONS[0], QUESTIONS[1], QUESTIONS[0]):
             assert len(predictor.predict([question], "SEX=Female")) == 1
-    assert sorted(loads) == ["load", "read", "read_yaml"]
+    assert sorted(loads) == ["load", "read", "read_document"]
 
 
 def test_predict_and_a_predictor_give_the_same(backend: FakeBackend) -> None:

@@ -125,7 +125,7 @@ def test_bare_list_and_own_groups(tmp_path: Path) -> None:
         ("- question: Q?\n  option: [a, b]\n", "not known", "line 1"),
         ("questions: []\n", "has no questions", "q.yaml"),
         ("a: [b\n", "not valid YAML", "line"),
-        ("- question: Q?\n  question: R?\n  options: [a, b]\n", "not valid YAML", "line 2"),
+        ("- question: Q?\n  question: R?\n  options: [a, b]\n", "twice", "lines 1 and 2"),
         (
             "- id: x\n  question: Q?\n  options: [a, b]\n"
             "- id: x\n  question: R?\n  options: [a, b]\n",

@@ -218,7 +218,7 @@ def test_no_group_at_all() -> None:
         ),
         ("attributes: {X: {question: q, groups: [a, a]}}\ngroups: [total]", "must differ"),
         ("attributes: {X: {question: q, groups: abc}}\ngroups: [total]", "groups cannot be read"),
-        ("attributes: {X: {question: q, groups: [Yes, No]}}\ngroups: [total]", "cannot be read"),
+        ("attributes: {X: {question: q, groups: [true]}}\ngroups: [total]", "text was expected"),
         ("attributes: {X: {question: q, groups: [A & B]}}\ngroups: [total]", "cannot be used"),
         ("attributes: {X=Y: {question: q, groups: [A]}}\ngroups: [total]", "cannot be used"),
         (
@@ -256,7 +256,8 @@ def test_a_group_file_in_the_wrong_encoding(tmp_path: Path) -> None:
     path.write_bytes("groups: {RELIG: [Völkisch]}".encode("latin-1"))
     with pytest.raises(InputError, match="cannot be read") as caught:
         load_groups(path)
-    assert caught.value.expected == "a UTF-8 YAML file"
+    assert caught.value.expected == "a file in UTF-8"
+    assert caught.value.where.endswith("line 1")
 
 
 def test_a_group_file_that_is_not_there(tmp_path: Path) -> None:

@@ -27,9 +27,16 @@ _Data = Annotated[
 _Partial = Annotated[bool, typer.Option("--partial", help="Go on without waves that are absent.")]
 
 
+def _folders(data: list[Path], beside: Path) -> list[Path]:
+    """Where a recipe's files are looked for. Only a folder that was named goes before the recipe's
+    own: what happens to lie where the command is run must not stand in for the recipe's codebook.
+    """
+    return [*data, beside] if data else [beside, Path()]
+
+
 def curate(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a YAML file.")],
-    data: _Data = [Path()],  # noqa: B006  typer reads the default once
+    data: _Data = [],  # noqa: B006  typer reads the default once
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path(
         "opinioncast-out/curate"
     ),
@@ -51,7 +58,12 @@ def curate(
         generate = say
     with progress_bar("waves") as progress:
         run = curate_to_files(
-            wanted, [*data, beside], out, partial=partial, generate=generate, progress=progress
+            wanted,
+            _folders(data, beside),
+            out,
+            partial=partial,
+            generate=generate,
+            progress=progress,
         )
     rows = summary(run.curation)
     grid = Table(box=None, pad_edge=False)
@@ -92,7 +104,7 @@ def _say(lines: list[str], title: str) -> None:
 
 def bounds(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a YAML file.")],
-    data: _Data = [Path()],  # noqa: B006
+    data: _Data = [],  # noqa: B006
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV file.")] = Path(
         "opinioncast-out/bounds.csv"
     ),
@@ -108,7 +120,7 @@ def bounds(
     given = {"replicates": replicates, "resample": resample, "seed": seed}
     wanted = wanted.with_bounds({k: v for k, v in given.items() if v is not None})
     with progress_bar("waves") as progress:
-        table = bounds_of(wanted, [*data, beside], partial=partial, progress=progress)
+        table = bounds_of(wanted, _folders(data, beside), partial=partial, progress=progress)
     grid = Table(box=None, pad_edge=False)
     for column in table.columns:
         grid.add_column(column, justify="left" if column in ("attribute", "group") else "right")

@@ -25,6 +25,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "methods",
         "List methods, backends, models that ship, and formats, with the options each takes.",
     ),
+    "inspect": (
+        "inspect",
+        "inspect",
+        "Show what is understood of a survey file before any recipe: odd things first.",
+    ),
+    "init": (
+        "inspect",
+        "init",
+        "Write a first codebook, group recipe and curation recipe of a survey file, guesses marked.",
+    ),
     "curate": (
         "curate",
         "curate",

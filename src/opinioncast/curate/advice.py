@@ -23,7 +23,7 @@ _ADVICE: dict[str, str] = {
     Reason.NO_WORDING: "give the question as asked: `wording: FILE.json` with "
     '{"%s": "Do you ...?"}, or `question` in the codebook',
     Reason.TOO_FEW_OPTIONS: "the file does not say what the codes of %s mean: give `codes` and "
-    "`options` in a codebook (`codebook: FILE.json`)",
+    "`options` in a codebook (`codebook: FILE.json`); `opinioncast init FILE` writes a first one",
     Reason.TOO_MANY_OPTIONS: "raise `select: {max_options: ...}` (%s), up to 26",
     Reason.TOO_FEW_RESPONDENTS: "lower `select: {min_n: ...}`, if so few answers are enough (%s)",
     Reason.TOO_FEW_IN_GROUPS: "lower `select: {min_group_n: ...}`, or ask for larger groups (%s)",

@@ -85,7 +85,7 @@ def read_asked_wave(
         encoding=asked.encoding,
         missing=MissingRule.of(asked.missing, f"{asked.family} {asked.wave}, missing"),
         decimal=asked.decimal,
-        id_within=list(asked.sample),
+        id_within=[*asked.where, *asked.sample],
     )
     if len(asked.weights) > 1:
         wave = product_of_weights(wave, asked.weights)

@@ -30,8 +30,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from opinioncast.documents import parse_yaml, read_document
 from opinioncast.errors import InputError
 from opinioncast.recipe_files import builtin_names
 
@@ -153,7 +152,9 @@ def load_group_recipe(name_or_path: str | Path) -> GroupRecipe:
     name = str(name_or_path)
     if name in builtin_recipes():
         file = resources.files("opinioncast.recipes") / "groups" / f"{name}.yaml"
-        return _parse(file.read_text(encoding="utf-8"), f"group recipe {name}", name)
+        source = f"group recipe {name}"
+        text = file.read_text(encoding="utf-8")
+        return _parse(parse_yaml(text, where=source, what="A group recipe"), source, name)
     path = Path(name)
     if path.suffix not in {".yaml", ".yml", ".json"}:
         raise InputError(
@@ -161,24 +162,14 @@ def load_group_recipe(name_or_path: str | Path) -> GroupRecipe:
             expected=f"one of {', '.join(builtin_recipes())}, or the path of a .yaml file",
             found=name,
         )
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            "A group recipe cannot be read", where=name, expected="a UTF-8 YAML file", found=error
-        ) from error
-    return _parse(text, name, path.stem)
+    return _parse(read_document(path, "A group recipe"), name, path.stem)
 
 
-def _parse(text: str, source: str, stem: str) -> GroupRecipe:
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(
-            "A group recipe is not valid YAML", where=source, expected="YAML", found=error
-        ) from error
+def _parse(raw: Any, source: str, stem: str) -> GroupRecipe:
     entry = _mapping(raw, {"name", "note", "attributes"}, source)
-    attributes = _mapping(entry.get("attributes"), None, f"{source}, attributes")
+    attributes = entry.get("attributes")
+    if attributes != {}:  # none at all is said by {}: the total alone
+        attributes = _mapping(attributes, None, f"{source}, attributes")
     return GroupRecipe(
         name=str(entry.get("name", stem)),
         attributes={

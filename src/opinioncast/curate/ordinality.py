@@ -18,9 +18,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import yaml
 
 from opinioncast.curate.points import rating_values
+from opinioncast.documents import parse_yaml
 from opinioncast.errors import InputError
 from opinioncast.survey.question import OFF_SCALE
 
@@ -70,7 +70,7 @@ class _Lexicon:
 @cache
 def _lexicon() -> _Lexicon:
     file = resources.files("opinioncast.curate") / "scales.yaml"
-    raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+    raw = parse_yaml(file.read_text(encoding="utf-8"), where="scales.yaml", what="A lexicon")
 
     def any_of(patterns: Sequence[str]) -> re.Pattern[str]:
         return re.compile("|".join(f"(?:{p})" for p in patterns))

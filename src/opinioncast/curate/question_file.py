@@ -7,16 +7,14 @@ question file, JSON with ``variable -> refined_qbody, option_list (ending in "Re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from opinioncast.curate.option_texts import match_texts
 from opinioncast.curate.ordinality import normal_option
+from opinioncast.documents import read_document, text_of, texts_of
 from opinioncast.errors import InputError
 from opinioncast.survey.wave import Variable
 
@@ -119,16 +117,7 @@ def read_questions(path: Path, wave: str) -> Mapping[str, ChosenQuestion]:
     Raises:
         InputError: a file that cannot be read or has another layout; no question for the wave.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        raw = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(
-            "A question file cannot be read",
-            where=str(path),
-            expected="a UTF-8 YAML or JSON file",
-            found=error,
-        ) from error
+    raw = read_document(path, "A question file")
     if not isinstance(raw, dict) or not raw:
         raise InputError(
             "A question file has an unknown layout",
@@ -210,9 +199,9 @@ def _fitting(entry: Mapping[str, Any], text: Any, where: str) -> ChosenQuestion:
             expected="`codes` or `labels`",
             found=lists,
         )
-    texts = {k: tuple(str(o) for o in lists[k]) for k in ("options", "labels") if k in lists}
+    texts = {k: texts_of(lists[k], where) for k in ("options", "labels") if k in lists}
     return ChosenQuestion(
-        str(text).strip(),
+        text_of(text, where).strip(),
         texts.get("options"),
         numbers.get("ordinal"),
         numbers.get("codes"),

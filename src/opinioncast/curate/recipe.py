@@ -22,8 +22,9 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from opinioncast.curate.design import LonelyPsu
 from opinioncast.curate.replicates import find_columns
 from opinioncast.curate.select import SelectionSettings
+from opinioncast.documents import read_document
 from opinioncast.errors import InputError
-from opinioncast.recipe_files import Strict, builtin_names, locate_recipe, misfits, read_yaml
+from opinioncast.recipe_files import Strict, builtin_names, locate_recipe, misfits
 from opinioncast.survey.wave import ReplicateMethod, ReplicateWeights
 
 Text = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]
@@ -278,7 +279,7 @@ def load_curation(name_or_path: str | Path) -> tuple[CurationRecipe, Path]:
         InputError: no such recipe, invalid YAML, or a field that is unknown, missing or wrong.
     """
     path = locate_recipe(name_or_path, "curate", builtin_curations(), "curation recipe")
-    return parse_curation(read_yaml(path, "A curation recipe"), str(name_or_path)), path.parent
+    return parse_curation(read_document(path, "A curation recipe"), str(name_or_path)), path.parent
 
 
 def parse_curation(raw: Any, source: str) -> CurationRecipe:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from opinioncast.documents import read_document
 from opinioncast.errors import InputError
 from opinioncast.files import atomic_path
 
@@ -59,11 +60,11 @@ def read_review(path: str | Path) -> list[ReviewRow]:
     source = str(path)
     try:
         if _is_yaml(path):
-            raw = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or []
+            raw = read_document(path, "A review file") or []
         else:
             with Path(path).open(encoding="utf-8-sig", newline="") as handle:
                 raw = list(csv.DictReader(handle))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             "A review file cannot be read",
             where=source,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from opinioncast.curate.ordinality import Positions, Scale, detect_scale, normal_option
+from opinioncast.documents import read_document
 from opinioncast.errors import InputError
-from opinioncast.recipe_files import read_yaml
 from opinioncast.survey.question import OFF_SCALE
 from opinioncast.survey.wave import Variable
 
@@ -63,7 +63,7 @@ def read_scales(path: str | Path) -> ScaleFile:
         InputError: a file that cannot be read, or a position that is not -1 or 0 and more.
     """
     source = str(path)
-    raw = read_yaml(path, "A scale file")
+    raw = read_document(path, "A scale file")
     if not isinstance(raw, dict) or set(raw) - {"variables", "lists"}:
         raise InputError(
             "A scale file has an unknown layout",

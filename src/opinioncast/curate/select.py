@@ -21,8 +21,8 @@ import polars as pl
 from opinioncast.curate.coding import check_masks
 from opinioncast.curate.filters import Filter, find_filters, not_asked, routing_words
 from opinioncast.curate.subjects import subject_of
+from opinioncast.documents import read_document
 from opinioncast.errors import InputError
-from opinioncast.recipe_files import read_yaml
 from opinioncast.survey.groups import Subpopulation
 from opinioncast.survey.question import MAX_OPTIONS
 from opinioncast.survey.wave import Variable, Wave
@@ -345,7 +345,7 @@ def read_selection(path: str | Path) -> SelectionFile:
         InputError: a file that cannot be read, another layout, or a variable both kept and dropped.
     """
     source = str(path)
-    raw = read_yaml(path, "A selection file")
+    raw = read_document(path, "A selection file")
     if (
         not isinstance(raw, dict)
         or set(raw) - {"keep", "drop"}

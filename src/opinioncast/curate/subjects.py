@@ -6,15 +6,14 @@ import re
 from functools import cache
 from importlib import resources
 
-import yaml
-
+from opinioncast.documents import parse_yaml
 from opinioncast.survey.wave import Variable
 
 
 @cache
 def _subjects() -> dict[str, dict[str, re.Pattern[str]]]:
     file = resources.files("opinioncast.curate") / "subjects.yaml"
-    raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+    raw = parse_yaml(file.read_text(encoding="utf-8"), where="subjects.yaml", what="A lexicon")
     return {
         kind: {
             where: re.compile("|".join(f"(?:{p})" for p in patterns), re.IGNORECASE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from opinioncast.backends.prompt_tokens import PromptTokenizer
+from opinioncast.documents import parse_json
 from opinioncast.errors import InputError
 
 FIELD = "text"
@@ -144,8 +144,8 @@ def _json_lines(path: Path) -> Iterator[str]:
         if not line.strip():
             continue
         try:
-            entry = json.loads(line)
-        except ValueError as error:
+            entry = parse_json(line, where=f"{path}, line {number}", what="A line of the corpus")
+        except InputError as error:
             raise InputError(
                 "A line of the corpus is no JSON",
                 where=f"{path}, line {number}",

@@ -21,9 +21,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from opinioncast.backends.catalogue import EMBEDDED
+from opinioncast.documents import read_document
 from opinioncast.errors import InputError
 from opinioncast.prompts import Answers, Format, Layout, Prompting
-from opinioncast.recipe_files import Strict, builtin_names, locate_recipe, misfits, read_yaml
+from opinioncast.recipe_files import Strict, builtin_names, locate_recipe, misfits
 
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 
@@ -243,7 +244,7 @@ def load_finetune(name_or_path: str | Path) -> tuple[FinetuneRecipe, Path]:
     name, names = str(name_or_path), builtin_finetunes()
     path = locate_recipe(name, "finetune", names, "fine-tuning recipe")
     beside = Path() if name in names else path.parent  # the package holds no tables to train on
-    return parse_finetune(read_yaml(path, "A fine-tuning recipe"), name), beside
+    return parse_finetune(read_document(path, "A fine-tuning recipe"), name), beside
 
 
 def parse_finetune(raw: Any, source: str) -> FinetuneRecipe:

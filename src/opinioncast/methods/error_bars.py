@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from opinioncast.documents import parse_json, read_document
 from opinioncast.errors import DataError
 from opinioncast.methods.prediction import Prediction
 from opinioncast.survey import PredictionTable
@@ -65,16 +66,18 @@ class ErrorBars:
         Raises:
             DataError: not such a file.
         """
+        source = str(path or "error_bars.json of the package")
         if path is None:
             text = (resources.files("opinioncast.methods") / "error_bars.json").read_text("utf-8")
+            raw = parse_json(text, where=source, what="Measured errors", error=DataError)
         else:
-            text = Path(path).read_text("utf-8")
+            raw = read_document(path, "Measured errors", error=DataError)
         try:
-            entries = json.loads(text)["settings"]
-        except (ValueError, KeyError, TypeError) as error:
+            entries = raw["settings"]
+        except (KeyError, TypeError) as error:
             raise DataError(
                 "Measured errors cannot be read",
-                where=str(path or "error_bars.json of the package"),
+                where=source,
                 expected='JSON with a list "settings"',
                 found=error,
             ) from error

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from opinioncast.documents import read_document
 from opinioncast.errors import DataError
 from opinioncast.prompts import Prompting
-from opinioncast.recipe_files import read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Training:
         path = None if folder is None else Path(folder) / "recipe.yaml"
         if path is None or not path.is_file():
             return cls()
-        recipe = read_yaml(path, "An adapter's recipe")
+        recipe = read_document(path, "An adapter's recipe")
         if not isinstance(recipe, Mapping):
             raise DataError(
                 "An adapter's recipe does not say how it was prompted",

@@ -19,10 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from opinioncast.documents import Items, parse_yaml
 from opinioncast.errors import InputError
 from opinioncast.questionnaires.declaration import (
     FIELDS,
@@ -36,60 +34,25 @@ from opinioncast.questionnaires.decoding import decoded
 _HEAD = frozenset({"family", "wave", "population", "questions", "title"})
 
 
-class _Lines(yaml.SafeLoader):
-    """YAML whose scalars stay text, so that Yes and No are options, not truth values."""
-
-
-_Lines.yaml_implicit_resolvers = {}
-_LINE = "__line__"
-
-
-def _mapping_with_line(loader: _Lines, node: yaml.MappingNode) -> dict[str, Any]:
-    mapping: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        key = str(loader.construct_object(key_node, deep=True))
-        if key in mapping:
-            raise yaml.MarkedYAMLError(
-                problem=f"`{key}` stands twice", problem_mark=key_node.start_mark
-            )
-        mapping[key] = loader.construct_object(value_node, deep=True)
-    mapping[_LINE] = node.start_mark.line + 1
-    return mapping
-
-
-_Lines.add_constructor("tag:yaml.org,2002:map", _mapping_with_line)
-
-
 def read(path: Path, content: bytes) -> Instrument:
     """The questions of a YAML file.
 
     Raises:
         InputError: it is not YAML, lists no questions, or has a field that is not known.
     """
-    try:
-        raw = yaml.load(decoded(path, content), _Lines)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise InputError(
-            "A questionnaire is not valid YAML",
-            where=f"{path}, line {mark.line + 1}" if mark else str(path),
-            expected="YAML",
-            found=getattr(error, "problem", None) or error,
-            hint="put text with a colon or a leading quote, bracket or dash in quotation marks",
-        ) from None
+    text = decoded(path, content)
+    raw = parse_yaml(text, where=str(path), what="A questionnaire", only_texts=True)
     if isinstance(raw, list):
         raw = {"questions": raw}
     listed = raw.get("questions") if isinstance(raw, dict) else None
-    if not isinstance(listed, list):
+    if not isinstance(listed, Items):
         raise InputError(
             "A questionnaire lists no questions",
             where=str(path),
             expected="`questions:` with a list, or just a list",
-            found=type(raw).__name__
-            if not isinstance(raw, dict)
-            else [k for k in raw if k != _LINE],
+            found=list(raw) if isinstance(raw, dict) else type(raw).__name__,
         )
-    unknown = set(raw) - _HEAD - {_LINE}
+    unknown = set(raw) - _HEAD
     if unknown:
         raise _unknown_field(str(path), unknown, _HEAD)
     entries = []
@@ -101,7 +64,8 @@ def read(path: Path, content: bytes) -> Instrument:
                 expected="a mapping with `question` and `options`",
                 found=item,
             )
-        where = f"{path}, line {item.pop(_LINE)}"
+        item = dict(item)
+        where = f"{path}, line {listed.lines[number - 1]}"
         if set(item) - FIELDS:
             raise _unknown_field(where, set(item) - FIELDS, FIELDS)
         observed = item.pop("observed", None) or {}
@@ -112,18 +76,8 @@ def read(path: Path, content: bytes) -> Instrument:
                 expected="a mapping of group to shares",
                 found=observed,
             )
-        observed = {
-            group: {k: v for k, v in given.items() if k != _LINE}
-            if isinstance(given, dict)
-            else given
-            for group, given in observed.items()
-            if group != _LINE
-        }
         entries.append(Entry(where, item, observed))
-    people = raw.get("population")
-    if isinstance(people, dict):
-        people = {k: v for k, v in people.items() if k != _LINE}
-    head = Head(str(raw.get("family", "")), str(raw.get("wave", "")), people)
+    head = Head(str(raw.get("family", "")), str(raw.get("wave", "")), raw.get("population"))
     return Instrument(head, entries)
 
 

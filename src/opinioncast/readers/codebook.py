@@ -13,15 +13,14 @@ check). CSV holds one row per code: ``variable, code, option`` and, where there 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
+from opinioncast.documents import parse_json, parse_yaml, texts_of
 from opinioncast.errors import DataError
 from opinioncast.readers.dialect import decode
 from opinioncast.readers.raw import check_kind
@@ -145,18 +144,15 @@ def _load(path: Path) -> Any:
     if not path.is_file():
         raise DataError("A codebook is not there", where=str(path), expected="a file", found="none")
     text, _ = decode(path)
-    try:
-        return json.loads(text) if path.suffix.casefold() == ".json" else yaml.safe_load(text)
-    except (json.JSONDecodeError, yaml.YAMLError) as error:
-        raise DataError(
-            "A codebook cannot be read", where=path.name, expected=path.suffix, found=error
-        ) from error
+    parse = parse_json if path.suffix.casefold() == ".json" else parse_yaml
+    return parse(text, where=path.name, what="A codebook", error=DataError)
 
 
 def _entry(item: Mapping[str, Any], where: str) -> Entry:
     try:
         codes = _tuple(item.get("codes"), _code)
-        options = _tuple(item.get("options"), _text)
+        listed = item.get("options")
+        options = None if listed is None else texts_of(listed, where, error=DataError)
         ordinal = _tuple(item.get("ordinal"), float)
         missing = item.get("missing_codes") or {}
         if not isinstance(missing, Mapping):
@@ -216,12 +212,6 @@ def _code(value: Any) -> Code:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError(f"a code is a number or a text: {value!r}")
     return value.strip() if isinstance(value, str) else float(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        raise TypeError(f"an option is a text: {value!r}")
-    return str(value)
 
 
 def _from_rows(path: Path) -> list[Any]:

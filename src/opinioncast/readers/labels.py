@@ -18,8 +18,7 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from importlib import resources
 
-import yaml
-
+from opinioncast.documents import parse_yaml
 from opinioncast.survey.wave import Missing
 
 CUT_AT = 80
@@ -183,7 +182,8 @@ def folded(text: str) -> str:
 def _phrases() -> dict[str, Reading]:
     """The word list by folded phrase."""
     file = resources.files("opinioncast.readers") / "missing_words.yaml"
-    raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+    text = file.read_text(encoding="utf-8")
+    raw = parse_yaml(text, where="missing_words.yaml", what="A lexicon")
     found = {
         folded(phrase): Reading(Missing(reason), sort)
         for sort in (Sort.CERTAIN, Sort.DOUBTFUL)

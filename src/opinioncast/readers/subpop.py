@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from opinioncast.documents import parse_json
 from opinioncast.errors import DataError
 from opinioncast.files import atomic_path, checksum
 from opinioncast.readers.raw import check_names
@@ -222,8 +223,10 @@ def _json_rows(path: Path) -> list[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
+            row = parse_json(
+                line, where=f"{path.name}, line {number}", what="A line", error=DataError
+            )
+        except DataError as error:
             raise _bad_line(path, number, error) from error
         if not isinstance(row, dict):
             raise _bad_line(path, number, line)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import jinja2
 import polars as pl
 
+from opinioncast.documents import read_document
 from opinioncast.errors import DataError
 from opinioncast.files import atomic_path
 from opinioncast.report.json_text import json_text
@@ -94,12 +94,7 @@ def read_results(path: Path) -> dict[str, Any]:
     Raises:
         DataError: unreadable.
     """
-    try:
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            "Results cannot be read", where=str(path), expected="results.json", found=error
-        ) from error
+    found: dict[str, Any] = read_document(path, "A file of results", error=DataError)
     return found
 
 

@@ -21,10 +21,11 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from opinioncast.documents import read_document
 from opinioncast.errors import InputError
 from opinioncast.methods.declaration import method_kind, method_kinds
 from opinioncast.prompts import Answers, Format
-from opinioncast.recipe_files import Strict, builtin_names, locate_recipe, misfits, read_yaml
+from opinioncast.recipe_files import Strict, builtin_names, locate_recipe, misfits
 
 Kind = Literal[
     "methods",
@@ -231,7 +232,7 @@ def load_reproduction(name_or_path: str | Path, setting: str) -> ReproductionRec
     """
     names = builtin_names("reproduce")
     path = locate_recipe(name_or_path, "reproduce", names, "reproduction recipe")
-    raw = with_figures(in_setting(read_yaml(path, "A reproduction recipe"), setting), setting)
+    raw = with_figures(in_setting(read_document(path, "A reproduction recipe"), setting), setting)
     return parse(ReproductionRecipe, raw, str(name_or_path))
 
 

@@ -10,10 +10,11 @@ from pydantic import Field, model_validator
 
 from opinioncast.backends.declaration import backend_kind, backend_kinds
 from opinioncast.curate.recipe import CurationRecipe, File, load_curation, parse_curation
+from opinioncast.documents import read_document
 from opinioncast.errors import InputError
 from opinioncast.finetune.recipe import FinetuneRecipe, load_finetune, parse_finetune
 from opinioncast.prompts import Layout
-from opinioncast.recipe_files import Strict, builtin_names, locate_recipe, read_yaml
+from opinioncast.recipe_files import Strict, builtin_names, locate_recipe
 from opinioncast.reproduce.recipe import (
     ReproductionRecipe,
     TrainingRecipe,
@@ -218,4 +219,4 @@ def load_setting(name_or_path: str | Path) -> Setting:
         InputError: no such setting, invalid YAML, or a field that is unknown, missing or wrong.
     """
     path = locate_recipe(name_or_path, "settings", builtin_settings(), "setting")
-    return parse(Setting, read_yaml(path, "A setting"), str(name_or_path))
+    return parse(Setting, read_document(path, "A setting"), str(name_or_path))

@@ -9,8 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from opinioncast.documents import parse_yaml, read_document, texts_of
 from opinioncast.errors import InputError
 
 TOTAL_ATTRIBUTE = "TOTAL"
@@ -217,7 +216,8 @@ def builtin_schemes() -> list[str]:
 def standard_attributes() -> Mapping[str, Attribute]:
     """The 12 attributes of OpinionQA and SubPOP (paper, Table 3, Table 7 and Figure 14)."""
     file = resources.files("opinioncast.survey") / "schemes" / "attributes.yaml"
-    raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+    text = file.read_text(encoding="utf-8")
+    raw = parse_yaml(text, where="attributes.yaml", what="The attributes")
     return _read_attributes(raw["attributes"], "attributes.yaml")
 
 
@@ -241,19 +241,12 @@ def load_groups(*names: str | Path) -> GroupScheme:
         name = str(given)
         if name in builtin_schemes():
             file = resources.files("opinioncast.survey") / "schemes" / f"{name}.yaml"
-            scheme = _scheme_from_text(file.read_text(encoding="utf-8"), f"scheme {name}", name)
+            text = file.read_text(encoding="utf-8")
+            raw = parse_yaml(text, where=f"scheme {name}", what="A group scheme")
+            scheme = _scheme(raw, f"scheme {name}", name)
         elif name.endswith((".yaml", ".yml", ".json")):
             path = Path(name)
-            try:
-                text = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise InputError(
-                    "A group file cannot be read",
-                    where=name,
-                    expected="a UTF-8 YAML file",
-                    found=error,
-                ) from error
-            scheme = _scheme_from_text(text, name, path.stem)
+            scheme = _scheme(read_document(path, "A group file"), name, path.stem)
         elif "=" in name or name.casefold() in {"total", TOTAL_GROUP.casefold()}:
             parts.append(name)
             continue
@@ -274,13 +267,7 @@ def load_groups(*names: str | Path) -> GroupScheme:
     return whole.with_subpopulations(chosen)
 
 
-def _scheme_from_text(text: str, source: str, stem: str) -> GroupScheme:
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(
-            "A group file is not valid YAML", where=source, expected="YAML", found=error
-        ) from error
+def _scheme(raw: Any, source: str, stem: str) -> GroupScheme:
     if not isinstance(raw, dict) or not raw.get("groups"):
         raise InputError(
             "A group file names no groups",
@@ -362,15 +349,14 @@ def _read_attributes(raw: Any, source: str) -> dict[str, Attribute]:
             )
         label = str(entry.get("label", name)).strip()
         listed = entry["groups"]
-        if not isinstance(listed, list) or any(isinstance(g, bool | None) for g in listed):
+        if not isinstance(listed, list) or not listed:
             raise InputError(
                 "An attribute's groups cannot be read",
                 where=where,
                 expected="a list of names",
                 found=listed,
-                hint='YAML reads a bare Yes or No as true or false: put it in quotes, "Yes"',
             )
-        groups = tuple(str(g) for g in listed)
+        groups = texts_of(listed, where)
         reserved = [n for n in (str(name), *groups) if "&" in n or not n.strip()]
         if reserved or "=" in str(name):
             raise InputError(

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 
 import polars as pl
 
+from opinioncast.documents import read_document
 from opinioncast.errors import DataError, InputError
 from opinioncast.files import atomic_path
 from opinioncast.survey.groups import Subpopulation
@@ -210,9 +211,9 @@ class _Table:
                 f"{cls.__name__}(frame, meta)",
             )
         try:
-            meta = json.loads(_sidecar(path).read_text("utf-8"))
+            meta = read_document(_sidecar(path), "A sidecar", error=DataError)
             kind = meta["kind"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (DataError, KeyError, TypeError) as error:
             raise DataError(
                 f"The sidecar of a {cls.kind} cannot be read",
                 where=str(_sidecar(path)),

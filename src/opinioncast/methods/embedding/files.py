@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from opinioncast.errors import ModelError
+from opinioncast.documents import read_document
+from opinioncast.errors import InputError, ModelError
 from opinioncast.files import atomic_path, checksum
 from opinioncast.methods.embedding.features import TextEncoder
 
@@ -138,13 +139,13 @@ def fitting_weights(folder: str | Path) -> Iterator[None]:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
-        config = json.loads((folder / CONFIG).read_text("utf-8"))
+        config = read_document(folder / CONFIG, "The settings of an embedding model")
         if config["format"] != FORMAT:
             raise ValueError(f"format {config['format']}")
         for key in ("kind", "weights_sha256", "temperature", "seen", "record"):
             config[key]
         config["sentence_model"]["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (InputError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             "An embedding model cannot be read",
             where=str(folder / CONFIG),
