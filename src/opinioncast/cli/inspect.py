@@ -46,7 +46,7 @@ def init(
     wording: _Wording = None,
     encoding: _Encoding = None,
 ) -> None:
-    """Write a first codebook, group recipe and curation recipe of a survey file, guesses marked."""
+    """Write a first codebook, group and curation recipe of a survey file, guesses marked."""
     out = out or Path("opinioncast-out/init") / file.stem
     run = init_to_files(file, out, codebook=codebook, wording=wording, encoding=encoding)
     groups = ", ".join(run.starter.attributes) or "none"

@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "init": (
         "inspect",
         "init",
-        "Write a first codebook, group recipe and curation recipe of a survey file, guesses marked.",
+        "Write a first codebook, group and curation recipe of a survey file, guesses marked.",
     ),
     "curate": (
         "curate",
