@@ -44,7 +44,7 @@ def test_rows_hardly_answered_are_counted() -> None:
     table = make_table()
     scores = {}
     for name, mass in (("ours", 0.9), ("zero-shot", 1e-4)):
-        backend = FakeBackend(lambda r, m=mass: [m / len(r.labels)] * len(r.labels))
+        backend = FakeBackend(lambda r, m=mass: [m / len(r.labels)] * len(r.labels))  # type: ignore[misc]
         found = predict_cells(ZeroShot(backend, option_orders="given"), table)
         scores[name] = score_cells(table, found.table)
     assert mass_words({"ours": scores["ours"]}) == ""
