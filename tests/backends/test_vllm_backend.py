@@ -389,7 +389,7 @@ def test_adapters_on_one_base_share_an_engine(
     assert (engine.opened["max_loras"], engine.opened["max_lora_rank"]) == (2, 16)
     requests = survey_requests(Layout.QUESTION_FIRST)[:3]
     by_adapter = {}
-    for backend, adapter in zip(opened, (adapters[1], None, adapters[0]), strict=True):
+    for backend, adapter in zip(opened, (adapters[1], None, adapters[0]), strict=True):  # type: ignore[assignment]
         here = TorchBackend.load(folder, adapter=adapter, device="cpu", dtype="float32")
         expected, found = dict(here.score(requests)), dict(backend.score(requests))
         for i in range(3):

@@ -52,7 +52,7 @@ def test_train_then_predict(
     with pytest.raises(SystemExit) as ended:
         main(
             [
-                *("predict", str(tmp_path / "q.yaml"), "--model", recipe["model"]),
+                *("predict", str(tmp_path / "q.yaml"), "--model", str(recipe["model"])),
                 *("--adapter", str(tmp_path / "out" / "adapter"), "--groups", "CREGION=South"),
                 *("--out", str(tmp_path / "predicted"), "--no-cache", "--dtype", "float32"),
             ]

@@ -166,8 +166,7 @@ def test_a_correction_overrides_codebook_and_file(tmp_path: Path) -> None:
 
 def test_where_keeps_one_year_of_a_file_of_several(tmp_path: Path) -> None:
     columns = answers() | {"year": np.repeat([2016.0, 2018.0], 200)}
-    waves = {"wave": {"where": {"year": 2018}}}
-    curation = run(write_survey(tmp_path, columns, **waves))
+    curation = run(write_survey(tmp_path, columns, wave={"where": {"year": 2018}}))
     half = pl.DataFrame(columns).filter(year=2018.0)
     assert len(curation.waves[0].wave) == 200
     expected = half.filter(pl.col("sex") == 1, pl.col("q1") > 0).height

@@ -60,7 +60,8 @@ def test_the_interval_resamples_questions_not_cells() -> None:
     observed = OpinionTable.from_rows(
         [opinion_row(q, g, [1, 0]) for q in questions for g in groups]
     )
-    given = {questions[0].question_id: [1, 0], questions[1].question_id: [0, 1]}
+    first, second = (q.question_id for q in questions)
+    given: dict[str, list[float]] = {first: [1, 0], second: [0, 1]}
     scores = score_cells(
         observed,
         predictions(*((q, g, given[q.question_id]) for q in questions for g in groups)),

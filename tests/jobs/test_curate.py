@@ -47,7 +47,7 @@ def many_questions(count: int = 8) -> dict[str, np.ndarray]:
 
 
 def curated(tmp_path: Path, **recipe: object) -> CurationRun:
-    loaded, folders = load(write_survey(tmp_path / "in", many_questions(), **recipe))
+    loaded, folders = load(write_survey(tmp_path / "in", many_questions(), **recipe))  # type: ignore[arg-type]
     return curate_to_files(loaded, folders, tmp_path / "out", encode=encode)
 
 

@@ -72,7 +72,7 @@ def test_a_cell_one_part_lacks_is_a_problem_not_the_other_part_alone() -> None:
 def test_a_part_that_may_abstain_leaves_the_cell_to_the_others() -> None:
     """Weights 3, 1 and 4; without the third 3/4 x 0.9 + 1/4 x 0.5 = 0.8."""
     near = Fixed([0.2, 0.8], groups=("Male",), name="near")
-    parts = [(Fixed([0.9, 0.1]), 3), (Uniform(), 1), (near, 4)]
+    parts: list[tuple[Any, float]] = [(Fixed([0.9, 0.1]), 3), (Uniform(), 1), (near, 4)]
     found = Blend(parts, may_abstain=("near",)).predict(Cells.cross([Q], GROUPS))
     shares = dict(found.table.frame.select("group", "distribution").iter_rows())
     assert shares["Female"] == pytest.approx([0.8, 0.2])

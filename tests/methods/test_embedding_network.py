@@ -98,7 +98,8 @@ def test_losses_are_those_of_the_evaluation() -> None:
         i, g = number[row["question_id"]], group[row["attribute"], row["group"]]
         q, p = np.array(row["distribution"]), predicted[i, g, : len(row["options"])]
         assert float(kl[i, g]) == pytest.approx(float((q * np.log(q / p)).sum()), abs=1e-5)
-        want = wasserstein(*(pad([v], 0.0) for v in (q, p)), pad([row["ordinal"]], np.nan))[0]
+        padded = pad([q.tolist()], 0.0), pad([p.tolist()], 0.0), pad([row["ordinal"]], np.nan)
+        want = wasserstein(*padded)[0]
         assert float(distance[i, g]) == pytest.approx(0.0 if np.isnan(want) else want, abs=1e-5)
     missing = number["a"], group["SEX", "Male"]
     assert float(kl[missing]) == float(distance[missing]) == float(contrast[missing]) == 0

@@ -68,7 +68,7 @@ def test_group_chart_with_baseline_and_bands() -> None:
     ]
     np.testing.assert_allclose(marks(figure, "m"), [0.2, np.nan, 0.2])
     np.testing.assert_allclose(marks(figure, "zero-shot"), [0.4, np.nan, 0.4])
-    bands = [(b.get_x(), b.get_width()) for b in axis.patches]
+    bands = [(b.get_x(), b.get_width()) for b in axis.patches]  # type: ignore[attr-defined]
     assert bands == [pytest.approx((0.03, 0.04)), pytest.approx((0.03, 0.02))]
     assert MODEL_OUTPUT in figure.get_suptitle()
 

@@ -126,6 +126,6 @@ def test_table_1_says_what_the_abstract_claims() -> None:
     rows = {row[:2]: row[2:] for row in paper.rows}
     for table, ends in (("opinionqa", (0.32, 0.40)), ("subpop_eval", (0.34, 0.42))):
         names = [m for t, m in rows if t == table and "bound" not in m and "Ours" not in m]
-        best = [min(rows[table, m][i] for m in names) for i in range(4)]
+        best = [min(rows[table, m][i] for m in names) for i in range(4)]  # type: ignore[type-var]
         gains = [1 - o / b for o, b in zip(rows[table, "Ours (SubPOP-FT)"], best, strict=True)]
         assert (round(min(gains), 2), round(max(gains), 2)) == ends

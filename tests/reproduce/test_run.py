@@ -45,7 +45,7 @@ def steps(run: ReproductionRun, *, new: bool = False) -> list[str]:
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Trainings that are run, by name."""
-    real, names = workshop.finetune_to_folder, []
+    real, names = workshop.finetune_to_folder, []  # type: ignore[attr-defined]
 
     def train(recipe: Any, out: Path, **settings: Any) -> Any:
         names.append(recipe.name)
