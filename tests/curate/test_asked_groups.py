@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +140,7 @@ def nothing(folder: Path, change: str) -> Path:
     path = survey(folder, ["own"])
     raw = yaml.safe_load(path.read_text("utf-8"))
     if change == "no wording":
-        (folder / "wording.json").write_text(json.dumps({"absent": "Is it?"}), "utf-8")
+        del raw["waves"][0]["wording"]
     elif change == "few answers":
         raw["select"] = {"min_n": 1000}
     elif change == "misfit":
@@ -184,10 +183,10 @@ def test_the_report_is_written_where_nothing_is_left(
 def test_a_wave_without_a_question_does_not_take_the_others_along(tmp_path: Path) -> None:
     path = survey(tmp_path, ["own"])
     raw = yaml.safe_load(path.read_text("utf-8"))
-    other = {**raw["waves"][0], "wave": "2", "wording": "other.json"}
+    other = {**raw["waves"][0], "wave": "2"}
+    del other["wording"]
     raw["waves"].append(other)
     path.write_text(yaml.safe_dump(raw, allow_unicode=True), "utf-8")
-    (tmp_path / "other.json").write_text(json.dumps({"absent": "Is it?"}), "utf-8")
     recipe, beside = load_curation(path)
     run = curate_to_files(recipe, [beside], tmp_path / "out")
     assert set(run.table.frame["wave"]) == {"1"}
