@@ -172,9 +172,10 @@ def made_up(path: str, payload: Body, *, longest: int = 20) -> Answer:
 
 
 def made_up_list(prompt: str) -> dict[str, float]:
-    """20 tokens: " A" to " J" share 0.98, the rest are too unlikely to matter."""
+    """20 tokens: " A" to " J" share 0.98 about evenly, so that no share hangs on the order of the
+    options (it would be a problem). The rest are too unlikely to matter."""
     seed = int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:8], "big")
-    shares = 0.98 * np.random.default_rng(seed).dirichlet([1.0] * 10)
+    shares = 0.98 * np.random.default_rng(seed).dirichlet([40.0] * 10)
     listed = {f" {chr(65 + i)}": float(np.log(s)) for i, s in enumerate(shares)}
     return listed | {f"word{i}": float(np.log(1e-5)) for i in range(10)}
 

@@ -346,7 +346,7 @@ class Service:
 
         def checked(body: Body) -> dict[str, Any]:
             check_finish(first_choice(body))
-            if check_tokens_read(body, text) and not probing:
+            if not probing and check_tokens_read(body, text):
                 self.check_room(path, len(text.encode()))
             return read(body)
 
