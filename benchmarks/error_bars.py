@@ -4,8 +4,8 @@ Settings are run on the demo table, whose questions stay out of every adapter th
 wide an interval must be to hold 9 in 10 of its shares is measured, and what the predictions are
 worth in respondents. Coverage is measured twice: on each question of the demo with the widths of
 the others, and, where the OpinionQA rows are at hand (--data), on a survey family, questions and
-years the widths were not measured on. Other forms of the interval are shown beside it: one width
-for all shares of a number of options, and one that grows with sqrt(p (1 - p)).
+years the widths were not measured on. Other forms of the interval are shown beside its own
+(logit): one width for all shares, and one that grows with sqrt(p (1 - p)).
 
     python benchmarks/error_bars.py [--quick] [--write] [--data DIR] [--setting NAME ...]
 
@@ -47,29 +47,31 @@ def scored(settings: PredictSettings, observed: OpinionTable) -> tuple[CellScore
 
 
 def other_forms(cells: pl.DataFrame) -> dict[str, tuple[float, float]]:
-    """Coverage and mean half-width, each question with the width of the others, of other forms."""
+    """Coverage and mean half-width, each question with the widths of the others, of the interval's
+    form and of others; widths by number of options, shrunk to the pooled one."""
     long = cells.select(
         "cluster", "predicted", "observed", options=pl.col("predicted").list.len()
     ).explode("predicted", "observed")
-    p, q = long["predicted"].to_numpy(), long["observed"].to_numpy()
+    p, q, options, cluster = (long[c].to_numpy() for c in long.columns[1:] + ["cluster"])
     found = {}
-    for name, scale in {
-        "one width": np.ones(len(p)),
-        "sqrt(p (1 - p) + c)": np.sqrt(p * (1 - p) + bars.OFFSET),
-    }.items():
-        marked = long.with_columns(score=np.abs(p - q) / scale, scale=scale)
-        held, half = [], []
-        for (options, cluster), own in marked.group_by("options", "cluster"):
-            rest = marked.filter(pl.col("options") == options, pl.col("cluster") != cluster)
-            if rest.height == 0:
-                rest = marked.filter(pl.col("cluster") != cluster)
-            width = bars.conformal_quantile(rest["score"], rest["cluster"])
-            low, high = (
-                np.clip(own["predicted"] + s * width * own["scale"], 0, 1) for s in (-1, 1)
-            )
-            held += (own["score"] <= width).to_list()
-            half += ((high - low) / 2).tolist()
-        found[name] = (float(np.mean(held)), float(np.mean(half)))
+    for name in ("logit", "one width", "sqrt(p (1 - p) + c)"):
+        scale = np.sqrt(p * (1 - p) + bars.OFFSET) if name.startswith("sqrt") else np.ones(len(p))
+        score = bars.deviation(p, q) if name == "logit" else np.abs(p - q) / scale
+        held, half = np.zeros(len(p)), np.zeros(len(p))
+        for own in np.unique(cluster):
+            rest, mine = cluster != own, cluster == own
+            pooled = bars.question_quantile(score[rest], cluster[rest])
+            like = rest & (options == options[mine][0])
+            m = len(np.unique(cluster[like]))
+            width = bars.question_quantile(score[like], cluster[like]) if m else pooled
+            width = (m * width + bars.POOLED * pooled) / (m + bars.POOLED)
+            if name == "logit":
+                low, high = bars.interval(p[mine], width)
+            else:
+                low, high = (np.clip(p[mine] + s * width * scale[mine], 0, 1) for s in (-1, 1))
+            held[mine] = (q[mine] >= low) & (q[mine] <= high)
+            half[mine] = (high - low) / 2
+        found[name] = (float(held.mean()), float(half.mean()))
     return found
 
 
@@ -147,7 +149,7 @@ def main() -> None:
             f"{100 * float(by_question.mean() or 0):.1f}%), mean half-width {100 * half:.1f} points"
         )
         for form, (share, wide) in other_forms(scores.frame).items():
-            print(f"  {form}: hold {100 * share:.1f}%, mean half-width {100 * wide:.1f} points")
+            print(f"  without widths by group, {form}: hold {100 * share:.1f}%, mean half-width {100 * wide:.1f} points")
         figures[f"held_out_{name}"] = round(float(held["held"].mean() or 0), 3)
         figures[f"half_width_{name}"] = round(half, 3)
         figures[f"worth_{name}"] = round(worth[OVERALL].respondents, 1)

@@ -18,11 +18,11 @@ from opinioncast.methods.error_bars import (
     POOLED,
     ErrorBars,
     Widths,
-    conformal_quantile,
     deviation,
     held_out,
     interval,
     measure,
+    question_quantile,
     settings_hash,
 )
 from opinioncast.methods.prediction import Prediction
@@ -41,30 +41,24 @@ def test_intervals_lie_between_0_and_1_around_their_share(p: float, t: float, q:
         assert (low <= q <= high) == bool(deviation(p, q) <= t)
 
 
-def test_intervals_are_wilsons_but_for_the_offset() -> None:
-    """Of 25 people of whom 20% said so: 0.0886 to 0.3913 (Wilson, 1927, z = 1.96)."""
-    t = 1.959964 / 5
-    low, high = interval(0.2, t)
-    assert (low, high) == (pytest.approx(0.0886, abs=0.01), pytest.approx(0.3913, abs=0.01))
-    for end in (low, high):
-        assert (end - 0.2) ** 2 == pytest.approx(t**2 * (end * (1 - end) + OFFSET))
-    near_nought = interval(0.02, t)
-    assert 0.02 - near_nought[0] < near_nought[1] - 0.02
+def test_by_hand() -> None:
+    # (0.2 + c) / (0.8 + c) = 0.268; times and by e^0.5, and back
+    odds = (0.2 + OFFSET) / (0.8 + OFFSET)
+    low, high = interval(0.2, 0.5)
+    for end, factor in ((low, np.exp(-0.5)), (high, np.exp(0.5))):
+        assert (end + OFFSET) / (1 - end + OFFSET) == pytest.approx(odds * factor)
+    assert 0.2 - low < high - 0.2  # asymmetric
+    assert interval(0.0, 0.5)[0] == 0
+    assert interval(1.0, 0.5)[1] == 1
 
 
 def test_a_question_counts_once_however_many_shares_it_has() -> None:
     # 19 questions of one share each with 0.01 to 0.19, one of 1,000 shares with 5
     scores = np.concatenate([np.arange(1, 20) / 100, np.full(1000, 5.0)])
     questions = np.concatenate([np.arange(19), np.full(1000, 99)])
-    # ranks in 21sts: 19 of them reach 19 / 21 = 0.905
-    assert conformal_quantile(scores, questions) == pytest.approx(0.19)
-    assert conformal_quantile(scores, questions, 0.95) == 5.0
-    assert conformal_quantile([0.3, 0.1], [0, 1]) == 0.3  # too few questions: the largest
-
-
-def test_one_share_a_question_is_split_conformal() -> None:
-    scores = np.random.default_rng(0).random(99)
-    assert conformal_quantile(scores, np.arange(99)) == np.sort(scores)[int(np.ceil(0.9 * 100)) - 1]
+    assert question_quantile(scores, questions) == pytest.approx(0.18)
+    assert question_quantile(scores, questions, 0.96) == 5.0
+    assert question_quantile([0.3, 0.1], [0, 1]) == 0.3
 
 
 def cells(questions: int, seed: int = 1, spread: float = 1.0) -> pl.DataFrame:
@@ -82,8 +76,8 @@ def cells(questions: int, seed: int = 1, spread: float = 1.0) -> pl.DataFrame:
 
 
 def test_nine_in_ten_shares_of_new_questions_are_held() -> None:
-    widths = measure(cells(300))
-    fresh = cells(400, seed=2)
+    widths = measure(cells(1500))
+    fresh = cells(1500, seed=2)
     low, high = interval(0.5, widths.of(2, Subpopulation((("SEX", "Male"),))))
     held = np.mean([low <= q[0] <= high for q in fresh["observed"]])
     assert held == pytest.approx(0.9, abs=0.03)

@@ -6,9 +6,9 @@ empirical statement about questions like those measured, not a sampling error, a
 how unlike them a new question is. The interval of a setting never measured is from 0 to 1, and the
 row's ``basis`` says why.
 
-An interval holds every share q with (q - p)^2 <= t^2 (q (1 - q) + c), p the predicted share: that
-of a poll of 1/t^2 people (Wilson's, for c = 0), so narrower near 0 and 1, asymmetric there, and
-never outside them. ``benchmarks/error_bars.py`` measures t, and how wide other forms would be.
+An interval holds every share q with |l(q) - l(p)| <= t, p the predicted share and l the logit of a
+share drawn a little towards one half. So it is asymmetric near 0 and 1 and never outside them.
+``benchmarks/error_bars.py`` measures t, and how wide intervals of other forms would be.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from opinioncast.survey.tables import MODEL, NEVER_MEASURED
 Array = npt.NDArray[np.float64]
 
 COVERAGE = 0.9
-OFFSET = 0.01
+OFFSET = 0.02
 """c: keeps an observed share of exactly 0 or 1 from being infinitely far from every prediction."""
 
 POOLED = 20
@@ -44,9 +44,10 @@ _MAX_OPTIONS = 6  # questions with more options are rare: they share one width
 
 
 def deviation(predicted: npt.ArrayLike, observed: npt.ArrayLike) -> Array:
-    """|q - p| / sqrt(q (1 - q) + c): the smallest t whose interval around p holds q."""
-    p, q = np.asarray(predicted, dtype=float), np.asarray(observed, dtype=float)
-    return np.asarray(np.abs(q - p) / np.sqrt(q * (1 - q) + OFFSET))
+    """|l(q) - l(p)|, l(s) = log((s + c) / (1 - s + c)): the smallest t whose interval around p
+    holds q."""
+    p, q = (_logit(np.asarray(s, dtype=float)) for s in (predicted, observed))
+    return np.asarray(np.abs(q - p))
 
 
 def interval(predicted: npt.ArrayLike, width: npt.ArrayLike) -> tuple[Array, Array]:
@@ -54,36 +55,38 @@ def interval(predicted: npt.ArrayLike, width: npt.ArrayLike) -> tuple[Array, Arr
 
     Both in [0, 1] and around the predicted share; the arguments are broadcast.
     """
-    p, t = np.broadcast_arrays(np.asarray(predicted, float), np.asarray(width, float) ** 2)
-    middle = 2 * p + t
-    half = np.sqrt(np.maximum(middle**2 - 4 * (1 + t) * (p**2 - t * OFFSET), 0))
-    low, high = ((middle + sign * half) / (2 * (1 + t)) for sign in (-1, 1))
+    p, t = np.broadcast_arrays(np.asarray(predicted, float), np.asarray(width, float))
+    low, high = (_share(_logit(p) + sign * t) for sign in (-1, 1))
     return np.clip(np.minimum(low, p), 0, 1), np.clip(np.maximum(high, p), 0, 1)
 
 
-def conformal_quantile(
+def _logit(share: Array) -> Array:
+    return np.asarray(np.log((share + OFFSET) / (1 - share + OFFSET)))
+
+
+def _share(logit: Array) -> Array:
+    """The inverse; a little below 0 or above 1 where no share has the logit."""
+    return np.asarray((1 + 2 * OFFSET) / (1 + np.exp(-logit)) - OFFSET)
+
+
+def question_quantile(
     scores: npt.ArrayLike, questions: npt.ArrayLike, coverage: float = COVERAGE
 ) -> float:
-    """The score that a new question's scores stay below with probability ``coverage``.
+    """The score that the shares of a question stay below with probability ``coverage``.
 
     Shares of one question err together, so a question counts once, however many of its shares were
-    observed: its m scores have weight 1 / m each, and one question that was not observed has the
-    largest score of all (hierarchical conformal prediction: Lee, Barber and Willett,
-    arXiv:2306.06342).
+    observed: its m scores have weight 1 / m each.
 
     Args:
         scores: one number a share, shape (shares,).
         questions: the question of each, same shape.
-
-    Returns:
-        The largest score where there are too few questions for the coverage.
     """
     values = np.asarray(scores, dtype=float)
     _, number, counts = np.unique(np.asarray(questions), return_inverse=True, return_counts=True)
-    weights = 1 / counts[number] / (len(counts) + 1)
+    weights = 1 / counts[number] / len(counts)
     order = np.argsort(values)
     reached = np.cumsum(weights[order]) >= coverage - 1e-12
-    return float(values[order[np.argmax(reached)]] if reached.any() else values.max())
+    return float(values[order[np.argmax(reached)]])
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Widths:
 
 
 def measure(cells: pl.DataFrame) -> Widths:
-    """Widths that hold 90% of observed shares (:func:`conformal_quantile` of their deviations).
+    """Widths that hold 90% of observed shares (:func:`question_quantile` of their deviations).
 
     The widths of a number of options and of a group are shrunk to the pooled one: m questions count
     m against its 20, since a quantile over few questions says little.
@@ -136,11 +139,11 @@ def measure(cells: pl.DataFrame) -> Widths:
             :class:`opinioncast.evaluate.scores.CellScores` has them.
     """
     shares = _deviations(cells)
-    pooled = conformal_quantile(shares["deviation"], shares["cluster"])
+    pooled = question_quantile(shares["deviation"], shares["cluster"])
 
     def shrunk(part: pl.DataFrame) -> float:
         questions = part["cluster"].n_unique()
-        own = conformal_quantile(part["deviation"], part["cluster"])
+        own = question_quantile(part["deviation"], part["cluster"])
         return (questions * own + POOLED * pooled) / (questions + POOLED)
 
     by_options = {
