@@ -206,24 +206,25 @@ def cell_slopes(features: Array, cells: Array, each: Array) -> Array:
 
 @dataclass(frozen=True)
 class Message:
-    """What another wave or question says of theta: a Gaussian.
+    """A Gaussian factor of theta in natural form: the log is h theta - theta P theta / 2.
 
     Attributes:
-        mean: theta's size.
-        precision: theta's size, squared.
+        information: precision times mean, theta's size.
+        precision: theta's size, squared; it may be singular (a source that tells some directions).
     """
 
-    mean: Array
+    information: Array
     precision: Array
 
     def value(self, theta: Array) -> float:
-        off = theta.ravel() - self.mean
-        return 0.5 * float(off @ self.precision @ off)
+        flat = theta.ravel()
+        return float(flat @ (0.5 * self.precision @ flat - self.information))
 
     def step(self, theta: Array) -> tuple[float, Array, Array]:
-        off = theta.ravel() - self.mean
-        pull = self.precision @ off
-        return 0.5 * float(off @ pull), pull, self.precision
+        flat = theta.ravel()
+        pull = self.precision @ flat
+        value = float(flat @ (0.5 * pull - self.information))
+        return value, pull - self.information, self.precision
 
 
 @dataclass(frozen=True)
@@ -268,7 +269,7 @@ def posterior(
     Raises:
         DataError: no mode is found (evidence that is not finite).
     """
-    prior = Message(mean.ravel(), np.eye(mean.size))
+    prior = Message(mean.ravel(), np.eye(mean.size))  # unit precision: information is the mean
     parts = [prior, *pieces]
     theta = np.array(mean if start is None else start)
     damping = 0.0
