@@ -20,7 +20,7 @@ from opinioncast.report.figure_files import write_figure
 from opinioncast.report.figure_words import plain_words
 from opinioncast.report.group_labels import attributes_once
 from opinioncast.survey.question import OFF_SCALE, Question
-from opinioncast.survey.tables import ORIGIN, OpinionTable, PredictionTable
+from opinioncast.survey.tables import NEVER_MEASURED, ORIGIN, OpinionTable, PredictionTable
 
 MODEL_OUTPUT = ORIGIN.capitalize()
 _OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
@@ -60,7 +60,7 @@ def distribution_chart(
 ) -> Figure:
     """Stacked bars of ``questions``, a panel each; where observed, a thin bar of what people said.
 
-    Each prediction is labelled with its measured 90% error where there is one.
+    Under each panel stands how wide the intervals of its predictions are.
     """
     predicted = _by_question(predictions)
     seen = _by_question(observed) if observed is not None else {}
@@ -108,10 +108,17 @@ def _panel(
     axis.tick_params(axis="y", length=0)
     text = textwrap.fill(textwrap.shorten(question.text, 230, placeholder=" …"), 92)
     axis.set_title(text, fontsize=9, loc="left", pad=24)
-    width = next((c["share_error_90"] for c in cells if c["share_error_90"] is not None), None)
     notes = ["thick: model, thin: people"] if both else []
-    if width is not None:
-        notes.append(f"model ±{100 * width:.0f} points (9 in 10 shares, measured)")
+    halves = [
+        (high - low) / 2
+        for c in cells
+        if c["low"] is not None and NEVER_MEASURED not in c["basis"]
+        for low, high in zip(c["low"], c["high"], strict=True)
+    ]
+    if halves:
+        notes.append(f"model: 90% intervals of ±{100 * float(np.mean(halves)):.0f} points on average")
+    elif any(c["low"] is not None for c in cells):
+        notes.append("model: error never measured, any share is possible")
     axis.set_xlabel("; ".join(notes), fontsize=7.5)
     handles = [
         matplotlib.patches.Patch(color=c, label=textwrap.shorten(o, 34, placeholder="…"))
