@@ -12,6 +12,7 @@ from opinioncast.cli.curate import bounds, curate
 from opinioncast.cli.evaluate import evaluate
 from opinioncast.cli.finetune import finetune
 from opinioncast.cli.input_use import input_use
+from opinioncast.cli.plan import plan
 from opinioncast.cli.predict import demo, groups, predict
 from opinioncast.cli.reproduce import reproduce
 from opinioncast.cli.train_community import train_community
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 for command in (predict, demo, groups, curate, bounds, evaluate, finetune, reproduce):
     app.command()(command)
+app.command()(plan)
 app.command("train-network")(train_network)
 app.command("input-use")(input_use)
 app.command("train-community")(train_community)
