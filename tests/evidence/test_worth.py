@@ -19,6 +19,7 @@ from opinioncast.evidence.worth import (
     expected_distance,
     k_hat,
     measure_worth,
+    number_words,
     respondents_words,
     size_as_near,
 )
@@ -74,7 +75,10 @@ def test_the_ends() -> None:
     assert size_as_near(np.array(0.2), expected, sizes) == pytest.approx(math.sqrt(10))
     assert np.isnan(size_as_near(np.array(np.nan), expected, sizes))
     assert respondents_words(0) == "less than 1 respondent"
-    assert respondents_words(1.2) == "about 1 respondent"
+    assert respondents_words(1.0) == "about 1 respondent"
+    assert respondents_words(3.47) == "about 3.5 respondents"
+    assert number_words(1234) == "1,200"
+    assert number_words(None) == "-"
     assert respondents_words(213.4) == "about 210 respondents"
     assert respondents_words(math.inf) == "more respondents than this survey can tell"
 

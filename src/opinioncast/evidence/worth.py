@@ -12,7 +12,6 @@ A distance says little to a person who plans surveys; a number of respondents do
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any
@@ -74,7 +73,7 @@ class Worth:
         return f"worth {respondents_words(self.respondents)}" + (
             ""
             if self.low is None or self.high is None
-            else f" (95% over questions {_number(self.low)} to {_number(self.high)})"
+            else f" (95% over questions {number_words(self.low)} to {number_words(self.high)})"
         )
 
     def record(self) -> dict[str, Any]:
@@ -86,18 +85,21 @@ class Worth:
 
 
 def respondents_words(k: float) -> str:
-    """``about 4 respondents``, as a person says it."""
+    """``about 3.5 respondents``, as a person says it."""
     if k < 1:
         return "less than 1 respondent"
     if not np.isfinite(k):
         return "more respondents than this survey can tell"
-    return f"about {_number(k)} respondent{'s' * (_number(k) != '1')}"
+    return f"about {number_words(k)} respondent{'s' * (number_words(k) != '1')}"
 
 
-def _number(k: float) -> str:
+def number_words(k: float | None) -> str:
+    """A number of respondents alone, to two figures; a dash where nothing was measured."""
+    if k is None:
+        return "-"
     if not np.isfinite(k):
-        return "more than can be told"
-    return "less than 1" if k < 1 else f"{float(f'{k:.2g}'):,.0f}"
+        return "as near as can be told"
+    return "<1" if k < 1 else f"{float(f'{k:.2g}'):,g}"
 
 
 def _rounded(value: Any) -> Any:
@@ -323,14 +325,3 @@ def k_hat(
         found[i] = of_training[int(alpha * gamma * len(of_training) + 1e-9)] / dilation
     return found
 
-
-def worth_table(worth: Mapping[str, Worth]) -> pl.DataFrame:
-    """One row a group, :data:`OVERALL` first, for a CSV; infinite numbers are null."""
-    return pl.DataFrame(
-        [{"group": name, **w.record()} for name, w in worth.items()], infer_schema_length=None
-    )
-
-
-def read_worth(record: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Words for each group of what :meth:`Worth.record` gave, as a file keeps it."""
-    return {name: str(w["words"]) for name, w in record.items()}

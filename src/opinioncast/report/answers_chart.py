@@ -7,7 +7,6 @@ that says most about how groups differ. What a survey person looks at first.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from opinioncast.survey import Subpopulation
 _MODEL, _PEOPLE = "#0072B2", "#D55E00"  # Okabe and Ito
 QUESTIONS = 3
 _GROUPS = 24
-"""Rows a panel at most; intersections go first where there are more, then the last groups."""
+"""Rows at most; where there are more, intersections are left out, then the last groups."""
 
 _Z = 1.645  # people's own sampling error: 90%, as the predictions' intervals
 
@@ -49,19 +48,44 @@ def answers_chart(
     known = cells.filter(pl.col("low").is_not_null(), pl.col("wd").is_not_null())
     if known.height == 0:
         return None
-    chosen = _in_between(known, questions)
-    shown = [_rows(known.filter(pl.col(CLUSTER) == c)) for c in chosen]
-    most = max(rows.height for rows in shown)
-    figure = Figure(figsize=(4.1 * len(shown) + 1.4, 1.9 + 0.22 * most), layout="constrained")
+    groups = _groups(known)
+    shown = [
+        groups.join(
+            _rows(known.filter(pl.col(CLUSTER) == c), groups),
+            on=["attribute", "group"],
+            how="left",
+            maintain_order="left",
+        )
+        for c in _in_between(known, questions)
+    ]
+    figure = Figure(
+        figsize=(3.3 * len(shown) + 2.0, 2.2 + 0.22 * groups.height), layout="constrained"
+    )
     figure.suptitle(f"{title}\n{MODEL_OUTPUT}", fontsize=11, x=0.01, ha="left")
-    axes = figure.subplots(1, len(shown), squeeze=False)[0]
+    axes = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
     for axis, rows in zip(axes, shown, strict=True):
-        _panel(axis, rows, labelled=axis is axes[0] or not _same_groups(shown))
-    handles, labels = axes[0].get_legend_handles_labels()
+        _panel(axis, rows)
+    axes[0].set_yticks(range(groups.height), _labels(groups), fontsize=8)
+    axes[0].set_ylim(groups.height - 0.4, -0.6)
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False
+        *axes[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=2,
+        fontsize=8,
+        frameon=False,
     )
     return plain_words(figure)
+
+
+def _groups(cells: pl.DataFrame) -> pl.DataFrame:
+    """The groups to show: those of one attribute before intersections, in the table's order."""
+    keys = ["attribute", "group"]
+    found = cells.select(keys).unique(maintain_order=True).with_row_index("first")
+    found = found.with_columns(
+        first=pl.col("first").min().over("attribute"),
+        mixed=pl.col("attribute").str.contains(" & ", literal=True),
+    )
+    return found.sort("mixed", "first", maintain_order=True).head(_GROUPS).select(keys)
 
 
 def _in_between(cells: pl.DataFrame, count: int) -> list[int]:
@@ -71,14 +95,12 @@ def _in_between(cells: pl.DataFrame, count: int) -> list[int]:
     return [ranked[CLUSTER][i] for i in dict.fromkeys(places)]
 
 
-def _rows(cells: pl.DataFrame) -> pl.DataFrame:
-    """The groups to show, of the question's last wave: one share of each."""
+def _rows(cells: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """Of the question's last wave, one share of each group."""
     last = cells.select("family", "wave").row(-1)
-    cells = cells.filter(pl.col("family") == last[0], pl.col("wave") == last[1])
-    single = ~pl.col("attribute").str.contains(" & ", literal=True)
-    if cells.height > _GROUPS:
-        cells = cells.filter(single) if cells.filter(single).height else cells
-    cells = cells.head(_GROUPS)
+    cells = cells.filter(pl.col("family") == last[0], pl.col("wave") == last[1]).join(
+        groups, on=["attribute", "group"], how="semi", maintain_order="left"
+    )
     option = _telling_option(cells)
     picked = [
         pl.col(c).list.get(option).alias(name)
@@ -106,13 +128,18 @@ def _telling_option(cells: pl.DataFrame) -> int:
     return int(np.argmax(shares.std(axis=0)))
 
 
-def _same_groups(shown: Sequence[pl.DataFrame]) -> bool:
-    keys = [rows.select("attribute", "group") for rows in shown]
-    return all(k.equals(keys[0]) for k in keys[1:])
+def _labels(groups: pl.DataFrame) -> list[str]:
+    labels = []
+    keys = groups.iter_rows()
+    for attribute, (name, group) in zip(attributes_once(groups["attribute"]), keys, strict=True):
+        plain = Subpopulation.from_key(name, group).conditions and attribute
+        labels.append(f"{attribute} · {group}" if plain else group)
+    return labels
 
 
-def _panel(axis: Any, rows: pl.DataFrame, *, labelled: bool) -> None:
-    places = np.arange(rows.height)
+def _panel(axis: Any, rows: pl.DataFrame) -> None:
+    rows = rows.with_row_index("place").filter(pl.col("share").is_not_null())
+    places = rows["place"].to_numpy().astype(float)
     share, low, high, people = (rows[c].to_numpy() for c in ("share", "low", "high", "people"))
     error = rows["error"].fill_null(0).to_numpy()
     axis.errorbar(
@@ -137,13 +164,6 @@ def _panel(axis: Any, rows: pl.DataFrame, *, labelled: bool) -> None:
         color=_PEOPLE,
         label="what people answered, with its 90% sampling error",
     )
-    groups = []
-    keys = rows.select("attribute", "group").iter_rows()
-    for attribute, (name, group) in zip(attributes_once(rows["attribute"]), keys, strict=True):
-        plain = group if Subpopulation.from_key(name, group).conditions else "All adults"
-        groups.append(f"{attribute} · {plain}" if attribute and len(attribute) < 14 else plain)
-    axis.set_yticks(places, groups if labelled else [""] * len(groups), fontsize=8)
-    axis.set_ylim(rows.height - 0.4, -0.6)
     axis.set_xlim(0, 1)
     axis.set_xticks(np.linspace(0, 1, 5), ["0%", "25%", "50%", "75%", "100%"], fontsize=8)
     axis.grid(axis="x", color="#E5E5E5", linewidth=0.7)
@@ -151,6 +171,6 @@ def _panel(axis: Any, rows: pl.DataFrame, *, labelled: bool) -> None:
     for side in ("top", "right", "left"):
         axis.spines[side].set_visible(False)
     axis.tick_params(axis="y", length=0)
-    text = textwrap.fill(textwrap.shorten(rows["question"][0], 170, placeholder=" …"), 52)
+    text = textwrap.fill(textwrap.shorten(rows["question"][0], 170, placeholder=" …"), 46)
     option = textwrap.shorten(rows["option"][0], 50, placeholder=" …")
     axis.set_title(f"{text}\n“{option}”", fontsize=8.5, loc="left")

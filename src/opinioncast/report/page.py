@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 from opinioncast.evaluate.clusters import question_words
 from opinioncast.evaluate.compare import PairedTest, skill_score
 from opinioncast.evaluate.scores import CellScores
-from opinioncast.evidence.worth import Worth
+from opinioncast.evidence.worth import Worth, number_words
 from opinioncast.files import atomic_path
 from opinioncast.report.answers_chart import CAPTION as ANSWERS_CAPTION
 from opinioncast.report.chart import MODEL_OUTPUT, option_colours
-from opinioncast.report.terminal import decimal, number_words, percent, share_words, span
+from opinioncast.report.terminal import decimal, percent, share_words, span
 from opinioncast.survey.question import Question
 from opinioncast.survey.tables import INTERVAL
 

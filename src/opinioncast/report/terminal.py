@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opinioncast.evaluate.scores import CellScores
-from opinioncast.evidence.worth import Worth
+from opinioncast.evidence.worth import Worth, number_words
 from opinioncast.report.group_labels import attributes_once
 from opinioncast.survey import Subpopulation
 from opinioncast.survey.tables import INTERVAL, NEVER_MEASURED, PredictionTable
@@ -113,15 +113,6 @@ def score_table(scores: CellScores, worth: Mapping[str, Worth] | None = None) ->
             str(row["cells"]),
         )
     return grid
-
-
-def number_words(respondents: float | None) -> str:
-    """A worth as a number alone, for a column; a dash where nothing was measured."""
-    if respondents is None:
-        return "-"
-    if math.isinf(respondents):
-        return "as near as can be told"
-    return "<1" if respondents < 1 else f"{respondents:.0f}"
 
 
 def percent(share: float | None) -> str:
