@@ -137,6 +137,15 @@ def test_pairs_of_ones_own_and_what_is_not_known() -> None:
     assert sum("overlap is not known" in note for note in spread.notes) == 2
 
 
+def test_a_total_that_was_not_predicted_is_planned_at_one_half() -> None:
+    table = PredictionTable(predictions().frame.filter(pl.col("attribute") != "TOTAL"))
+    plan = plan_sample(table, PlanDesign(sample=1000, targets={"TOTAL": 3.0}), share)
+    total = row(plan.groups, TOTAL)
+    assert total["moe"] == total["moe_half"] == pytest.approx(3.099, abs=1e-3)
+    assert total["interviews_needed"] == pytest.approx(1067.07, abs=0.01)
+    assert "TOTAL is not predicted" in plan.notes[0]
+
+
 @pytest.mark.parametrize(
     ("design", "title"),
     [

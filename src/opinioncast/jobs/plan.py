@@ -134,10 +134,15 @@ def plan_sample(predictions: PredictionTable, design: PlanDesign, share: Share) 
     groups = predictions.subpopulations()
     strata = strata_of(design, groups, told)
     worst = _worst(predictions, design)
+    at_half = []
+    if Subpopulation() not in groups:
+        groups = [Subpopulation(), *groups]
+        worst[Subpopulation()] = (0.25, "", "")
+        at_half = [f"{TOTAL_ATTRIBUTE} is not predicted: its errors are those of a share of 50%"]
     parts = [coefficients(g, strata, told) for g in groups]
     a = np.array([p[0] for p in parts])
     target = _targets(design, groups)
-    notes = [*strata.notes, *dict.fromkeys(n for *_, n in parts if n)]
+    notes = [*at_half, *strata.notes, *dict.fromkeys(n for *_, n in parts if n)]
     needed = _cheapest(groups, a, worst, target, strata, design)
     rows = []
     for i, group in enumerate(groups):
@@ -247,7 +252,7 @@ def _targets(design: PlanDesign, groups: Sequence[Subpopulation]) -> Array:
         raise InputError(
             "A target does not fit the predictions",
             where="targets",
-            expected="a predicted group (TOTAL: predict it with -g total) and points above 0",
+            expected="a predicted group or TOTAL, and points above 0",
             found=", ".join(str(Subpopulation(tuple(sorted(u)))) for u in unknown)
             or dict(design.targets),
         )
