@@ -160,7 +160,9 @@ class Model:
             return []
         chosen = covariance[np.ix_(places, places)].transpose(0, 2, 1, 3)
         size = len(places) * (shares.shape[1] - 1)
-        return [Shares(self.features, cells, shares[places], np.linalg.inv(chosen.reshape(size, size)))]
+        return [
+            Shares(self.features, cells, shares[places], np.linalg.inv(chosen.reshape(size, size)))
+        ]
 
     def shares_covariance(
         self,

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from opinioncast.errors import DataError, InputError
+from opinioncast.evidence.frame import Frame
 from opinioncast.evidence.logit import Counts, Normal, posterior
 from opinioncast.evidence.people import Array, Bools, Groups, merged
 from opinioncast.evidence.sample import Sample
@@ -63,6 +64,24 @@ class Prior:
         values, vectors = np.maximum(values[order], 0), vectors[:, order]
         kept = int(np.searchsorted(np.cumsum(values) / values.sum(), _KEPT)) + 1
         return vectors[:, :kept] * np.sqrt(values[:kept])
+
+    def with_frame(self, frame: Frame) -> Prior:
+        """The same prior for a population with other attributes or shares.
+
+        An attribute no survey taught of gets coefficients of its own, independent, of the middle
+        variance of those that were learned. The columns are centred on the population's shares, so
+        that the level is its average person's.
+        """
+        new = [c for c in frame.groups.columns if c not in self.groups.place]
+        groups = Groups((*self.groups.columns, *new))
+        size, old = len(groups), len(self.groups)
+        covariance = np.zeros((size, size))
+        covariance[:old, :old] = self.covariance
+        covariance[range(old, size), range(old, size)] = np.median(np.diag(self.covariance))
+        shares = frame.proportions(groups)
+        known = np.array([a in frame.groups.attributes for a, _ in groups.columns])
+        center = np.where(known, shares, np.append(self.center, np.zeros(len(new))))
+        return Prior(groups, center, covariance, self.level, self.spread, self.card)
 
     def design(self, groups: Groups, members: Bools) -> Array:
         """People's columns: 1 - share where they are in the group, 0 where nobody can tell."""
