@@ -15,10 +15,10 @@ from opinioncast.evidence.logit import (
     Piece,
     Shares,
     contrasts,
-    drawn_cells,
     posterior,
     probabilities,
     slopes,
+    told_cells,
 )
 from opinioncast.evidence.people import Array, Bools, Groups, merged
 from opinioncast.evidence.prior import Prior
@@ -219,7 +219,7 @@ class Cells:
 
     Attributes:
         subpopulations: those the frame can tell.
-        mean: posterior mean, shape (cells, K).
+        mean: shares at the posterior's mode, shape (cells, K).
         draws: shape (draws, cells, K).
         missing: other subpopulations, and why.
         normal: the posterior of the coefficients.
@@ -249,11 +249,10 @@ def read_cells(
     """
     normal = posterior(mean, pieces)
     cells, places, why = model.frame.cells(subpopulations)
-    thetas = normal.draws(draws, seed).astype(np.float32)
-    drawn = drawn_cells(model.features.astype(np.float32), cells.astype(np.float32), thetas)
+    shares, drawn = told_cells(model.features, cells, normal, draws, seed)
     return Cells(
         tuple(subpopulations[i] for i in places),
-        drawn.mean(axis=0),
+        shares,
         drawn,
         why,
         normal,
