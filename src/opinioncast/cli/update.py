@@ -44,6 +44,9 @@ def update(
     groups: Annotated[
         list[str] | None, typer.Option("--groups", "-g", help="Group files of known results.")
     ] = None,
+    prior: Annotated[
+        Path | None, typer.Option(help="Of `learn-prior`; the shipped one when left out.")
+    ] = None,
     data: Annotated[
         list[Path] | None, typer.Option("--data", "-d", help="Folder of a recipe's files.")
     ] = None,
@@ -68,6 +71,7 @@ def update(
         year,
         frame,
         tuple(groups or ()),
+        prior,
         tuple(data or (Path(),)),
     )
     with progress_bar("questions") as progress:

@@ -23,12 +23,15 @@ from opinioncast.evidence.observations import (
 )
 from opinioncast.evidence.past import Memory, from_past, kind_of
 from opinioncast.evidence.people import Array
-from opinioncast.evidence.posterior import Cells, Model, read_cells
+from opinioncast.evidence.posterior import DRAWS, Cells, Model, read_cells
 from opinioncast.survey import PredictionTable, Question, Subpopulation
 
 BASE_UNTOLD = 1000.0
 """Respondents a published result is taken to rest on where its source tells no base."""
 MODEL = "model"
+_RESULTS, _TOPLINE, _ANOTHER_YEAR = "published results", "a topline", "answers of another year"
+_SAID = (_RESULTS, _TOPLINE, _ANOTHER_YEAR)
+"""Words of ``basis`` in the order they are said in, after respondents."""
 
 Progress = Callable[[int, int], None]
 
@@ -40,6 +43,7 @@ class Settings:
     model: Model
     calibration: Calibration
     memory: Memory
+    draws: int = DRAWS
 
 
 @dataclass(frozen=True)
@@ -190,22 +194,23 @@ def read_question(
             )
         elif said and piece.years is not None and piece.years != 0:
             years.append((piece.years, said))
-            words.append("another year")
+            words.append(_ANOTHER_YEAR)
         elif said:
             pieces += said
             groups = [c for c in cells if c.subpopulation.conditions]
-            words.append("published results" if groups else "a topline")
+            words.append(_RESULTS if groups else _TOPLINE)
     pieces += from_past(mean, years, settings.memory, kind_of(question.has_scale))
     told = read_cells(
         model,
         mean,
         pieces,
         list(predicted),
+        draws=settings.draws,
         seed=zlib.crc32(question.question_id.encode()),
     )
     if answers:
         words.insert(0, f"{answers} respondents" if answers > 1 else "1 respondent")
-    words = list(dict.fromkeys(words))
+    words = sorted(set(words), key=lambda w: _SAID.index(w) if w in _SAID else -1)
     kind = _kind(answers, words)
     if not pieces:
         told = _as_predicted(told, predicted)
@@ -230,7 +235,7 @@ def published_pieces(model: Model, cells: Sequence[Cell]) -> list[Piece]:
 def _kind(answers: int, words: Sequence[str]) -> str:
     if answers:
         return kinds.FEW if answers < 50 else kinds.SOME
-    if any(w in ("a topline", "published results") for w in words):
+    if any(w in (_TOPLINE, _RESULTS) for w in words):
         return kinds.PUBLISHED
     return kinds.PAST if words else kinds.NOTHING
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from opinioncast.curate.pipeline import curate
 from opinioncast.curate.recipe import CurationRecipe, load_curation
+from opinioncast.curate.select import SelectionSettings
 from opinioncast.errors import DataError, InputError
 from opinioncast.evidence.calibration import read_calibration
 from opinioncast.evidence.frame import Frame, read_frame
@@ -31,8 +32,13 @@ from opinioncast.files import atomic_path
 from opinioncast.jobs.evaluation_inputs import read_opinions
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.survey import GroupScheme, OpinionTable, PredictionTable, Question, load_groups
+from opinioncast.survey.question import MAX_OPTIONS
 from opinioncast.survey.tables import ORIGIN
 
+_EVERY_QUESTION = SelectionSettings(
+    max_options=MAX_OPTIONS, min_n=1, min_group_n=1, max_association=1.0
+)
+"""A pilot is small: nothing it asked is left out for that."""
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
 
@@ -60,6 +66,7 @@ class Sources:
         year: the time predicted, where past tables need it; None: the predictions' own wave.
         frame: population; None: the one used before, else US adults.
         groups: group files that known results use.
+        prior: of `opinioncast learn-prior`; None: the shipped one.
         folders: where a recipe's files are.
     """
 
@@ -69,6 +76,7 @@ class Sources:
     year: float | None = None
     frame: Path | None = None
     groups: tuple[str, ...] = ()
+    prior: Path | None = None
     folders: tuple[Path, ...] = ()
 
 
@@ -112,7 +120,7 @@ def update_to_files(
             hint="see --pilot, --known and --past",
         )
     frame = _frame(sources.frame, earlier)
-    model = Model(read_prior().with_frame(frame), frame)
+    model = Model(read_prior(sources.prior).with_frame(frame), frame)
     settings = Settings(model, read_calibration(), read_memory())
     reading = read_evidence(base, [*before, *given], settings, progress)
     meta = dict(base.meta) | {
@@ -203,7 +211,7 @@ def _pilot(pilot: PilotFile, questions: Sequence[Question], folders: Sequence[Pa
     if pilot.data is not None:
         recipe = _with_file(recipe, pilot.data)
         places = [pilot.data.parent, *places]
-    recipe = recipe.model_copy(update={"groups": _told(recipe.groups)})
+    recipe = recipe.model_copy(update={"groups": _told(recipe.groups), "select": _EVERY_QUESTION})
     curation = curate(recipe, places)
     if len(curation.waves) != 1:
         raise InputError(
