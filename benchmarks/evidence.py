@@ -1,11 +1,12 @@
-"""Predictions that start from what is known: distances, intervals, and the same for a crosstab and MRP.
+"""Predictions that start from what is known: distances and intervals, beside a crosstab and MRP.
 
 Pilots are drawn from the real respondents of GSS 2018, GSS 2016 and ANES 2020; questions are those
-outside the package's training table, which taught neither the methods nor the prior nor the factors
-of intervals. The population frame is another survey's (the other GSS year; ANES 2012). Distances are
-Wasserstein's, over the paper's 22 groups and everyone, in cells of 20 answers or more.
+outside the package's training table, which taught neither the methods nor the prior nor the
+factors of intervals. The population frame is another survey's (the other GSS year; ANES 2012).
+Distances are Wasserstein's, over the paper's 22 groups and everyone, in cells of 20 answers or
+more.
 
-    python benchmarks/evidence.py [--quick] [--data DIR] [--cache DIR] [--draws 2] [--figures FILE]
+    python benchmarks/evidence.py [--quick] [--data DIR] [--cache DIR] [--draws 2]
 
 The last line is one JSON object; what could not be measured is null.
 """
@@ -14,17 +15,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
+import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from evidence_data import MIN_N, Split, Surveys, drawn, predicted_cells, scored_groups, truth
 from evidence_files import as_pilot, as_published, own_frame
-
 from opinioncast.evaluate.distance import wasserstein
 from opinioncast.evidence.calibration import Calibration, read_calibration
 from opinioncast.evidence.frame import Frame, read_frame
@@ -56,6 +61,13 @@ class Tally:
     inside: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     half_width: list[float] = field(default_factory=list)
 
+    def add(self, other: Tally) -> None:
+        self.wd += other.wd
+        self.wd_rest += other.wd_rest
+        self.half_width += other.half_width
+        for group, values in other.inside.items():
+            self.inside[group] += values
+
     def mean(self) -> float | None:
         return round(float(np.mean(self.wd)), 4) if self.wd else None
 
@@ -84,15 +96,13 @@ class Item:
 
 
 def distance(item: Item, shares: Array, truths: Array, bases: Array, skip: set[int]) -> float:
-    """Mean distance over the groups with a truth; NaN where the question has no scale to measure."""
+    """Mean distance over the groups with a truth; the question has a scale."""
     rows = [i for i in range(len(item.groups)) if bases[i] >= MIN_N and i not in skip]
     ordinal = np.tile(item.answers.question.ordinal, (len(rows), 1))
     return float(np.mean(wasserstein(truths[rows], shares[rows], ordinal)))
 
 
-def items_of(
-    surveys: Surveys, split: Split, name: str, limit: int | None
-) -> tuple[Sample, list[Item]]:
+def items_of(surveys: Surveys, split: Split, name: str, limit: int | None) -> list[Item]:
     sample = surveys.sample(name).keep(split.evaluated[name])
     if name == "gss_2016":
         sample = sample.keep(split.evaluated[name] - split.evaluated["gss_2018"])
@@ -107,7 +117,7 @@ def items_of(
         shares, bases = truth(sample, answers, groups)
         predicted = predicted_cells(table, answers.question.question_id)
         found.append(Item(sample, answers, predicted, groups, shares, bases))
-    return sample, found
+    return found
 
 
 def tell(
@@ -210,12 +220,12 @@ def pilots(
     *,
     draws: int,
     sizes: Sequence[int],
-    mrp: bool,
     plain: Settings,
     shipped: Settings,
 ) -> None:
     """Every reading of every pilot size; ``plain``: the same without the wording."""
-    for number, item in enumerate(items):
+    for item in items:
+        number = zlib.crc32(item.answers.question.question_id.encode())
         flat = replace(item, predicted=_flat(item))
         for draw in range(draws):
             for size in sizes:
@@ -235,7 +245,7 @@ def pilots(
                     tell(tallies[f"no_wording_n{size}"], flat, evidence, plain)
                 if draw == 0 and size == 100:
                     tell(tallies["shipped_frame_n100"], item, evidence, shipped)
-                if mrp and draw == 0 and size in (25, 100):
+                if draw == 0 and size in (25, 100):
                     shares = ridge_mrp(item, rows, settings.model.frame)
                     tallies[f"mrp_n{size}"].wd.append(
                         distance(item, shares, item.shares, item.bases, set())
@@ -274,7 +284,7 @@ def past(
         if a.question.question_id in earlier
         and a.question.options == earlier[a.question.question_id].question.options
         and a.question.has_scale
-        and (a.question.question_id in split.gss or now == "gss_2024")
+        and (a.question.question_id in split.gss or now.startswith("trend"))
         and min(a.n_eff, earlier[a.question.question_id].n_eff) >= 300
     ][:limit]
     table = surveys.predictions(now, new.keep([a.question.question_id for a in kept]))
@@ -297,7 +307,7 @@ def past(
 
 
 def opinionqa(data: Path, surveys: Surveys, room: Room, limit: int | None) -> dict[str, Any]:
-    """OpinionQA's visible rows with each question's topline known, as published in whole percent."""
+    """OpinionQA's visible rows with each question's topline known, in whole percent."""
     import polars as pl
 
     from opinioncast.jobs.predict import PredictSettings, run_method
@@ -310,7 +320,6 @@ def opinionqa(data: Path, surveys: Surveys, room: Room, limit: int | None) -> di
     rows = read_rows(path)
     table = to_table(rows, family="ATP")
     sampled = to_table(rows.filter(pl.col("in_sample22")), family="ATP")
-    settings = room.on(read_frame())
     groups = GroupScheme.of_standard(
         [*load_groups("paper22"), EVERYONE], "OpinionQA with its totals"
     )
@@ -322,6 +331,7 @@ def opinionqa(data: Path, surveys: Surveys, room: Room, limit: int | None) -> di
         predictions = run_method(questions, groups, PredictSettings(method="network")).table
         if held is not None:
             predictions.write(held)
+    settings = room.on(read_frame())
     tally, same = [], []
     for question in questions:
         here = (pl.col("question_id") == question.question_id) & (pl.col("wave") == question.wave)
@@ -385,12 +395,50 @@ def equivalent(wd: float | None, curve: Mapping[int, float | None]) -> float | N
     return round(float(np.exp((np.log(wd) - level) / slope)), 0)
 
 
+@dataclass(frozen=True)
+class Task:
+    """Every ``of``-th question of a wave, from number ``part`` on."""
+
+    data: Path
+    cache: Path | None
+    wave: str
+    part: int
+    of: int
+    limit: int | None
+    draws: int
+    quick: bool
+
+
+def measure(task: Task) -> tuple[int, dict[str, Tally]]:
+    """All readings of a task's questions: how many there are, and tallies by name."""
+    surveys = Surveys(task.data, task.cache)
+    room = Room(read_prior(), read_calibration(), read_memory())
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    items = items_of(surveys, Split.of(surveys), task.wave, task.limit)[task.part :: task.of]
+    frame = own_frame(surveys.sample(task.wave if task.quick else EVALUATED[task.wave]))
+    settings = room.on(frame)
+    flat = replace(room.prior, level=max(room.prior.level, 4.0))
+    plain = replace(settings, model=Model(flat.with_frame(frame), frame))
+    pilots(
+        items,
+        settings,
+        tallies,
+        draws=1 if task.quick else task.draws,
+        sizes=(25, 100) if task.quick else SIZES,
+        plain=plain,
+        shipped=room.on(read_frame()),
+    )
+    toplines(items, settings, tallies)
+    return len(items), dict(tallies)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="six questions of one wave")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--cache", type=Path, help="keep respondents and predictions read here")
     parser.add_argument("--draws", type=int, default=2, help="pilots drawn of each size")
+    parser.add_argument("--workers", type=int, default=2, help="processes side by side")
     parser.add_argument("--limit", type=int, help="questions per wave")
     options = parser.parse_args()
     started = time.monotonic()
@@ -399,31 +447,30 @@ def main() -> None:
         return
     limit = 6 if options.quick else options.limit
     surveys = Surveys(options.data, options.cache)
-    split = Split.of(surveys)
     room = Room(read_prior(), read_calibration(), read_memory())
-    tallies: dict[str, Tally] = defaultdict(Tally)
-    counted = {}
-    shipped = room.on(read_frame())
-    waves = {"gss_2018": "gss_2018"} if options.quick else EVALUATED
-    for name, other in waves.items():
-        sample, items = items_of(surveys, split, name, limit)
-        frame = own_frame(surveys.sample(other))
-        settings = room.on(frame)
-        counted[name] = len(items)
-        flat = replace(room.prior, level=max(room.prior.level, 4.0))
-        plain = replace(settings, model=Model(flat.with_frame(frame), frame))
-        pilots(
-            items,
-            settings,
-            tallies,
-            draws=1 if options.quick else options.draws,
-            sizes=(25, 100) if options.quick else SIZES,
-            mrp=True,
-            plain=plain,
-            shipped=shipped,
+    waves = ("gss_2018",) if options.quick else tuple(EVALUATED)
+    tasks = [
+        Task(
+            options.data,
+            options.cache,
+            name,
+            i,
+            options.workers,
+            limit,
+            options.draws,
+            options.quick,
         )
-        toplines(items, settings, tallies)
-        print(f"{name}: {len(items)} questions, {time.monotonic() - started:.0f} s", flush=True)
+        for name in waves
+        for i in range(options.workers)
+    ]
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    counted: dict[str, int] = defaultdict(int)
+    with ProcessPoolExecutor(options.workers, mp_context=get_context("fork")) as pool:
+        for task, (count, found) in zip(tasks, pool.map(measure, tasks), strict=True):
+            counted[task.wave] += count
+            for key, tally in found.items():
+                tallies[key].add(tally)
+            print(f"{task}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
     figures: dict[str, Any] = {"questions": sum(counted.values()), "by_wave": counted}
     for size in SIZES:
         figures[f"wd_n{size}"] = tallies[f"n{size}"].mean()
@@ -457,7 +504,7 @@ def main() -> None:
     if not options.quick:
         for label, now, then, years in (
             ("2018_given_2016", "gss_2018", "gss_2016", 2.0),
-            ("2021_given_2014", "gss_2021", "gss_2014", 7.0),
+            ("2024_given_2018", "trend_2024", "trend_2018", 6.0),
         ):
             reading, unchanged = past(surveys, now, then, years, room, limit)
             figures[f"wd_{label}"] = reading.mean()

@@ -1,4 +1,4 @@
-"""What the benchmarks of evidence share: surveys' respondents, which questions are for what, truths"""
+"""What the benchmarks of evidence share: respondents, which questions are for what, truths"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,6 @@ from opinioncast.evidence.people import Array
 from opinioncast.evidence.sample import Answers, Sample, read_sample
 from opinioncast.jobs.predict import PredictSettings, run_method
 from opinioncast.survey import (
-    GroupScheme,
-    OpinionTable,
     PredictionTable,
     Subpopulation,
     load_groups,
@@ -49,10 +47,15 @@ class Surveys:
     cache: Path | None = None
 
     def sample(self, name: str) -> Sample:
-        """The respondents of a recipe's wave, or of ``gss_YEAR`` without a recipe."""
+        """Respondents of a recipe's only wave, of ``gss_YEAR`` without one, or of ``trend_YEAR``."""
+        if name.startswith("trend_"):
+            return next(s for s in self._samples("gss_trend") if s.name.endswith(name[-4:]))
+        return self._samples(name)[0]
+
+    def _samples(self, name: str) -> list[Sample]:
         held = None if self.cache is None else self.cache / f"{name}.pkl"
         if held is not None and held.is_file():
-            return pickle.loads(held.read_bytes())[0]  # type: ignore[no-any-return]
+            return pickle.loads(held.read_bytes())  # type: ignore[no-any-return]
         try:
             recipe, beside = load_curation(name)
             recipe = recipe.model_copy(update={"groups": ("all",)})
@@ -76,7 +79,7 @@ class Surveys:
         if held is not None:
             held.parent.mkdir(parents=True, exist_ok=True)
             held.write_bytes(pickle.dumps(samples))
-        return samples[0]
+        return samples
 
     def predictions(self, name: str, sample: Sample) -> PredictionTable:
         """The network method's predictions of a wave's questions, for all groups and the total."""

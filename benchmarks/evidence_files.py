@@ -1,12 +1,12 @@
-"""The evidence room's shipped files: prior, population frame, memory of questions, interval factors.
+"""The evidence room's shipped files: prior, population frame, memory, factors of intervals.
 
 Each is learned from questions apart from those that benchmarks/evidence.py evaluates on.
 
     python benchmarks/evidence_files.py [--quick] [--write] [--data DIR] [--cache DIR]
         [--only prior frame level memory calibration]
 
---write puts the result into the package (src/opinioncast/models/evidence). The last line is one JSON
-object.
+--write puts the result into the package (src/opinioncast/models/evidence). The last line is one
+JSON object.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from evidence_data import (
     MIN_N,
     Split,
@@ -30,38 +34,37 @@ from evidence_data import (
     scored_groups,
     truth,
 )
-
 from opinioncast.evidence import calibration as kinds
 from opinioncast.evidence.calibration import Calibration, fit, scores
 from opinioncast.evidence.frame import SHIPPED_FRAME, Frame, read_frame
 from opinioncast.evidence.frame_learning import learn_frame
 from opinioncast.evidence.logit import contrasts
-from opinioncast.evidence.observations import Cell, Published
-from opinioncast.evidence.past import NO_SCALE, SCALE, SHIPPED_MEMORY, Memory, kind_of
+from opinioncast.evidence.observations import Cell, Pilot, Published
+from opinioncast.evidence.past import NO_SCALE, SCALE, SHIPPED_MEMORY, Memory, kind_of, read_memory
 from opinioncast.evidence.people import Array
 from opinioncast.evidence.posterior import Model
 from opinioncast.evidence.prior import SHIPPED_PRIOR, Prior, learn_covariance, read_prior
-from opinioncast.evidence.reading import Answer, Settings, published_pieces, read_question
+from opinioncast.evidence.reading import Settings, read_question
 from opinioncast.evidence.sample import Answers, Sample
 from opinioncast.survey import PredictionTable, Subpopulation
 
 FOLDER = Path(__file__).parents[1] / "src/opinioncast/models/evidence"
 PRIOR_WAVES = {
-    "gss_2018": 110,
-    "gss_2016": 40,
-    "gss_2014": 30,
-    "gss_2012": 20,
-    "gss_2010": 30,
-    "gss_2004": 20,
-    "gss_2000": 20,
-    "gss_1998": 20,
-    "anes_2020": 45,
-    "anes_2012": 45,
-    "anes_pilot_2018": 20,
+    "gss_2018": 60,
+    "gss_2016": 20,
+    "gss_2014": 20,
+    "gss_2012": 10,
+    "gss_2010": 15,
+    "gss_2004": 10,
+    "gss_2000": 10,
+    "gss_1998": 10,
+    "anes_2020": 30,
+    "anes_2012": 25,
+    "anes_pilot_2018": 10,
 }
 """Waves that teach the prior, with the most questions taken of each (by hash of the name)."""
-PEOPLE = 3000
-"""Respondents of a wave that are used at most: more would make it no better and four times slower."""
+PEOPLE = 2000
+"""Respondents of a wave that are used at most: more would be slower, hardly better."""
 CALIBRATION_WAVES = ("gss_2014",)
 REPEATED = (("gss_2014", "gss_2018"), ("gss_2010", "gss_2014"), ("gss_2010", "gss_2018"))
 GSS_CANNOT_TELL = {
@@ -194,37 +197,48 @@ def _memory(years: float, changed: float) -> float:
     return round(float(-years / np.log1p(-np.clip(changed, 0.001, 0.95))), 1)
 
 
+_work: list[Any] = []
+"""What worker processes share: items and settings."""
+
+
+@cache
+def _wave_settings(name: str) -> Settings:
+    """Settings on a wave's own people."""
+    items, settings = _work
+    sample = next(s for s, _, _ in items if s.name == name)
+    frame = own_frame(sample)
+    return replace(settings, model=Model(settings.model.prior.with_frame(frame), frame))
+
+
+def _item_scores(number: int) -> list[tuple[str, Subpopulation, Array]]:
+    """Kind of evidence, group, and scores of each cell of one question."""
+    items, _ = _work
+    sample, answers, table = items[number]
+    own = _wave_settings(sample.name)
+    rng = np.random.default_rng([7, number])
+    groups = scored_groups()
+    cells = predicted_cells(table, answers.question.question_id)
+    shares, bases = truth(sample, answers, groups)
+    measured = []
+    for kind, evidence in trials(sample, answers, groups, shares, bases, rng):
+        answer = read_question(answers.question, cells, evidence, own)
+        at = {s: i for i, s in enumerate(answer.cells.subpopulations)}
+        given = {c.subpopulation for e in evidence if isinstance(e, Published) for c in e.cells}
+        for j, group in enumerate(groups):
+            if bases[j] >= 50 and group in at and group not in given:
+                draws = answer.cells.draws[:, [at[group]]]
+                measured.append((kind, group, scores(draws, shares[[j]])[0]))
+    return measured
+
+
 def fit_calibration(
-    items: Sequence[tuple[Sample, Answers, PredictionTable]], settings: Settings, seed: int = 0
+    items: Sequence[tuple[Sample, Answers, PredictionTable]], settings: Settings, workers: int
 ) -> Calibration:
     """Factors of intervals for every kind of evidence."""
-    groups = scored_groups()
-    measured: list[tuple[str, Subpopulation, Array]] = []
-    rng = np.random.default_rng(seed)
-    models: dict[str, Model] = {}
-    for sample, answers, table in items:
-        if sample.name not in models:
-            frame = own_frame(sample)
-            models[sample.name] = Model(settings.model.prior.with_frame(frame), frame)
-        own = replace(settings, model=models[sample.name])
-        cells = predicted_cells(table, answers.question.question_id)
-        shares, bases = truth(sample, answers, groups)
-        for kind, evidence in trials(sample, answers, groups, shares, bases, rng):
-            answer = read_with(own, answers, cells, evidence)
-            at = {s: i for i, s in enumerate(answer.cells.subpopulations)}
-            given = {c.subpopulation for e in evidence if isinstance(e, Published) for c in e.cells}
-            off = scores(
-                answer.cells.draws,
-                np.stack(
-                    [
-                        shares[groups.index(s)] if s in groups else answer.cells.mean[at[s]]
-                        for s in answer.cells.subpopulations
-                    ]
-                ),
-            )
-            for j, group in enumerate(groups):
-                if bases[j] >= 50 and group in at and group not in given:
-                    measured.append((kind, group, off[at[group]]))
+    _work[:] = [items, settings]
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+        found = list(pool.map(_item_scores, range(len(items))))
+    measured = [score for scores_of_item in found for score in scores_of_item]
     pooled, by_group = fit(measured)
     pooled.setdefault(kinds.PAST, pooled[kinds.SOME])
     about = {"questions": len(items), "waves": sorted({s.name for s, _, _ in items})}
@@ -251,10 +265,8 @@ def trials(
     return out
 
 
-def as_pilot(sample: Sample, answers: Answers, rows: Any) -> Any:
+def as_pilot(sample: Sample, answers: Answers, rows: Any) -> Pilot:
     """Some respondents as a pilot of equal weights: they were drawn by weight."""
-    from opinioncast.evidence.observations import Pilot
-
     name = answers.question.question_id
     return Pilot(
         "pilot",
@@ -288,18 +300,14 @@ def as_published(
     return Published("published", tuple(cells))
 
 
-def read_with(
-    settings: Settings, answers: Answers, cells: dict[Subpopulation, Array], evidence: Sequence[Any]
-) -> Answer:
-    return read_question(answers.question, cells, evidence, settings)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="one wave, few questions")
     parser.add_argument("--write", action="store_true", help="put the files into the package")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--cache", type=Path, help="keep respondents read here")
+    parser.add_argument("--workers", type=int, default=2, help="processes side by side")
+    parser.add_argument("--limit", type=int, help="questions that calibrate, per wave")
     parts = ("prior", "frame", "level", "memory", "calibration")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
     options = parser.parse_args()
@@ -319,16 +327,18 @@ def main() -> None:
         samples = prior_samples(surveys, split, waves)
         if options.quick:
             samples = [s.keep([a.question.question_id for a in s.answers[:8]]) for s in samples]
-        groups, center, covariance, record = learn_covariance(samples, progress=_progress)
+        groups, center, covariance, record = learn_covariance(
+            samples, workers=options.workers, progress=_progress
+        )
         Prior(groups, center, covariance, 1.5, 1.0, record).write(out / SHIPPED_PRIOR)
         figures["prior_questions"] = record["questions"]
     if "frame" in only:
         card = {
             "population": "US adults",
             "year": "2018 to 2021",
-            "made_from": "latent classes fitted to the General Social Survey 2018 and 2021 (NORC) and "
-            "the ANES 2020 Time Series Study (University of Michigan and Stanford University); rows "
-            "are drawn from the model, none is a respondent",
+            "made_from": "latent classes fitted to the General Social Survey 2018 and 2021 "
+            "(NORC) and the ANES 2020 Time Series Study (University of Michigan and Stanford "
+            "University); rows are drawn from the model, none is a respondent",
             "terms": "group-level; cite NORC and ANES",
         }
         sources = [
@@ -354,12 +364,10 @@ def main() -> None:
         (out / SHIPPED_MEMORY).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
         figures["memory"] = content
     if "calibration" in only:
-        from opinioncast.evidence.past import read_memory
-
-        items = calibration_items(surveys, split, CALIBRATION_WAVES, limit=40)
+        items = calibration_items(surveys, split, CALIBRATION_WAVES, limit=options.limit)
         frame = read_frame(out / SHIPPED_FRAME)
         settings = Settings(Model(prior, frame), Calibration({}), read_memory(out / SHIPPED_MEMORY))
-        measured = fit_calibration(items, settings)
+        measured = fit_calibration(items, settings, options.workers)
         measured.write(out / kinds.SHIPPED_CALIBRATION)
         figures["factors"] = dict(measured.pooled)
     print(json.dumps(figures))

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from tests.made_up_survey import answers, write_survey
 
 from opinioncast.errors import DataError, InputError
 from opinioncast.jobs.update import PilotFile, Sources, update_to_files
 from opinioncast.survey import OpinionTable, PredictionTable
-from tests.made_up_survey import answers, write_survey
 
 OPTIONS = ["Agree", "Neither", "Disagree"]
 CELLS = [("TOTAL", "All adults"), ("SEX", "Male"), ("SEX", "Female"), ("CREGION", "South")]

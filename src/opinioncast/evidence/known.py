@@ -11,8 +11,8 @@
           POLPARTY=Democrat: {shares: {Oppose: 25, Favor: 75}}   # by the options' text
 
 CSV and XLSX have a row per option: ``question_id`` (or ``question``), ``group`` (``TOTAL``,
-``POLPARTY=Democrat``; or ``attribute`` and ``group``), ``option``, ``share`` (or ``percent``) and, if
-told, ``n`` and ``n_eff``.
+``POLPARTY=Democrat``; or ``attribute`` and ``group``), ``option``, ``share`` (or ``percent``) and,
+if told, ``n`` and ``n_eff``.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 A question's coefficients drift about what the prior expects of them: after y years they are
 correlated exp(-y / memory) with what they were (a stationary process, so a source of long ago says
 as little as none, and none counts twice). The level and the contrasts between groups have memories
-of their own, learned from questions asked again and again. Sources of one side of the present form a
-chain: what an older one says reaches the present through the younger.
+of their own, learned from questions asked again and again. Sources of one side of the present form
+a chain: what an older one says reaches the present through the younger.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""One question's posterior: from the method's prediction and the evidence to shares of every cell."""
+"""One question's posterior: from the method's prediction and evidence to shares of every cell."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -27,6 +27,8 @@ from opinioncast.survey import Subpopulation
 DRAWS = 300
 _FLOOR = 0.005
 """Smallest share a prediction is taken to mean: a method's zero is not knowledge."""
+_IGNORANT = 6.25
+"""Variance of a level that nothing is known of: a two-option share is between 0.3 and 99.7%."""
 _FILLED = 8
 """Rows of the frame that stand in for what is not told about a person."""
 
@@ -37,6 +39,10 @@ class Model:
 
     prior: Prior
     frame: Frame
+
+    def ignorant(self) -> Model:
+        """The same where nothing says how near a method's level and contrasts are to the truth."""
+        return replace(self, prior=replace(self.prior, level=_IGNORANT, spread=1e6))
 
     @cached_property
     def features(self) -> Array:

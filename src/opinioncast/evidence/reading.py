@@ -1,10 +1,10 @@
-"""From predictions and evidence to new predictions: every question read, intervals and labels set."""
+"""From predictions and evidence to new predictions: questions read, intervals and labels set."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,10 @@ from opinioncast.evidence.past import Memory, from_past, kind_of
 from opinioncast.evidence.people import Array
 from opinioncast.evidence.posterior import DRAWS, Cells, Model, read_cells
 from opinioncast.survey import PredictionTable, Question, Subpopulation
+from opinioncast.survey.tables import MODEL, NEVER_MEASURED
 
 BASE_UNTOLD = 1000.0
 """Respondents a published result is taken to rest on where its source tells no base."""
-MODEL = "model"
 _RESULTS, _TOPLINE, _ANOTHER_YEAR = "published results", "a topline", "answers of another year"
 _SAID = (_RESULTS, _TOPLINE, _ANOTHER_YEAR)
 """Words of ``basis`` in the order they are said in, after respondents."""
@@ -95,6 +95,7 @@ def read_evidence(
                     f"{BASE_UNTOLD:g} people"
                 )
     frame = table.frame.with_row_index("row")
+    unmeasured = replace(settings, model=settings.model.ignorant())
     columns: dict[str, list[Any]] = {
         n: [None] * len(table) for n in ("distribution", "low", "high")
     }
@@ -110,7 +111,19 @@ def read_evidence(
         )
         cells = [Subpopulation.from_key(a, g) for a, g in rows.select("attribute", "group").rows()]
         predicted = dict(zip(cells, np.array(rows["distribution"].to_list()), strict=True))
-        answer = read_question(question, predicted, used, settings)
+        unknown = rows["basis"].fill_null("").str.contains(NEVER_MEASURED, literal=True).any()
+        own = unmeasured if unknown else settings
+        answer = read_question(question, predicted, used, own)
+        if answer.basis == MODEL and rows["low"].null_count() == 0:
+            # nothing new is known: the intervals measured for the method itself stand
+            for name in ("distribution", "low", "high"):
+                for row, value in zip(rows["row"], rows[name].to_list(), strict=True):
+                    columns[name][row] = value
+            for row, value in zip(rows["row"], rows["basis"], strict=True):
+                basis[row] = value or MODEL
+            continue
+        if unknown and answer.basis == MODEL:
+            answer = _ignorant(answer)
         untold |= answer.cells.missing
         left_out += answer.left_out
         at = {s: j for j, s in enumerate(answer.cells.subpopulations)}
@@ -137,6 +150,13 @@ def read_evidence(
         tuple(dict.fromkeys(left_out)),
         tuple(dict.fromkeys(notes)),
     )
+
+
+def _ignorant(answer: Answer) -> Answer:
+    """Without evidence, and by a method nobody measured on anything comparable: from 0 to 1."""
+    shape = answer.cells.mean.shape
+    basis = f"{MODEL}, {NEVER_MEASURED}"
+    return replace(answer, low=np.zeros(shape), high=np.ones(shape), basis=basis)
 
 
 @dataclass(frozen=True)
@@ -189,8 +209,8 @@ def read_question(
         said = published_pieces(model, cells)
         if cells and not said:
             left_out.append(
-                f"{piece.name}, question {question.question_id}: the population frame tells none of "
-                "its groups"
+                f"{piece.name}, question {question.question_id}: the population frame tells none "
+                "of its groups"
             )
         elif said and piece.years is not None and piece.years != 0:
             years.append((piece.years, said))
