@@ -142,7 +142,9 @@ def main() -> None:
         by_question = held.group_by("cluster").agg(pl.col("held").mean())["held"]
         ends = with_intervals(scores, widths)
         half = float((ends["high"] - ends["low"]).mean() or 0) / 2
-        print(f"{name}: WD {scores.mean()['wd']:.3f}, {worth[OVERALL]}; k-hat {worth[OVERALL].k_hat}")
+        print(
+            f"{name}: WD {scores.mean()['wd']:.3f}, {worth[OVERALL]}; k-hat {worth[OVERALL].k_hat}"
+        )
         print(
             f"  each question with the widths of the others: intervals hold "
             f"{100 * float(held['held'].mean() or 0):.1f}% of shares (mean over questions "

@@ -9,14 +9,17 @@ import typer
 
 from opinioncast import __version__
 from opinioncast.cli.curate import bounds, curate
+from opinioncast.cli.estimate import estimate
 from opinioncast.cli.evaluate import evaluate
 from opinioncast.cli.finetune import finetune
 from opinioncast.cli.input_use import input_use
 from opinioncast.cli.plan import plan
+from opinioncast.cli.learn_prior import learn_prior
 from opinioncast.cli.predict import demo, groups, predict
 from opinioncast.cli.reproduce import reproduce
 from opinioncast.cli.train_community import train_community
 from opinioncast.cli.train_network import train_network
+from opinioncast.cli.update import update
 from opinioncast.errors import OpinioncastError
 
 app = typer.Typer(
@@ -27,11 +30,13 @@ app = typer.Typer(
     help="Predict how subpopulations answer a survey question. Predictions are model output; they "
     "are not survey data and do not stand for respondents.",
 )
-for command in (predict, demo, groups, curate, bounds, evaluate, finetune, reproduce):
+for command in (predict, demo, groups, curate, bounds, evaluate, finetune, reproduce, update):
     app.command()(command)
 app.command()(plan)
+app.command()(estimate)
 app.command("train-network")(train_network)
 app.command("input-use")(input_use)
+app.command("learn-prior")(learn_prior)
 app.command("train-community")(train_community)
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C

@@ -57,7 +57,11 @@ class Calibration:
         return self.groups.get(kind, {}).get(str(subpopulation), self.pooled.get(kind, 1.0))
 
     def write(self, path: Path) -> Path:
-        content = {"card": dict(self.card), "pooled": dict(self.pooled), "groups": dict(self.groups)}
+        content = {
+            "card": dict(self.card),
+            "pooled": dict(self.pooled),
+            "groups": dict(self.groups),
+        }
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
         return path
@@ -108,11 +112,15 @@ def scores(draws: Array, observed: Array) -> Array:
     low, middle, high = np.quantile(_logit(draws), [tail, 0.5, 1 - tail], axis=0)
     off = _logit(observed) - middle
     return np.asarray(
-        np.where(off < 0, -off / np.maximum(middle - low, 1e-6), off / np.maximum(high - middle, 1e-6))
+        np.where(
+            off < 0, -off / np.maximum(middle - low, 1e-6), off / np.maximum(high - middle, 1e-6)
+        )
     )
 
 
-def fit(measured: Sequence[tuple[str, Subpopulation, Array]]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+def fit(
+    measured: Sequence[tuple[str, Subpopulation, Array]],
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """Factors from scores.
 
     Args:
@@ -149,4 +157,6 @@ def _logit(shares: Array) -> Array:
 def _share(logits: Array) -> Array:
     shares = 1 / (1 + np.exp(-logits))
     # at the edge of what the scale can tell, the interval reaches the end
-    return np.where(shares <= _EDGE * 1.0001, 0.0, np.where(shares >= 1 - _EDGE * 1.0001, 1.0, shares))
+    return np.where(
+        shares <= _EDGE * 1.0001, 0.0, np.where(shares >= 1 - _EDGE * 1.0001, 1.0, shares)
+    )

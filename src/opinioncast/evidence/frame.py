@@ -90,8 +90,11 @@ class Frame:
         for i, subpopulation in enumerate(subpopulations):
             mask = self.groups.mask(self.members, subpopulation)
             if mask is None:
-                lacking = [f"{a}={g}" for a, g in subpopulation.conditions
-                           if (a, g) not in self.groups.place]
+                lacking = [
+                    f"{a}={g}"
+                    for a, g in subpopulation.conditions
+                    if (a, g) not in self.groups.place
+                ]
                 why[subpopulation] = f"the population frame does not tell {', '.join(lacking)}"
                 continue
             total = float(self.weights[mask].sum())
@@ -216,9 +219,13 @@ def frame_of_table(table: pl.DataFrame, where: str, card: Mapping[str, Any]) -> 
         )
     groups = Groups(tuple(columns))
     frame = Frame.of_people(groups, np.stack(masks, axis=1), weights, dict(card))
-    return frame if "attributes" in frame.card else Frame(
-        groups,
-        frame.members,
-        frame.weights,
-        {**card, "attributes": sources_of(columns), "rows": len(frame)},
+    return (
+        frame
+        if "attributes" in frame.card
+        else Frame(
+            groups,
+            frame.members,
+            frame.weights,
+            {**card, "attributes": sources_of(columns), "rows": len(frame)},
+        )
     )

@@ -1,10 +1,10 @@
 """A population frame from surveys: a smooth joint distribution of all attributes, drawn from anew.
 
 A latent-class model (every class a product of multinomials) is fitted by EM to the memberships of
-several surveys. An attribute or group that one survey cannot tell is a set of possible groups there,
-so surveys complete each other. The frame's rows are drawn from the model and raked to its margins:
-no row is a respondent. Source of the model: Dunson and Xing (2009); as synthetic data: Si and Reiter
-(2013).
+several surveys. An attribute or group that one survey cannot tell is a set of possible groups
+there, so surveys complete each other. The frame's rows are drawn from the model and raked to its
+margins: no row is a respondent. Source of the model: Dunson and Xing (2009); as synthetic data: Si
+and Reiter (2013).
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@
           POLPARTY=Democrat: {shares: {Oppose: 25, Favor: 75}}   # by the options' text
 
 CSV and XLSX have a row per option: ``question_id`` (or ``question``), ``group`` (``TOTAL``,
-``POLPARTY=Democrat``; or ``attribute`` and ``group``), ``option``, ``share`` (or ``percent``) and, if
-told, ``n`` and ``n_eff``.
+``POLPARTY=Democrat``; or ``attribute`` and ``group``), ``option``, ``share`` (or ``percent``) and,
+if told, ``n`` and ``n_eff``.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def known_cells(
     notes: list[str] = []
     for expression, given in raw.items():
         place = f"{where}, known {expression}"
-        entry = dict(given) if isinstance(given, Mapping) and "shares" in given else {
-            "shares": given
-        }
+        entry = (
+            dict(given) if isinstance(given, Mapping) and "shares" in given else {"shares": given}
+        )
         unknown = set(entry) - _FIELDS
         shares = entry["shares"]
         if isinstance(shares, str):
@@ -106,7 +106,9 @@ def read_known(path: Path, questions: Sequence[Question], scheme: GroupScheme) -
     suffix = path.suffix.casefold()
     if suffix == ".parquet":
         table = OpinionTable.read(path)
-        return published_of_table(table, questions, path.name, str(table.meta.get("terms", "not told")))
+        return published_of_table(
+            table, questions, path.name, str(table.meta.get("terms", "not told"))
+        )
     if suffix in (".yaml", ".yml"):
         return _from_yaml(path, questions, scheme)
     if suffix in (".csv", ".xlsx"):
@@ -173,7 +175,9 @@ def _from_rows(
     table = table.rename({c: c.strip().lstrip("\ufeff").casefold() for c in table.columns})
     table = table.rename({"percent": "share"} if "percent" in table.columns else {})
     table = table.rename(
-        {"id": "question_id"} if "id" in table.columns and "question_id" not in table.columns else {}
+        {"id": "question_id"}
+        if "id" in table.columns and "question_id" not in table.columns
+        else {}
     )
     key = next((c for c in ("question_id", "question") if c in table.columns), None)
     unknown = set(table.columns) - _COLUMNS
@@ -256,7 +260,9 @@ def _cell(
 
 def _find(questions: Sequence[Question], name: str, where: str) -> Question:
     for question in questions:
-        if name.casefold() == question.question_id.casefold() or plain(name) == plain(question.text):
+        if name.casefold() == question.question_id.casefold() or plain(name) == plain(
+            question.text
+        ):
             return question
     raise InputError(
         "Known results of a question that is not predicted",

@@ -93,6 +93,23 @@ def drawn_cells(features: Array, cells: Array, thetas: Array) -> Array:
     return out
 
 
+def told_cells(
+    features: Array, cells: Array, normal: Normal, draws: int, seed: int
+) -> tuple[Array, Array]:
+    """Shares of cells and draws about them, (cells, K) and (draws, cells, K).
+
+    The shares are those at the mode, which lie nearer to the true posterior mean than the mean of
+    the normal curve's draws: a softmax pulls the latter to even shares. Draws keep their spread on
+    the logit scale and are moved to where the shares are.
+    """
+    shares = cells @ probabilities(features, normal.mean)
+    thetas = normal.draws(draws, seed).astype(np.float32)
+    drawn = drawn_cells(features.astype(np.float32), cells.astype(np.float32), thetas)
+    drawn *= np.maximum(shares, _FLOOR) / np.maximum(drawn.mean(axis=0), _FLOOR)
+    drawn /= drawn.sum(axis=-1, keepdims=True)
+    return shares, drawn
+
+
 class Piece(Protocol):
     """One piece of evidence on a question."""
 

@@ -305,9 +305,7 @@ def check_cells(cells: Sequence[Cell], name: str, weight_of: Any) -> list[str]:
     return notes
 
 
-def read_pilot(
-    sample: Sample, questions: Sequence[Question], name: str, terms: str
-) -> Pilot:
+def read_pilot(sample: Sample, questions: Sequence[Question], name: str, terms: str) -> Pilot:
     """A pilot's answers to the questions of a questionnaire, matched by id or wording.
 
     Raises:

@@ -3,22 +3,29 @@
 A question's coefficients drift about what the prior expects of them: after y years they are
 correlated exp(-y / memory) with what they were (a stationary process, so a source of long ago says
 as little as none, and none counts twice). The level and the contrasts between groups have memories
-of their own, learned from questions asked again and again. Sources of one side of the present form a
-chain: what an older one says reaches the present through the younger.
+of their own, learned from questions asked again and again. Sources of one side of the present form
+a chain: what an older one says reaches the present through the younger.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from opinioncast.errors import DataError
 from opinioncast.evidence.logit import Message, Piece, posterior
 from opinioncast.evidence.people import Array
 
 SCALE, NO_SCALE = "scale", "no scale"
 """Kinds of question with a memory of their own."""
+
+SHIPPED_MEMORY = "memory.json"
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Memory:
 
     level: Mapping[str, float]
     contrasts: Mapping[str, float]
+    card: Mapping[str, Any] = field(default_factory=dict)
 
     def correlation(self, years: float, kind: str, shape: tuple[int, int]) -> Array:
         """Correlation of each coefficient with itself after so many years, theta's size."""
@@ -39,6 +47,26 @@ class Memory:
         out[:, 0] = np.exp(-abs(years) / self.level[kind])
         out[:, 1:] = np.exp(-abs(years) / self.contrasts[kind])
         return out.ravel()
+
+
+def read_memory(path: Path | None = None) -> Memory:
+    """Read memories; the package's own when left out.
+
+    Raises:
+        DataError: not such a file.
+    """
+    if path is None:
+        path = Path(str(resources.files("opinioncast.models") / "evidence" / SHIPPED_MEMORY))
+    try:
+        raw = json.loads(path.read_text("utf-8"))
+        return Memory(raw["level"], raw["contrasts"], raw["card"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            "Memories of questions cannot be read",
+            where=str(path),
+            expected="JSON with level, contrasts and card",
+            found=error,
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -57,9 +85,7 @@ class _Likelihood:
         return _Likelihood(correlation * both[:, -1], (precision + precision.T) / 2)
 
     def __add__(self, other: _Likelihood) -> _Likelihood:
-        return _Likelihood(
-            self.information + other.information, self.precision + other.precision
-        )
+        return _Likelihood(self.information + other.information, self.precision + other.precision)
 
 
 def from_past(

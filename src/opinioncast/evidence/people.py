@@ -1,8 +1,8 @@
 """People by the groups they are in: the rows of a population frame, of a pilot, of past microdata.
 
-A person is a row of memberships in the groups of every attribute (``RACE=Black``, ``AGE=65+``, ...).
-An attribute nobody can tell for a person has no membership at all; a survey whose answers do not
-tell two groups apart (religion "none") puts a person in both.
+A person is a row of memberships in the groups of every attribute (``RACE=Black``, ``AGE=65+``). An
+attribute nobody can tell for a person has no membership at all; a survey whose answers do not tell
+two groups apart (religion "none") puts a person in both.
 """
 
 from __future__ import annotations

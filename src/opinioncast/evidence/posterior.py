@@ -1,9 +1,9 @@
-"""One question's posterior: from the method's prediction and the evidence to shares of every cell."""
+"""One question's posterior: from the method's prediction and evidence to shares of every cell."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,10 +15,10 @@ from opinioncast.evidence.logit import (
     Piece,
     Shares,
     contrasts,
-    drawn_cells,
     posterior,
     probabilities,
     slopes,
+    told_cells,
 )
 from opinioncast.evidence.people import Array, Bools, Groups, merged
 from opinioncast.evidence.prior import Prior
@@ -27,6 +27,8 @@ from opinioncast.survey import Subpopulation
 DRAWS = 300
 _FLOOR = 0.005
 """Smallest share a prediction is taken to mean: a method's zero is not knowledge."""
+_IGNORANT = 6.25
+"""Variance of a level that nothing is known of: a two-option share is between 0.3 and 99.7%."""
 _FILLED = 8
 """Rows of the frame that stand in for what is not told about a person."""
 
@@ -37,6 +39,10 @@ class Model:
 
     prior: Prior
     frame: Frame
+
+    def ignorant(self) -> Model:
+        """The same where nothing says how near a method's level and contrasts are to the truth."""
+        return replace(self, prior=replace(self.prior, level=_IGNORANT, spread=1e6))
 
     @cached_property
     def features(self) -> Array:
@@ -160,7 +166,9 @@ class Model:
             return []
         chosen = covariance[np.ix_(places, places)].transpose(0, 2, 1, 3)
         size = len(places) * (shares.shape[1] - 1)
-        return [Shares(self.features, cells, shares[places], np.linalg.inv(chosen.reshape(size, size)))]
+        return [
+            Shares(self.features, cells, shares[places], np.linalg.inv(chosen.reshape(size, size)))
+        ]
 
     def shares_covariance(
         self,
@@ -217,7 +225,7 @@ class Cells:
 
     Attributes:
         subpopulations: those the frame can tell.
-        mean: posterior mean, shape (cells, K).
+        mean: shares at the posterior's mode, shape (cells, K).
         draws: shape (draws, cells, K).
         missing: other subpopulations, and why.
         normal: the posterior of the coefficients.
@@ -247,11 +255,10 @@ def read_cells(
     """
     normal = posterior(mean, pieces)
     cells, places, why = model.frame.cells(subpopulations)
-    thetas = normal.draws(draws, seed).astype(np.float32)
-    drawn = drawn_cells(model.features.astype(np.float32), cells.astype(np.float32), thetas)
+    shares, drawn = told_cells(model.features, cells, normal, draws, seed)
     return Cells(
         tuple(subpopulations[i] for i in places),
-        drawn.mean(axis=0),
+        shares,
         drawn,
         why,
         normal,

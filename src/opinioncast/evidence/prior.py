@@ -8,7 +8,9 @@ tune). A group that some surveys cannot tell is learned from those that can.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from opinioncast.errors import DataError, InputError
+from opinioncast.evidence.frame import Frame
 from opinioncast.evidence.logit import Counts, Normal, posterior
 from opinioncast.evidence.people import Array, Bools, Groups, merged
 from opinioncast.evidence.sample import Sample
@@ -63,6 +66,24 @@ class Prior:
         values, vectors = np.maximum(values[order], 0), vectors[:, order]
         kept = int(np.searchsorted(np.cumsum(values) / values.sum(), _KEPT)) + 1
         return vectors[:, :kept] * np.sqrt(values[:kept])
+
+    def with_frame(self, frame: Frame) -> Prior:
+        """The same prior for a population with other attributes or shares.
+
+        An attribute no survey taught of gets coefficients of its own, independent, of the middle
+        variance of those that were learned. The columns are centred on the population's shares, so
+        that the level is its average person's.
+        """
+        new = [c for c in frame.groups.columns if c not in self.groups.place]
+        groups = Groups((*self.groups.columns, *new))
+        size, old = len(groups), len(self.groups)
+        covariance = np.zeros((size, size))
+        covariance[:old, :old] = self.covariance
+        covariance[range(old, size), range(old, size)] = np.median(np.diag(self.covariance))
+        shares = frame.proportions(groups)
+        known = np.array([a in frame.groups.attributes for a, _ in groups.columns])
+        center = np.where(known, shares, np.append(self.center, np.zeros(len(new))))
+        return Prior(groups, center, covariance, self.level, self.spread, self.card)
 
     def design(self, groups: Groups, members: Bools) -> Array:
         """People's columns: 1 - share where they are in the group, 0 where nobody can tell."""
@@ -117,6 +138,10 @@ def read_prior(path: str | Path | None = None) -> Prior:
         ) from error
 
 
+_Fitted = tuple[Array, Array]
+_Fit = Callable[[Array, list[Array | None]], Iterable[_Fitted]]
+
+
 @dataclass(frozen=True)
 class _Item:
     """One question of the microdata, ready to be fitted again and again."""
@@ -132,6 +157,7 @@ def learn_covariance(
     groups: Groups | None = None,
     rounds: int = ROUNDS,
     min_n: float = 100,
+    workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Groups, Array, Array, Mapping[str, Any]]:
     """The covariance of coefficients over the questions of ``samples``, by EM.
@@ -139,6 +165,7 @@ def learn_covariance(
     Args:
         groups: columns; None: those of all samples in order of appearance.
         rounds: of EM.
+        workers: processes that fit questions side by side.
         min_n: questions answered by fewer (effective) people teach nothing and are left out.
 
     Returns:
@@ -174,17 +201,18 @@ def learn_covariance(
             found=f"{len(samples)} wave(s)",
         )
     covariance = _FIRST * np.eye(len(groups))
+    weight = sum(i.counts.shape[1] - 1 for i in items)
     starts: list[Array | None] = [None] * len(items)
-    for turn in range(rounds):
-        total = np.zeros_like(covariance)
-        weight = 0
-        for i, item in enumerate(items):
-            if progress:
-                progress(turn * len(items) + i, rounds * len(items))
-            moments, starts[i] = _moments(item, covariance, starts[i])
-            total += moments
-            weight += item.counts.shape[1] - 1
-        covariance = total / weight
+    with _fitting(items, workers) as fitted:
+        for turn in range(rounds):
+            total = np.zeros_like(covariance)
+            # sums in the order of the questions, so that workers change nothing
+            for i, (moments, found) in enumerate(fitted(covariance, starts)):
+                if progress:
+                    progress(turn * len(items) + i, rounds * len(items))
+                total += moments
+                starts[i] = found
+            covariance = total / weight
     if progress:
         progress(rounds * len(items), rounds * len(items))
     record = {
@@ -194,6 +222,36 @@ def learn_covariance(
         "rounds": rounds,
     }
     return groups, center, covariance, record
+
+
+_held: list[_Item] = []
+"""The questions in a worker process."""
+
+
+@contextmanager
+def _fitting(items: list[_Item], workers: int) -> Iterator[_Fit]:
+    """How a round's questions are fitted: here, or by workers that hold the questions."""
+    if workers == 1:
+        yield lambda covariance, starts: (
+            _moments(item, covariance, start) for item, start in zip(items, starts, strict=True)
+        )
+        return
+    with ProcessPoolExecutor(workers, initializer=_hold, initargs=(items,)) as pool:
+
+        def fitted(covariance: Array, starts: list[Array | None]) -> Iterator[_Fitted]:
+            jobs = [(i, covariance, start) for i, start in enumerate(starts)]
+            return pool.map(_fit_held, jobs, chunksize=4)
+
+        yield fitted
+
+
+def _hold(items: list[_Item]) -> None:
+    _held[:] = items
+
+
+def _fit_held(job: tuple[int, Array, Array | None]) -> _Fitted:
+    at, covariance, start = job
+    return _moments(_held[at], covariance, start)
 
 
 def pooled_shares(samples: Sequence[Sample], groups: Groups) -> Array:

@@ -1,7 +1,7 @@
 """Microdata as evidence: who is in which group, what they answered, and what each counts.
 
-Groups and codes come from a curation recipe (:mod:`opinioncast.curate`), so a pilot, a past wave and
-the surveys the prior is learned from are read by the same rules as an opinion table.
+Groups and codes come from a curation recipe (:mod:`opinioncast.curate`), so a pilot, a past wave
+and the surveys the prior is learned from are read by the same rules as an opinion table.
 """
 
 from __future__ import annotations

@@ -205,9 +205,7 @@ def measure_worth(scores: CellScores, *, seed: int = 0) -> dict[str, Worth]:
     expected = expected_distance(shares, ordinal, SIZES, base)
     table = np.column_stack([cells["wd"].to_numpy(), expected, np.ones(cells.height)])
     cluster = cells[CLUSTER].to_numpy()
-    keys = [
-        str(Subpopulation.from_key(*k)) for k in cells.select("attribute", "group").iter_rows()
-    ]
+    keys = [str(Subpopulation.from_key(*k)) for k in cells.select("attribute", "group").iter_rows()]
     names = np.array(keys)
     groups = {OVERALL: np.ones(len(keys), dtype=bool)}
     groups |= {name: names == name for name in dict.fromkeys(keys)}
@@ -232,9 +230,7 @@ def _worth(table: Array, cluster: npt.NDArray[Any], items: pl.DataFrame, seed: i
         times = rng.multinomial(questions, np.full(questions, 1 / questions), REPLICATES)
         drawn = times @ sums
         found = size_as_near(drawn[:, 0] / drawn[:, -1], drawn[:, 1:-1] / drawn[:, -1:], SIZES)
-        low, high = (
-            float(np.quantile(found, q, method="inverted_cdf")) for q in (0.025, 0.975)
-        )
+        low, high = (float(np.quantile(found, q, method="inverted_cdf")) for q in (0.025, 0.975))
     spread: tuple[float | None, ...] = (None, None, None)
     items = items.filter("known")
     if items["question"].n_unique() >= _MIN_QUESTIONS:
