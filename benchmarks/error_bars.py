@@ -52,7 +52,7 @@ def other_forms(cells: pl.DataFrame) -> dict[str, tuple[float, float]]:
     long = cells.select(
         "cluster", "predicted", "observed", options=pl.col("predicted").list.len()
     ).explode("predicted", "observed")
-    p, q, options, cluster = (long[c].to_numpy() for c in long.columns[1:] + ["cluster"])
+    p, q, options, cluster = (long[c].to_numpy() for c in [*long.columns[1:], "cluster"])
     found = {}
     for name in ("logit", "one width", "sqrt(p (1 - p) + c)"):
         scale = np.sqrt(p * (1 - p) + bars.OFFSET) if name.startswith("sqrt") else np.ones(len(p))
@@ -77,13 +77,17 @@ def other_forms(cells: pl.DataFrame) -> dict[str, tuple[float, float]]:
 
 def with_intervals(scores: CellScores, widths: bars.Widths) -> pl.DataFrame:
     """``predicted, observed, low, high`` of every share, with the intervals of ``widths``."""
-    rows = []
+    rows: list[tuple[float, ...]] = []
     for a, g, predicted, observed in scores.frame.select(
         "attribute", "group", "predicted", "observed"
     ).iter_rows():
         width = widths.of(len(predicted), Subpopulation.from_key(a, g))
         rows += zip(predicted, observed, *bars.interval(predicted, width), strict=True)
     return pl.DataFrame(rows, schema=["predicted", "observed", "low", "high"], orient="row")
+
+
+def mean_of(values: pl.Series) -> float:
+    return float(np.mean(values.to_numpy()))
 
 
 def first_questions(table: OpinionTable, count: int) -> OpinionTable:
@@ -141,18 +145,21 @@ def main() -> None:
         held = pl.DataFrame({"cluster": cluster, "held": deviation <= width})
         by_question = held.group_by("cluster").agg(pl.col("held").mean())["held"]
         ends = with_intervals(scores, widths)
-        half = float((ends["high"] - ends["low"]).mean() or 0) / 2
+        half = mean_of(ends["high"] - ends["low"]) / 2
         print(
             f"{name}: WD {scores.mean()['wd']:.3f}, {worth[OVERALL]}; k-hat {worth[OVERALL].k_hat}"
         )
         print(
             f"  each question with the widths of the others: intervals hold "
-            f"{100 * float(held['held'].mean() or 0):.1f}% of shares (mean over questions "
-            f"{100 * float(by_question.mean() or 0):.1f}%), mean half-width {100 * half:.1f} points"
+            f"{100 * mean_of(held['held']):.1f}% of shares (mean over questions "
+            f"{100 * mean_of(by_question):.1f}%), mean half-width {100 * half:.1f} points"
         )
         for form, (share, wide) in other_forms(scores.frame).items():
-            print(f"  without widths by group, {form}: hold {100 * share:.1f}%, mean half-width {100 * wide:.1f} points")
-        figures[f"held_out_{name}"] = round(float(held["held"].mean() or 0), 3)
+            print(
+                f"  without widths by group, {form}: hold {100 * share:.1f}%, mean half-width "
+                f"{100 * wide:.1f} points"
+            )
+        figures[f"held_out_{name}"] = round(mean_of(held["held"]), 3)
         figures[f"half_width_{name}"] = round(half, 3)
         figures[f"worth_{name}"] = round(worth[OVERALL].respondents, 1)
         entry: dict[str, Any] = {
@@ -161,25 +168,25 @@ def main() -> None:
             "settings": sorted(hashes),
             "interval_90": widths.record(),
             "measured_on": f"demo table {demo.content_hash[:12]}, {len(demo)} cells",
-            "held_out": round(float(held["held"].mean() or 0), 4),
+            "held_out": round(mean_of(held["held"]), 4),
             "worth": {group: w.record() for group, w in worth.items()},
         }
         if opinionqa is not None:
             other_scores, _ = scored(variants[0], opinionqa)
             ends = with_intervals(other_scores, widths)
             inside = ends["observed"].is_between(ends["low"], ends["high"])
-            half = float((ends["high"] - ends["low"]).mean() or 0) / 2
+            half = mean_of(ends["high"] - ends["low"]) / 2
             low, high = other_scores.interval()
             print(
                 f"  OpinionQA, {len(opinionqa)} cells: WD {other_scores.mean()['wd']:.4f} "
                 f"({low:.3f} to {high:.3f}), uniform {other_scores.mean()['wd_uniform']:.4f}, "
                 f"{measure_worth(other_scores)[OVERALL]}; the intervals hold "
-                f"{100 * float(inside.mean() or 0):.1f}% of shares, "
+                f"{100 * mean_of(inside):.1f}% of shares, "
                 f"mean half-width {100 * half:.1f} points"
             )
             figures[f"wd_opinionqa_{name}"] = round(other_scores.mean()["wd"] or 0, 4)
-            figures[f"coverage_opinionqa_{name}"] = round(float(inside.mean() or 0), 3)
-            entry["coverage_opinionqa"] = round(float(inside.mean() or 0), 4)
+            figures[f"coverage_opinionqa_{name}"] = round(mean_of(inside), 3)
+            entry["coverage_opinionqa"] = round(mean_of(inside), 4)
         entries.append(entry)
     if options.write and not options.quick:
         path = Path(str(bars.__file__)).with_suffix(".json")

@@ -24,7 +24,9 @@ from opinioncast.evidence.planning import (
 
 def test_the_pollsters_three_points() -> None:
     assert margin_of_error(0.5, 1067) == pytest.approx(0.03, abs=1e-4)  # the textbook's 1,067
-    assert margin_of_error(0.5, 1000 / 1.5) == pytest.approx(1.959964 * math.sqrt(0.25 * 1.5 / 1000))
+    assert margin_of_error(0.5, 1000 / 1.5) == pytest.approx(
+        1.959964 * math.sqrt(0.25 * 1.5 / 1000)
+    )
     assert margin_of_error(0.5, 0) == math.inf
 
 
@@ -53,9 +55,7 @@ def test_textbook_sample_sizes(p1: float, p2: float, n: int) -> None:
 
 
 @settings(max_examples=200)
-@given(
-    st.floats(0.01, 0.99), st.floats(60, 3000), st.floats(60, 3000), st.sampled_from([0.8, 0.9])
-)
+@given(st.floats(0.01, 0.99), st.floats(60, 3000), st.floats(60, 3000), st.sampled_from([0.8, 0.9]))
 def test_the_difference_is_seen_with_that_power(
     p: float, first: float, second: float, power: float
 ) -> None:

@@ -55,10 +55,13 @@ def test_bars_are_the_intervals_and_diamonds_what_people_said() -> None:
     ends = [segment[:, 0] for segment in model[2][0].get_segments()]
     np.testing.assert_allclose(ends, [[0.0, 0.9]] * 4)
     cells = frame.filter(pl.col("question_id") == "q2")
-    said = {
-        (r["attribute"], r["group"]): r["observed"][0] for r in cells.iter_rows(named=True)
-    }
-    order = [("SEX", "Female"), ("SEX", "Male"), ("RACE", "Black"), ("SEX & RACE", "Female & Black")]
+    said = {(r["attribute"], r["group"]): r["observed"][0] for r in cells.iter_rows(named=True)}
+    order = [
+        ("SEX", "Female"),
+        ("SEX", "Male"),
+        ("RACE", "Black"),
+        ("SEX & RACE", "Female & Black"),
+    ]
     assert people[0].get_xdata() == pytest.approx([said[k] for k in order])
     error = people[2][0].get_segments()[0]
     half = 1.645 * np.sqrt(0.3 * 0.7 / 100)

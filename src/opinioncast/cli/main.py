@@ -13,8 +13,8 @@ from opinioncast.cli.estimate import estimate
 from opinioncast.cli.evaluate import evaluate
 from opinioncast.cli.finetune import finetune
 from opinioncast.cli.input_use import input_use
-from opinioncast.cli.plan import plan
 from opinioncast.cli.learn_prior import learn_prior
+from opinioncast.cli.plan import plan
 from opinioncast.cli.predict import demo, groups, predict
 from opinioncast.cli.reproduce import reproduce
 from opinioncast.cli.train_community import train_community

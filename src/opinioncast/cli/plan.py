@@ -144,8 +144,8 @@ def _summary_lines(plan: Plan) -> list[str]:
             s = plan.summary[name]
             lines.append(
                 f"{words}: {s['interviews']:,.0f} interviews, cost {s['cost']:,.0f}; the total's "
-                f"effective base {s['total_base']:,.0f}, {100 * s['total_base_lost']:.0f}% less than "
-                f"if sampled by population ({s['total_base_by_population']:,.0f}); "
+                f"effective base {s['total_base']:,.0f}, {100 * s['total_base_lost']:.0f}% less "
+                f"than if sampled by population ({s['total_base_by_population']:,.0f}); "
                 f"±{s['total_moe']:.1f} points at 50%"
             )
     short = plan.summary["groups_short_of_target"]

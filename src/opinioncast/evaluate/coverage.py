@@ -118,10 +118,14 @@ def usable_predictions(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]
         "order_spread": pl.Float64,
     }
     try:
-        frame = with_intervals(frame).select(
-            (pl.col(c) if c in frame.columns else pl.lit(None)).cast(t, strict=False).alias(c)
-            for c, t in types.items()
-        ).with_columns(pl.col("family", "wave").fill_null(""))
+        frame = (
+            with_intervals(frame)
+            .select(
+                (pl.col(c) if c in frame.columns else pl.lit(None)).cast(t, strict=False).alias(c)
+                for c, t in types.items()
+            )
+            .with_columns(pl.col("family", "wave").fill_null(""))
+        )
     except pl.exceptions.PolarsError as error:
         raise DataError(
             "The predictions have a column of another type",

@@ -1,7 +1,7 @@
 """The unbiased estimate: a pilot's shares, made more precise by predictions.
 
-The generalised regression estimator (Cassel, Sarndal and Wretman, 1976), which is prediction-powered
-inference (Angelopoulos and others, 2023) for a sample with a design. Every respondent i of a pilot
+The generalised regression estimator (Cassel, Sarndal and Wretman, 1976), which is
+prediction-powered inference (Angelopoulos and others, 2023) for a sample with a design. Every respondent i of a pilot
 gets the prediction f_i of the groups he is in, the population frame gives the mean F of the same
 prediction over everyone, and
 
@@ -154,7 +154,7 @@ class Answered:
             )
         total = np.zeros((units, options))
         np.add.at(total, place, weights[:, None] * values)
-        base = np.bincount(place, weights, units)[:, None]
+        base = np.asarray(np.bincount(place, weights, units)[:, None], dtype=np.float64)
         errors = taylor_errors(design, total, base, np.array([options]))
         return total.sum(axis=0) / base.sum(), errors
 

@@ -158,9 +158,7 @@ def strata_of(design: PlanDesign, groups: Sequence[Subpopulation], share: Share)
                 "The strata do not make up the population",
                 where=f"strata: {design.strata}",
                 expected="shares above 0 that sum to 1",
-                found=", ".join(
-                    f"{g} {s:.3f}" for g, s in zip(strata, population, strict=True)
-                )
+                found=", ".join(f"{g} {s:.3f}" for g, s in zip(strata, population, strict=True))
                 + f"; sum {total:.3f}",
                 hint="predict all groups of the attribute, or set `population`",
             )

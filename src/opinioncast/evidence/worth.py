@@ -231,12 +231,13 @@ def _worth(table: Array, cluster: npt.NDArray[Any], items: pl.DataFrame, seed: i
         drawn = times @ sums
         found = size_as_near(drawn[:, 0] / drawn[:, -1], drawn[:, 1:-1] / drawn[:, -1:], SIZES)
         low, high = (float(np.quantile(found, q, method="inverted_cdf")) for q in (0.025, 0.975))
-    spread: tuple[float | None, ...] = (None, None, None)
+    middle: float | None = None
+    bottom: float | None = None
+    top: float | None = None
     items = items.filter("known")
     if items["question"].n_unique() >= _MIN_QUESTIONS:
-        drawn_k = k_hat(items, seed=seed)
-        spread = tuple(float(v) for v in np.quantile(drawn_k, (0.5, 0.05, 0.95)))
-    return Worth(respondents, low, high, *spread, len(table), questions)
+        middle, bottom, top = map(float, np.quantile(k_hat(items, seed=seed), (0.5, 0.05, 0.95)))
+    return Worth(respondents, low, high, middle, bottom, top, len(table), questions)
 
 
 def _items(cells: pl.DataFrame, shares: Array, ordinal: Array, base: Array) -> pl.DataFrame:
@@ -320,4 +321,3 @@ def k_hat(
         of_training = np.sort(most[np.isin(question, chosen)])
         found[i] = of_training[int(alpha * gamma * len(of_training) + 1e-9)] / dilation
     return found
-

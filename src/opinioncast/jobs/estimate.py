@@ -140,7 +140,7 @@ def estimate(
     designs: dict[str | None, SampleDesign | None] = {}
     for answers in common:
         question = asked[answers.question.question_id]
-        variable = dict((q.question_id, v) for q, v in wave.questions)[question.question_id]
+        variable = {q.question_id: v for q, v in wave.questions}[question.question_id]
         weight = wave.wave.variables[variable].weight or wave.wave.design.weight
         if weight not in designs:
             nobody = np.zeros(len(sample), dtype=bool)

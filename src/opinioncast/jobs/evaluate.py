@@ -37,7 +37,7 @@ from opinioncast.report.json_text import json_text
 from opinioncast.report.page import PageFigure, write_page
 from opinioncast.report.tables import write_table
 from opinioncast.survey import OpinionTable, Subpopulation, standard_attributes
-from opinioncast.survey.tables import KEY
+from opinioncast.survey.tables import INTERVAL, KEY
 
 WORTH = ("worth", "worth_low", "worth_high", "k_hat")
 """Columns of ``by_group`` with what predictions are worth (:mod:`opinioncast.evidence.worth`)."""
@@ -323,7 +323,7 @@ def _write_cells(scores: CellScores, path: Path, withheld: str | None) -> Path:
         # divergences taken together
         frame = frame.select(*KEY, "question", "wd", "tv")
     else:
-        lists = ("options", "ordinal", "observed", "predicted")
+        lists = ("options", "ordinal", "observed", "predicted", *INTERVAL)
         frame = frame.with_columns(
             pl.col(c).cast(pl.List(pl.String)).list.join(" | ") for c in lists
         )

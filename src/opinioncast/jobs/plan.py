@@ -288,8 +288,8 @@ def _cheapest(
     strata: Strata,
     design: PlanDesign,
 ) -> Allocation | None:
-    wanted = np.flatnonzero(~np.isnan(target))
-    if not len(wanted):
+    wanted = [int(i) for i in np.flatnonzero(~np.isnan(target))]
+    if not wanted:
         return None
     unknown = [str(groups[i]) for i in wanted if np.isnan(a[i]).any()]
     if unknown:
@@ -339,7 +339,8 @@ def _differences(
         "family", "wave", "question_id", maintain_order=True
     ):
         named = {
-            Subpopulation.from_key(r["attribute"], r["group"]): r for r in cells.iter_rows(named=True)
+            Subpopulation.from_key(r["attribute"], r["group"]): r
+            for r in cells.iter_rows(named=True)
         }
         for one, other in pairs:
             if one not in named or other not in named:
@@ -426,7 +427,9 @@ def _strata_frame(strata: Strata, needed: Allocation | None) -> pl.DataFrame:
             "population": strata.population,
             "cost": strata.costs,
             "interviews": [None] * count if strata.sample is None else strata.sample,
-            "interviews_needed": [None] * count if needed is None else np.ceil(needed.sample - 1e-6),
+            "interviews_needed": [None] * count
+            if needed is None
+            else np.ceil(needed.sample - 1e-6),
         },
         schema_overrides={"interviews": pl.Float64, "interviews_needed": pl.Float64},
     )
@@ -455,7 +458,8 @@ def _summary(
             "total_base": 1 / variance,
             "total_base_by_population": 1 / by_size,
             "total_base_lost": 1 - by_size / variance,
-            "total_moe": 100 * float(margin_of_error(0.5, 1 / variance, confidence=design.confidence)),
+            "total_moe": 100
+            * float(margin_of_error(0.5, 1 / variance, confidence=design.confidence)),
         }
     short = groups.filter(pl.col("short").fill_null(False))
     found["groups_short_of_target"] = [
@@ -467,5 +471,8 @@ def _summary(
     for end in ("", "_needed"):
         known = differences.drop_nulls(f"seen{end}")
         if known.height:
-            found[f"differences{end}"] = {"pairs": known.height, "seen": int(known[f"seen{end}"].sum())}
+            found[f"differences{end}"] = {
+                "pairs": known.height,
+                "seen": int(known[f"seen{end}"].sum()),
+            }
     return found

@@ -147,7 +147,8 @@ def measure(cells: pl.DataFrame) -> Widths:
         return (questions * own + POOLED * pooled) / (questions + POOLED)
 
     by_options = {
-        int(k): shrunk(part) for (k,), part in sorted(shares.group_by("options"), key=lambda x: x[0])
+        int(k): shrunk(part)
+        for (k,), part in sorted(shares.group_by("options"), key=lambda x: x[0])
     }
     # a group's ratio to the pooled width must not be its questions' numbers of options
     expected = shares["options"].replace_strict(by_options, return_dtype=pl.Float64)

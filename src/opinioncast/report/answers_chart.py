@@ -90,7 +90,9 @@ def _groups(cells: pl.DataFrame) -> pl.DataFrame:
 
 def _in_between(cells: pl.DataFrame, count: int) -> list[int]:
     """Questions at the (i + 1) / (count + 1) quantiles of mean distance, nearest first."""
-    ranked = cells.group_by(CLUSTER, maintain_order=True).agg(pl.col("wd").mean()).sort("wd", CLUSTER)
+    ranked = (
+        cells.group_by(CLUSTER, maintain_order=True).agg(pl.col("wd").mean()).sort("wd", CLUSTER)
+    )
     places = [round((i + 1) / (count + 1) * (ranked.height - 1)) for i in range(count)]
     return [ranked[CLUSTER][i] for i in dict.fromkeys(places)]
 

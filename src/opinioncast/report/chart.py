@@ -116,7 +116,9 @@ def _panel(
         for low, high in zip(c["low"], c["high"], strict=True)
     ]
     if halves:
-        notes.append(f"model: 90% intervals of ±{100 * float(np.mean(halves)):.0f} points on average")
+        notes.append(
+            f"model: 90% intervals of ±{100 * float(np.mean(halves)):.0f} points on average"
+        )
     elif any(c["low"] is not None for c in cells):
         notes.append("model: error never measured, any share is possible")
     axis.set_xlabel("; ".join(notes), fontsize=7.5)

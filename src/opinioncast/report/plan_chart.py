@@ -36,7 +36,9 @@ def plan_chart(groups: pl.DataFrame, *, title: str, notes: Sequence[str] = ()) -
         shown[c].cast(pl.Float64).fill_null(np.nan).to_numpy()
         for c in ("moe", "moe_needed", "target")
     )
-    axis.hlines(rows, np.fmin(now, then), np.fmax(now, then), color="#CCCCCC", linewidth=1, zorder=1)
+    axis.hlines(
+        rows, np.fmin(now, then), np.fmax(now, then), color="#CCCCCC", linewidth=1, zorder=1
+    )
     for values, colour, face, label in (
         (now, _DESIGN, _DESIGN, "with the sample as designed"),
         (then, _NEEDED, "white", "with the cheapest sample that meets all targets"),

@@ -108,7 +108,7 @@ def score_table(scores: CellScores, worth: Mapping[str, Worth] | None = None) ->
         grid.add_row(
             attribute,
             row["group"],
-            *([number_words(found and found.respondents)] if worth else []),
+            *([number_words(None if found is None else found.respondents)] if worth else []),
             *(decimal(row[c]) for c in ("wd", "wd_uniform", "wd_noise")),
             str(row["cells"]),
         )
