@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "evaluate": {"survey"},
     "methods": {"survey", "prompts", "backends", "curate", "evaluate"},
     "evidence": {"survey", "curate", "evaluate"},
-    "finetune": {"survey", "prompts", "backends", "curate", "evaluate", "methods"},
+    "finetune": {"survey", "prompts", "backends", "curate", "evaluate", "evidence", "methods"},
     "report": {"survey", "curate", "evaluate", "evidence"},
     "jobs": {
         "survey",

@@ -1,9 +1,9 @@
 """The unbiased estimate: a pilot's shares, made more precise by predictions.
 
 The generalised regression estimator (Cassel, Sarndal and Wretman, 1976), which is
-prediction-powered inference (Angelopoulos and others, 2023) for a sample with a design. Every respondent i of a pilot
-gets the prediction f_i of the groups he is in, the population frame gives the mean F of the same
-prediction over everyone, and
+prediction-powered inference (Angelopoulos and others, 2023) for a sample with a design. Every
+respondent i of a pilot gets the prediction f_i of the groups he is in, the population frame gives
+the mean F of the same prediction over everyone, and
 
     theta = lambda F + sum_i w_i (y_i - lambda f_i) / sum_i w_i
 

@@ -6,8 +6,8 @@ is the mean of its people over the strata, each stratum weighted to its part of 
     Var(group g, share p) = deff p (1 - p) / P(g)  sum_h P(h | g) W_h / n_h
 
 with W_h the stratum's share of the population (Kish, Survey Sampling, 1965, for the total: P(g) =
-1, P(h | g) = W_h). It is linear in 1 / n_h, so the cheapest sample that meets several targets at once
-is Bethel's (Survey Methodology 15, 1989), found by Chromy's iteration.
+1, P(h | g) = W_h). It is linear in 1 / n_h, so the cheapest sample that meets several targets at
+once is Bethel's (Survey Methodology 15, 1989), found by Chromy's iteration.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def detectable_difference(
     Solves d = z_{1 - a / 2} sqrt(m (1 - m) (1 / n1 + 1 / n2)) + z_power sqrt(p (1 - p) / n1 +
     p2 (1 - p2) / n2), m the mean of the two shares, weighted by the bases, p2 = p + d or p - d: for
     equal bases the textbook's n = (z_a sqrt(2 m (1 - m)) + z_b sqrt(p1 q1 + p2 q2))^2 / d^2
-    (Fleiss, Statistical Methods for Rates and Proportions, 3.2). The other share is on the side of p that
-    has more room.
+    (Fleiss, Statistical Methods for Rates and Proportions, 3.2). The other share is on the side
+    of p that has more room.
 
     Args:
         p: the first group's share.
