@@ -138,6 +138,7 @@ def estimate(
             hint="give the questions of the questionnaire and of the recipe the same ids",
         )
     designs: dict[str | None, SampleDesign | None] = {}
+    policy = wave.result.table.meta["lonely_psu"]["policy"]  # the recipe's
     for answers in common:
         question = asked[answers.question.question_id]
         variable = {q.question_id: v for q, v in wave.questions}[question.question_id]
@@ -145,7 +146,7 @@ def estimate(
         if weight not in designs:
             nobody = np.zeros(len(sample), dtype=bool)
             sampled = read_weights(wave.wave, weight, nobody).sampled
-            designs[weight] = sample_design(wave.wave, sampled, "certainty")
+            designs[weight] = sample_design(wave.wave, sampled, policy)
         rows += _of_question(
             question, answers, cells[question.question_id], sample, frame, designs[weight], notes
         )
