@@ -113,8 +113,8 @@ def write_page(
         answers_caption=ANSWERS_CAPTION,
         worth=worth,
         worth_number=None if worth is None else number_words(worth.respondents),
-        worth_interval=None
-        if worth is None
+        worth_interval="-"
+        if worth is None or worth.low is None
         else f"{number_words(worth.low)} to {number_words(worth.high)}",
         interval=span(*scores.interval()),
         lower=lower,
