@@ -34,14 +34,14 @@ from opinioncast.evaluate.distance import wasserstein
 from opinioncast.evidence.calibration import Calibration, read_calibration
 from opinioncast.evidence.frame import Frame, read_frame
 from opinioncast.evidence.logit import Counts, posterior, probabilities
-from opinioncast.evidence.observations import Cell, Evidence, Published
+from opinioncast.evidence.observations import Cell, Evidence, Pilot, Published
 from opinioncast.evidence.past import Memory, read_memory
 from opinioncast.evidence.people import Array
 from opinioncast.evidence.posterior import Model
 from opinioncast.evidence.prior import Prior, read_prior
-from opinioncast.evidence.reading import Settings, read_question
+from opinioncast.evidence.reading import Settings, read_evidence, read_question
 from opinioncast.evidence.sample import Answers, Sample
-from opinioncast.survey import PredictionTable, Subpopulation
+from opinioncast.survey import PredictionTable, Subpopulation, load_groups
 
 SIZES = (10, 25, 50, 100, 200, 400)
 EVALUATED = {"gss_2018": "gss_2016", "gss_2016": "gss_2018", "anes_2020": "anes_2012"}
@@ -210,7 +210,8 @@ class Room:
     memory: Memory
 
     def on(self, frame: Frame) -> Settings:
-        return Settings(Model(self.prior.with_frame(frame), frame), self.calibration, self.memory)
+        model = Model(self.prior.with_frame(frame), frame)
+        return Settings(model, self.calibration, self.memory, draws=200)
 
 
 def pilots(
@@ -241,7 +242,7 @@ def pilots(
                     distance(item, table, item.shares, item.bases, set())
                 )
                 tallies[f"crosstab_n{size}"].wd_rest.append(distance(item, table, *rest, set()))
-                if draw == 0:
+                if draw == 0 and size <= 100:
                     tell(tallies[f"no_wording_n{size}"], flat, evidence, plain)
                 if draw == 0 and size == 100:
                     tell(tallies["shipped_frame_n100"], item, evidence, shipped)
@@ -312,7 +313,7 @@ def opinionqa(data: Path, surveys: Surveys, room: Room, limit: int | None) -> di
 
     from opinioncast.jobs.predict import PredictSettings, run_method
     from opinioncast.readers.subpop import read_rows, to_table
-    from opinioncast.survey import GroupScheme, load_groups
+    from opinioncast.survey import GroupScheme
 
     path = data / "opinionqa" / "opinionqa_contentious.jsonl"
     if not path.is_file():
@@ -383,6 +384,47 @@ def _whole(rows: Any, frame: Frame) -> Array | None:
         return None
     rounded = np.round(best[1], 2)
     return np.asarray(rounded / rounded.sum())
+
+
+def speed(room: Room, questions: int) -> dict[str, float]:
+    """Time and memory of reading a pilot of 1,000 on many questions and about 60 groups."""
+    import resource
+
+    frame = read_frame()
+    settings = room.on(frame)
+    rng = np.random.default_rng(0)
+    rows = rng.choice(len(frame), 1000, p=frame.weights)
+    groups = [s for s in load_groups("all", "total") if frame.share(s)]
+    table, choice, weights = [], {}, {}
+    for i in range(questions):
+        options = 2 + i % 4
+        name = f"q{i}"
+        shares = rng.dirichlet(np.full(options, 3.0))
+        choice[name] = rng.choice(options, 1000, p=shares)
+        weights[name] = rng.uniform(0.5, 2.0, 1000)
+        table += [
+            {
+                "question_id": name,
+                "question": f"Question {i}?",
+                "options": [f"Answer {k}" for k in range(options)],
+                "ordinal": list(range(options)),
+                "attribute": g.attribute,
+                "group": g.group,
+                "distribution": shares.tolist(),
+            }
+            for g in groups
+        ]
+    pilot = Pilot("pilot", frame.groups, frame.members[rows], choice, weights)
+    predictions = PredictionTable.from_rows(table)
+    started, busy = time.monotonic(), time.process_time()
+    read_evidence(predictions, [pilot], settings)
+    return {
+        "speed_questions": questions,
+        "speed_groups": len(groups),
+        "speed_seconds": round(time.monotonic() - started, 1),
+        "speed_cpu_seconds": round(time.process_time() - busy, 1),
+        "speed_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+    }
 
 
 def equivalent(wd: float | None, curve: Mapping[int, float | None]) -> float | None:
@@ -512,6 +554,7 @@ def main() -> None:
             figures[f"cover90_{label}"] = reading.cover()
             figures[f"questions_{label}"] = len(reading.wd)
         figures |= opinionqa(options.data, surveys, room, limit)
+    figures |= speed(room, 20 if options.quick else 200)
     figures["seconds"] = round(time.monotonic() - started, 1)
     for key, value in figures.items():
         print(f"{key}: {value}")
