@@ -439,11 +439,10 @@ def equivalent(wd: float | None, curve: Mapping[int, float | None]) -> float | N
 
 @dataclass(frozen=True)
 class Task:
-    """Every ``of``-th question of a wave, from number ``part`` on."""
+    """Every ``of``-th question of each wave, from number ``part`` on."""
 
     data: Path
     cache: Path | None
-    wave: str
     part: int
     of: int
     limit: int | None
@@ -451,27 +450,35 @@ class Task:
     quick: bool
 
 
-def measure(task: Task) -> tuple[int, dict[str, Tally]]:
-    """All readings of a task's questions: how many there are, and tallies by name."""
+def measure(task: Task) -> tuple[dict[str, int], dict[str, Tally]]:
+    """All readings of a task's questions: how many there are by wave, and tallies by name."""
+    started = time.monotonic()
     surveys = Surveys(task.data, task.cache)
+    split = Split.of(surveys)
     room = Room(read_prior(), read_calibration(), read_memory())
     tallies: dict[str, Tally] = defaultdict(Tally)
-    items = items_of(surveys, Split.of(surveys), task.wave, task.limit)[task.part :: task.of]
-    frame = own_frame(surveys.sample(task.wave if task.quick else EVALUATED[task.wave]))
-    settings = room.on(frame)
+    counted = {}
+    shipped = room.on(read_frame())
     flat = replace(room.prior, level=max(room.prior.level, 4.0))
-    plain = replace(settings, model=Model(flat.with_frame(frame), frame))
-    pilots(
-        items,
-        settings,
-        tallies,
-        draws=1 if task.quick else task.draws,
-        sizes=(25, 100) if task.quick else SIZES,
-        plain=plain,
-        shipped=room.on(read_frame()),
-    )
-    toplines(items, settings, tallies)
-    return len(items), dict(tallies)
+    for name in ("gss_2018",) if task.quick else tuple(EVALUATED):
+        items = items_of(surveys, split, name, task.limit)[task.part :: task.of]
+        frame = own_frame(surveys.sample(name if task.quick else EVALUATED[name]))
+        settings = room.on(frame)
+        plain = replace(settings, model=Model(flat.with_frame(frame), frame))
+        toplines(items, settings, tallies)
+        pilots(
+            items,
+            settings,
+            tallies,
+            draws=1 if task.quick else task.draws,
+            sizes=(25, 100) if task.quick else SIZES,
+            plain=plain,
+            shipped=shipped,
+        )
+        counted[name] = len(items)
+        seconds = time.monotonic() - started
+        print(f"part {task.part}, {name}: {len(items)} questions, {seconds:.0f} s", file=sys.stderr)
+    return counted, dict(tallies)
 
 
 def main() -> None:
@@ -490,30 +497,19 @@ def main() -> None:
     limit = 6 if options.quick else options.limit
     surveys = Surveys(options.data, options.cache)
     room = Room(read_prior(), read_calibration(), read_memory())
-    waves = ("gss_2018",) if options.quick else tuple(EVALUATED)
     tasks = [
-        Task(
-            options.data,
-            options.cache,
-            name,
-            i,
-            options.workers,
-            limit,
-            options.draws,
-            options.quick,
-        )
-        for name in waves
+        Task(options.data, options.cache, i, options.workers, limit, options.draws, options.quick)
         for i in range(options.workers)
     ]
     tallies: dict[str, Tally] = defaultdict(Tally)
     counted: dict[str, int] = defaultdict(int)
-    with ProcessPoolExecutor(options.workers, mp_context=get_context("fork")) as pool:
-        for task, (count, found) in zip(tasks, pool.map(measure, tasks), strict=True):
-            counted[task.wave] += count
+    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
+        for count, found in pool.map(measure, tasks):
+            for name, questions in count.items():
+                counted[name] += questions
             for key, tally in found.items():
                 tallies[key].add(tally)
-            print(f"{task}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    figures: dict[str, Any] = {"questions": sum(counted.values()), "by_wave": counted}
+    figures: dict[str, Any] = {"questions": sum(counted.values()), "by_wave": dict(counted)}
     for size in SIZES:
         figures[f"wd_n{size}"] = tallies[f"n{size}"].mean()
         figures[f"wd_rest_n{size}"] = tallies[f"n{size}"].rest()

@@ -1,4 +1,4 @@
-"""`opinioncast learn-prior`: what it recovers, what it leaves out, and that workers change nothing."""
+"""`opinioncast learn-prior`: what it recovers, what it leaves out; workers change nothing."""
 
 from __future__ import annotations
 
