@@ -481,34 +481,8 @@ def measure(task: Task) -> tuple[dict[str, int], dict[str, Tally]]:
     return counted, dict(tallies)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help="six questions of one wave")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--cache", type=Path, help="keep respondents and predictions read here")
-    parser.add_argument("--draws", type=int, default=2, help="pilots drawn of each size")
-    parser.add_argument("--workers", type=int, default=2, help="processes side by side")
-    parser.add_argument("--limit", type=int, help="questions per wave")
-    options = parser.parse_args()
-    started = time.monotonic()
-    if not (options.data / "gss").is_dir():
-        print(json.dumps({"skipped": f"no survey files in {options.data}"}))
-        return
-    limit = 6 if options.quick else options.limit
-    surveys = Surveys(options.data, options.cache)
-    room = Room(read_prior(), read_calibration(), read_memory())
-    tasks = [
-        Task(options.data, options.cache, i, options.workers, limit, options.draws, options.quick)
-        for i in range(options.workers)
-    ]
-    tallies: dict[str, Tally] = defaultdict(Tally)
-    counted: dict[str, int] = defaultdict(int)
-    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
-        for count, found in pool.map(measure, tasks):
-            for name, questions in count.items():
-                counted[name] += questions
-            for key, tally in found.items():
-                tallies[key].add(tally)
+def pilot_figures(tallies: Mapping[str, Tally], counted: Mapping[str, int]) -> dict[str, Any]:
+    """What the readings of pilots and toplines come to."""
     figures: dict[str, Any] = {"questions": sum(counted.values()), "by_wave": dict(counted)}
     for size in SIZES:
         figures[f"wd_n{size}"] = tallies[f"n{size}"].mean()
@@ -539,18 +513,66 @@ def main() -> None:
         and (figures[f"wd_no_wording_n{n}"] - figures[f"wd_n{n}"]) > 0.01 * figures[f"wd_n{n}"]
     ]
     figures["wording_helps_up_to_n"] = max(helps, default=None)
-    if not options.quick:
-        for label, now, then, years in (
-            ("2018_given_2016", "gss_2018", "gss_2016", 2.0),
-            ("2024_given_2018", "trend_2024", "trend_2018", 6.0),
-        ):
-            reading, unchanged = past(surveys, now, then, years, room, limit)
-            figures[f"wd_{label}"] = reading.mean()
-            figures[f"wd_{label}_unchanged"] = unchanged.mean()
-            figures[f"cover90_{label}"] = reading.cover()
-            figures[f"questions_{label}"] = len(reading.wd)
+    return figures
+
+
+def past_figures(surveys: Surveys, room: Room, limit: int | None) -> dict[str, Any]:
+    """A wave given an earlier one."""
+    figures: dict[str, Any] = {}
+    for label, now, then, years in (
+        ("2018_given_2016", "gss_2018", "gss_2016", 2.0),
+        ("2024_given_2018", "trend_2024", "trend_2018", 6.0),
+    ):
+        reading, unchanged = past(surveys, now, then, years, room, limit)
+        figures[f"wd_{label}"] = reading.mean()
+        figures[f"wd_{label}_unchanged"] = unchanged.mean()
+        figures[f"cover90_{label}"] = reading.cover()
+        figures[f"questions_{label}"] = len(reading.wd)
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--quick", action="store_true", help="six questions of one wave")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--cache", type=Path, help="keep respondents and predictions read here")
+    parser.add_argument("--draws", type=int, default=2, help="pilots drawn of each size")
+    parser.add_argument("--workers", type=int, default=2, help="processes side by side")
+    parts = ("pilots", "past", "opinionqa", "speed")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--limit", type=int, help="questions per wave")
+    options = parser.parse_args()
+    started = time.monotonic()
+    if not (options.data / "gss").is_dir():
+        print(json.dumps({"skipped": f"no survey files in {options.data}"}))
+        return
+    limit = 6 if options.quick else options.limit
+    surveys = Surveys(options.data, options.cache)
+    room = Room(read_prior(), read_calibration(), read_memory())
+    figures: dict[str, Any] = {}
+    if "pilots" in options.parts:
+        tasks = [
+            Task(
+                options.data, options.cache, i, options.workers, limit, options.draws, options.quick
+            )
+            for i in range(options.workers)
+        ]
+        tallies: dict[str, Tally] = defaultdict(Tally)
+        counted: dict[str, int] = defaultdict(int)
+        with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
+            for count, found in pool.map(measure, tasks):
+                for name, questions in count.items():
+                    counted[name] += questions
+                for key, tally in found.items():
+                    tallies[key].add(tally)
+        figures |= pilot_figures(tallies, counted)
+        print(json.dumps(figures), flush=True)
+    if "past" in options.parts and not options.quick:
+        figures |= past_figures(surveys, room, limit)
+    if "opinionqa" in options.parts and not options.quick:
         figures |= opinionqa(options.data, surveys, room, limit)
-    figures |= speed(room, 20 if options.quick else 200)
+    if "speed" in options.parts:
+        figures |= speed(room, 20 if options.quick else 200)
     figures["seconds"] = round(time.monotonic() - started, 1)
     for key, value in figures.items():
         print(f"{key}: {value}")
