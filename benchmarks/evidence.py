@@ -34,14 +34,14 @@ from opinioncast.evaluate.distance import wasserstein
 from opinioncast.evidence.calibration import Calibration, read_calibration
 from opinioncast.evidence.frame import Frame, read_frame
 from opinioncast.evidence.logit import Counts, posterior, probabilities
-from opinioncast.evidence.observations import Cell, Evidence, Published
+from opinioncast.evidence.observations import Cell, Evidence, Pilot, Published
 from opinioncast.evidence.past import Memory, read_memory
 from opinioncast.evidence.people import Array
 from opinioncast.evidence.posterior import Model
 from opinioncast.evidence.prior import Prior, read_prior
-from opinioncast.evidence.reading import Settings, read_question
+from opinioncast.evidence.reading import Settings, read_evidence, read_question
 from opinioncast.evidence.sample import Answers, Sample
-from opinioncast.survey import PredictionTable, Subpopulation
+from opinioncast.survey import PredictionTable, Subpopulation, load_groups
 
 SIZES = (10, 25, 50, 100, 200, 400)
 EVALUATED = {"gss_2018": "gss_2016", "gss_2016": "gss_2018", "anes_2020": "anes_2012"}
@@ -210,7 +210,8 @@ class Room:
     memory: Memory
 
     def on(self, frame: Frame) -> Settings:
-        return Settings(Model(self.prior.with_frame(frame), frame), self.calibration, self.memory)
+        model = Model(self.prior.with_frame(frame), frame)
+        return Settings(model, self.calibration, self.memory, draws=200)
 
 
 def pilots(
@@ -241,7 +242,7 @@ def pilots(
                     distance(item, table, item.shares, item.bases, set())
                 )
                 tallies[f"crosstab_n{size}"].wd_rest.append(distance(item, table, *rest, set()))
-                if draw == 0:
+                if draw == 0 and size <= 100:
                     tell(tallies[f"no_wording_n{size}"], flat, evidence, plain)
                 if draw == 0 and size == 100:
                     tell(tallies["shipped_frame_n100"], item, evidence, shipped)
@@ -312,7 +313,7 @@ def opinionqa(data: Path, surveys: Surveys, room: Room, limit: int | None) -> di
 
     from opinioncast.jobs.predict import PredictSettings, run_method
     from opinioncast.readers.subpop import read_rows, to_table
-    from opinioncast.survey import GroupScheme, load_groups
+    from opinioncast.survey import GroupScheme
 
     path = data / "opinionqa" / "opinionqa_contentious.jsonl"
     if not path.is_file():
@@ -385,6 +386,47 @@ def _whole(rows: Any, frame: Frame) -> Array | None:
     return np.asarray(rounded / rounded.sum())
 
 
+def speed(room: Room, questions: int) -> dict[str, float]:
+    """Time and memory of reading a pilot of 1,000 on many questions and about 60 groups."""
+    import resource
+
+    frame = read_frame()
+    settings = room.on(frame)
+    rng = np.random.default_rng(0)
+    rows = rng.choice(len(frame), 1000, p=frame.weights)
+    groups = [s for s in load_groups("all", "total") if frame.share(s)]
+    table, choice, weights = [], {}, {}
+    for i in range(questions):
+        options = 2 + i % 4
+        name = f"q{i}"
+        shares = rng.dirichlet(np.full(options, 3.0))
+        choice[name] = rng.choice(options, 1000, p=shares)
+        weights[name] = rng.uniform(0.5, 2.0, 1000)
+        table += [
+            {
+                "question_id": name,
+                "question": f"Question {i}?",
+                "options": [f"Answer {k}" for k in range(options)],
+                "ordinal": list(range(options)),
+                "attribute": g.attribute,
+                "group": g.group,
+                "distribution": shares.tolist(),
+            }
+            for g in groups
+        ]
+    pilot = Pilot("pilot", frame.groups, frame.members[rows], choice, weights)
+    predictions = PredictionTable.from_rows(table)
+    started, busy = time.monotonic(), time.process_time()
+    read_evidence(predictions, [pilot], settings)
+    return {
+        "speed_questions": questions,
+        "speed_groups": len(groups),
+        "speed_seconds": round(time.monotonic() - started, 1),
+        "speed_cpu_seconds": round(time.process_time() - busy, 1),
+        "speed_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+    }
+
+
 def equivalent(wd: float | None, curve: Mapping[int, float | None]) -> float | None:
     """The crosstab sample of the same distance, between sizes on logarithms."""
     points = [(n, w) for n, w in sorted(curve.items()) if w is not None]
@@ -397,11 +439,10 @@ def equivalent(wd: float | None, curve: Mapping[int, float | None]) -> float | N
 
 @dataclass(frozen=True)
 class Task:
-    """Every ``of``-th question of a wave, from number ``part`` on."""
+    """Every ``of``-th question of each wave, from number ``part`` on."""
 
     data: Path
     cache: Path | None
-    wave: str
     part: int
     of: int
     limit: int | None
@@ -409,69 +450,40 @@ class Task:
     quick: bool
 
 
-def measure(task: Task) -> tuple[int, dict[str, Tally]]:
-    """All readings of a task's questions: how many there are, and tallies by name."""
-    surveys = Surveys(task.data, task.cache)
-    room = Room(read_prior(), read_calibration(), read_memory())
-    tallies: dict[str, Tally] = defaultdict(Tally)
-    items = items_of(surveys, Split.of(surveys), task.wave, task.limit)[task.part :: task.of]
-    frame = own_frame(surveys.sample(task.wave if task.quick else EVALUATED[task.wave]))
-    settings = room.on(frame)
-    flat = replace(room.prior, level=max(room.prior.level, 4.0))
-    plain = replace(settings, model=Model(flat.with_frame(frame), frame))
-    pilots(
-        items,
-        settings,
-        tallies,
-        draws=1 if task.quick else task.draws,
-        sizes=(25, 100) if task.quick else SIZES,
-        plain=plain,
-        shipped=room.on(read_frame()),
-    )
-    toplines(items, settings, tallies)
-    return len(items), dict(tallies)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help="six questions of one wave")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--cache", type=Path, help="keep respondents and predictions read here")
-    parser.add_argument("--draws", type=int, default=2, help="pilots drawn of each size")
-    parser.add_argument("--workers", type=int, default=2, help="processes side by side")
-    parser.add_argument("--limit", type=int, help="questions per wave")
-    options = parser.parse_args()
+def measure(task: Task) -> tuple[dict[str, int], dict[str, Tally]]:
+    """All readings of a task's questions: how many there are by wave, and tallies by name."""
     started = time.monotonic()
-    if not (options.data / "gss").is_dir():
-        print(json.dumps({"skipped": f"no survey files in {options.data}"}))
-        return
-    limit = 6 if options.quick else options.limit
-    surveys = Surveys(options.data, options.cache)
+    surveys = Surveys(task.data, task.cache)
+    split = Split.of(surveys)
     room = Room(read_prior(), read_calibration(), read_memory())
-    waves = ("gss_2018",) if options.quick else tuple(EVALUATED)
-    tasks = [
-        Task(
-            options.data,
-            options.cache,
-            name,
-            i,
-            options.workers,
-            limit,
-            options.draws,
-            options.quick,
-        )
-        for name in waves
-        for i in range(options.workers)
-    ]
     tallies: dict[str, Tally] = defaultdict(Tally)
-    counted: dict[str, int] = defaultdict(int)
-    with ProcessPoolExecutor(options.workers, mp_context=get_context("fork")) as pool:
-        for task, (count, found) in zip(tasks, pool.map(measure, tasks), strict=True):
-            counted[task.wave] += count
-            for key, tally in found.items():
-                tallies[key].add(tally)
-            print(f"{task}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    figures: dict[str, Any] = {"questions": sum(counted.values()), "by_wave": counted}
+    counted = {}
+    shipped = room.on(read_frame())
+    flat = replace(room.prior, level=max(room.prior.level, 4.0))
+    for name in ("gss_2018",) if task.quick else tuple(EVALUATED):
+        items = items_of(surveys, split, name, task.limit)[task.part :: task.of]
+        frame = own_frame(surveys.sample(name if task.quick else EVALUATED[name]))
+        settings = room.on(frame)
+        plain = replace(settings, model=Model(flat.with_frame(frame), frame))
+        toplines(items, settings, tallies)
+        pilots(
+            items,
+            settings,
+            tallies,
+            draws=1 if task.quick else task.draws,
+            sizes=(25, 100) if task.quick else SIZES,
+            plain=plain,
+            shipped=shipped,
+        )
+        counted[name] = len(items)
+        seconds = time.monotonic() - started
+        print(f"part {task.part}, {name}: {len(items)} questions, {seconds:.0f} s", file=sys.stderr)
+    return counted, dict(tallies)
+
+
+def pilot_figures(tallies: Mapping[str, Tally], counted: Mapping[str, int]) -> dict[str, Any]:
+    """What the readings of pilots and toplines come to."""
+    figures: dict[str, Any] = {"questions": sum(counted.values()), "by_wave": dict(counted)}
     for size in SIZES:
         figures[f"wd_n{size}"] = tallies[f"n{size}"].mean()
         figures[f"wd_rest_n{size}"] = tallies[f"n{size}"].rest()
@@ -501,17 +513,66 @@ def main() -> None:
         and (figures[f"wd_no_wording_n{n}"] - figures[f"wd_n{n}"]) > 0.01 * figures[f"wd_n{n}"]
     ]
     figures["wording_helps_up_to_n"] = max(helps, default=None)
-    if not options.quick:
-        for label, now, then, years in (
-            ("2018_given_2016", "gss_2018", "gss_2016", 2.0),
-            ("2024_given_2018", "trend_2024", "trend_2018", 6.0),
-        ):
-            reading, unchanged = past(surveys, now, then, years, room, limit)
-            figures[f"wd_{label}"] = reading.mean()
-            figures[f"wd_{label}_unchanged"] = unchanged.mean()
-            figures[f"cover90_{label}"] = reading.cover()
-            figures[f"questions_{label}"] = len(reading.wd)
+    return figures
+
+
+def past_figures(surveys: Surveys, room: Room, limit: int | None) -> dict[str, Any]:
+    """A wave given an earlier one."""
+    figures: dict[str, Any] = {}
+    for label, now, then, years in (
+        ("2018_given_2016", "gss_2018", "gss_2016", 2.0),
+        ("2024_given_2018", "trend_2024", "trend_2018", 6.0),
+    ):
+        reading, unchanged = past(surveys, now, then, years, room, limit)
+        figures[f"wd_{label}"] = reading.mean()
+        figures[f"wd_{label}_unchanged"] = unchanged.mean()
+        figures[f"cover90_{label}"] = reading.cover()
+        figures[f"questions_{label}"] = len(reading.wd)
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--quick", action="store_true", help="six questions of one wave")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--cache", type=Path, help="keep respondents and predictions read here")
+    parser.add_argument("--draws", type=int, default=2, help="pilots drawn of each size")
+    parser.add_argument("--workers", type=int, default=2, help="processes side by side")
+    parts = ("pilots", "past", "opinionqa", "speed")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--limit", type=int, help="questions per wave")
+    options = parser.parse_args()
+    started = time.monotonic()
+    if not (options.data / "gss").is_dir():
+        print(json.dumps({"skipped": f"no survey files in {options.data}"}))
+        return
+    limit = 6 if options.quick else options.limit
+    surveys = Surveys(options.data, options.cache)
+    room = Room(read_prior(), read_calibration(), read_memory())
+    figures: dict[str, Any] = {}
+    if "pilots" in options.parts:
+        tasks = [
+            Task(
+                options.data, options.cache, i, options.workers, limit, options.draws, options.quick
+            )
+            for i in range(options.workers)
+        ]
+        tallies: dict[str, Tally] = defaultdict(Tally)
+        counted: dict[str, int] = defaultdict(int)
+        with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
+            for count, found in pool.map(measure, tasks):
+                for name, questions in count.items():
+                    counted[name] += questions
+                for key, tally in found.items():
+                    tallies[key].add(tally)
+        figures |= pilot_figures(tallies, counted)
+        print(json.dumps(figures), flush=True)
+    if "past" in options.parts and not options.quick:
+        figures |= past_figures(surveys, room, limit)
+    if "opinionqa" in options.parts and not options.quick:
         figures |= opinionqa(options.data, surveys, room, limit)
+    if "speed" in options.parts:
+        figures |= speed(room, 20 if options.quick else 200)
     figures["seconds"] = round(time.monotonic() - started, 1)
     for key, value in figures.items():
         print(f"{key}: {value}")

@@ -47,9 +47,10 @@ class Surveys:
     cache: Path | None = None
 
     def sample(self, name: str) -> Sample:
-        """Respondents of a recipe's only wave, of ``gss_YEAR`` without one, or of ``trend_YEAR``."""
+        """Respondents of a recipe's only wave, of ``gss_YEAR`` without one, of ``trend_YEAR``."""
         if name.startswith("trend_"):
-            return next(s for s in self._samples("gss_trend") if s.name.endswith(name[-4:]))
+            years = self._samples("gss_trend")
+            return next(s for s in years if s.name.endswith(name[-4:]))
         return self._samples(name)[0]
 
     def _samples(self, name: str) -> list[Sample]:

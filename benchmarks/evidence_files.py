@@ -46,7 +46,7 @@ from opinioncast.evidence.posterior import Model
 from opinioncast.evidence.prior import SHIPPED_PRIOR, Prior, learn_covariance, read_prior
 from opinioncast.evidence.reading import Settings, read_question
 from opinioncast.evidence.sample import Answers, Sample
-from opinioncast.survey import PredictionTable, Subpopulation
+from opinioncast.survey import Subpopulation
 
 FOLDER = Path(__file__).parents[1] / "src/opinioncast/models/evidence"
 PRIOR_WAVES = {
@@ -74,6 +74,10 @@ GSS_CANNOT_TELL = {
 PILOTS = {kinds.FEW: (10, 25), kinds.SOME: (100, 400)}
 
 
+Item = tuple[Sample, Answers, dict[Subpopulation, Array]]
+"""A question's wave, its answers and what the method predicts of each cell."""
+
+
 def prior_samples(surveys: Surveys, split: Split, waves: Sequence[str]) -> list[Sample]:
     """What teaches the prior: each GSS question once, of its latest year."""
     seen: set[str] = set()
@@ -94,7 +98,7 @@ def prior_samples(surveys: Surveys, split: Split, waves: Sequence[str]) -> list[
 
 def calibration_items(
     surveys: Surveys, split: Split, waves: Sequence[str], limit: int | None = None
-) -> list[tuple[Sample, Answers, PredictionTable]]:
+) -> list[Item]:
     items = []
     for name in waves:
         sample = surveys.sample(name)
@@ -105,7 +109,10 @@ def calibration_items(
         ]
         sample = sample.keep(ids)
         table = surveys.predictions(name, sample)
-        items += [(sample, a, table) for a in sample.answers[:limit]]
+        items += [
+            (sample, a, predicted_cells(table, a.question.question_id))
+            for a in sample.answers[:limit]
+        ]
     return items
 
 
@@ -114,15 +121,12 @@ def own_frame(sample: Sample) -> Frame:
     return Frame.of_people(sample.groups, sample.members, sample.answers[0].weights)
 
 
-def fit_level(
-    items: Sequence[tuple[Sample, Answers, PredictionTable]], prior: Prior
-) -> tuple[float, float, dict[str, float]]:
+def fit_level(items: Sequence[Item], prior: Prior) -> tuple[float, float, dict[str, float]]:
     """Variance of the level about the method's, and of its contrasts about the true ones."""
     level, contrast_gain = [], []
     everyone = Subpopulation()
     groups = scored_groups()
-    for sample, answers, table in items:
-        cells = predicted_cells(table, answers.question.question_id)
+    for sample, answers, cells in items:
         shares, bases = truth(sample, answers, [*groups])
         total = np.maximum(shares[-1], 0.002)
         basis = contrasts(len(total))
@@ -213,11 +217,10 @@ def _wave_settings(name: str) -> Settings:
 def _item_scores(number: int) -> list[tuple[str, Subpopulation, Array]]:
     """Kind of evidence, group, and scores of each cell of one question."""
     items, _ = _work
-    sample, answers, table = items[number]
+    sample, answers, cells = items[number]
     own = _wave_settings(sample.name)
     rng = np.random.default_rng([7, number])
     groups = scored_groups()
-    cells = predicted_cells(table, answers.question.question_id)
     shares, bases = truth(sample, answers, groups)
     measured = []
     for kind, evidence in trials(sample, answers, groups, shares, bases, rng):
@@ -231,11 +234,9 @@ def _item_scores(number: int) -> list[tuple[str, Subpopulation, Array]]:
     return measured
 
 
-def fit_calibration(
-    items: Sequence[tuple[Sample, Answers, PredictionTable]], settings: Settings, workers: int
-) -> Calibration:
+def fit_calibration(items: Sequence[Item], settings: Settings, workers: int) -> Calibration:
     """Factors of intervals for every kind of evidence."""
-    _work[:] = [items, settings]
+    _work[:] = [items, settings]  # forked workers see it; nothing in them uses polars' threads
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
         found = list(pool.map(_item_scores, range(len(items))))
     measured = [score for scores_of_item in found for score in scores_of_item]

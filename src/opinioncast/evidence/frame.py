@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +30,10 @@ from opinioncast.survey.groups import standard_attributes
 WEIGHT = "weight"
 _BETWEEN = "|"
 SHIPPED_FRAME = "us_adults.parquet"
+
+
+Told = tuple[Array, list[int], dict[Subpopulation, str]]
+"""Weights of the frame's rows in each cell told, the cells' places, why others are not told."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +82,24 @@ class Frame:
         mask = self.groups.mask(self.members, subpopulation)
         return None if mask is None else float(self.weights[mask].sum())
 
-    def cells(
-        self, subpopulations: Sequence[Subpopulation]
-    ) -> tuple[Array, list[int], dict[Subpopulation, str]]:
+    def cells(self, subpopulations: Sequence[Subpopulation]) -> Told:
         """Weights of the frame's rows in each subpopulation.
 
         Returns:
             Rows that each sum to one, shape (cells told, rows); the places of these cells in
             ``subpopulations``; and why the others have none.
         """
+        key = tuple(subpopulations)
+        if key not in self._told:
+            self._told[key] = self._cells(key)
+        return self._told[key]
+
+    @cached_property
+    def _told(self) -> dict[tuple[Subpopulation, ...], Told]:
+        """Cells asked for before: every question of a questionnaire asks for the same."""
+        return {}
+
+    def _cells(self, subpopulations: tuple[Subpopulation, ...]) -> Told:
         rows, places, why = [], [], {}
         for i, subpopulation in enumerate(subpopulations):
             mask = self.groups.mask(self.members, subpopulation)

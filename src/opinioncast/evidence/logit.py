@@ -29,6 +29,8 @@ from opinioncast.evidence.people import Array
 _STEPS = 60
 _SMALL = 1e-6
 _FLOOR = 1e-10
+_REACH = 40.0
+"""Logits up to this need no care in float32."""
 
 
 @cache
@@ -76,14 +78,15 @@ def drawn_cells(features: Array, cells: Array, thetas: Array) -> Array:
     """
     draws, d, _ = thetas.shape
     basis = contrasts(d + 1).astype(features.dtype)
-    parts = [features @ thetas[:, j].T for j in range(d)]
-    parts = [sum(basis[k, j] * parts[j] for j in range(d)) for k in range(d + 1)]
-    highest = parts[0]
-    for part in parts[1:]:
-        highest = np.maximum(highest, part)
-    total = np.zeros_like(highest)
+    by_option = np.einsum("kd,sdf->ksf", basis, thetas)
+    parts = [features @ each.T for each in by_option]
+    reach = np.linalg.norm(features, axis=1).max() * np.linalg.norm(by_option, axis=2).max()
+    if reach > _REACH:  # an exponential might overflow
+        highest = np.maximum.reduce(parts)
+        for part in parts:
+            part -= highest
+    total = np.zeros_like(parts[0])
     for part in parts:
-        part -= highest
         np.exp(part, out=part)
         total += part
     out = np.empty((draws, len(cells), d + 1))

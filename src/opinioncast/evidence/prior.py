@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -236,7 +237,9 @@ def _fitting(items: list[_Item], workers: int) -> Iterator[_Fit]:
             _moments(item, covariance, start) for item, start in zip(items, starts, strict=True)
         )
         return
-    with ProcessPoolExecutor(workers, initializer=_hold, initargs=(items,)) as pool:
+    # spawned: a fork would inherit the locks of threads that polars runs
+    own = get_context("spawn")
+    with ProcessPoolExecutor(workers, own, initializer=_hold, initargs=(items,)) as pool:
 
         def fitted(covariance: Array, starts: list[Array | None]) -> Iterator[_Fitted]:
             jobs = [(i, covariance, start) for i, start in enumerate(starts)]

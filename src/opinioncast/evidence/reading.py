@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from opinioncast.errors import InputError
 from opinioncast.evidence import calibration as kinds
 from opinioncast.evidence.calibration import Calibration, interval
 from opinioncast.evidence.logit import Piece
@@ -78,10 +79,18 @@ def read_evidence(
         table: of a method, without evidence.
 
     Raises:
-        InputError: evidence that contradicts itself (:func:`check_cells`).
+        InputError: evidence that contradicts itself (:func:`check_cells`); two questions of one id.
     """
     questions = table.questions()
     options = {q.question_id: len(q.options) for q in questions}
+    if len(options) < len(questions):
+        ids = [q.question_id for q in questions]
+        raise InputError(
+            "Predictions of several waves have questions of one id",
+            expected="different ids, so that evidence on one is not taken for another's",
+            found=", ".join(sorted({i for i in ids if ids.count(i) > 1})[:10]),
+            hint="update each wave's predictions by themselves",
+        )
     used, left_out = without_same_people(evidence, options)
     notes: list[str] = []
     for piece in used:
