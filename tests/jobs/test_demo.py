@@ -45,7 +45,9 @@ def test_demo_runs_and_writes_chart_page_and_tables(tmp_path: Path) -> None:
     run = run_demo(tmp_path)
     assert run.problems == ()
     # the settings that ship are those whose errors were measured (error_bars.json)
-    assert run.prediction.table.frame["share_error_90"].null_count() == 0
+    frame = run.prediction.table.frame
+    assert not frame["basis"].str.contains("never measured").any()
+    assert (frame["high"].list.max() - frame["low"].list.min() < 1).any()
     manifest = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
     scores = manifest["scores"]
     assert scores["cells"] == len(demo_table())
@@ -56,6 +58,12 @@ def test_demo_runs_and_writes_chart_page_and_tables(tmp_path: Path) -> None:
     page = (tmp_path / "page.html").read_text("utf-8")
     assert "Model output, not survey data" in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page), "the page must be self-contained"
+    # answers by group with their intervals come first, then distances
+    assert 0 < page.index("What was predicted, and what people answered") < page.index("How near")
+    assert 1 < run.worth["all cells"].respondents < 20
+    assert str(run.worth["all cells"]) in page
+    assert (tmp_path / "answers.png").stat().st_size > 10_000
+    assert 0.8 < scores["covered"] < 0.97
     predicted = pl.read_parquet(tmp_path / "language_model.parquet")
     assert predicted["label_mass"].min() > 0  # type: ignore[operator]
     assert manifest["parts"][2]["answers"] == "words"

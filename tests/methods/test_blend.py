@@ -113,7 +113,13 @@ def test_doubt_in_a_part_stays_in_the_mixture() -> None:
     low = Problem("q", "SEX", "Male", "label mass is low", missing=False)
     first = Fixed(
         [0.5, 0.5],
-        more={"label_mass": 0.2, "order_spread": 0.1, "refusal_rate": 0.1, "share_error_90": 0.3},
+        more={
+            "label_mass": 0.2,
+            "order_spread": 0.1,
+            "refusal_rate": 0.1,
+            "low": [0.4, 0.4],
+            "high": [0.6, 0.6],
+        },
         problems=(low,),
     )
     second = Fixed([0.5, 0.5], more={"label_mass": 0.9, "order_spread": 0.4, "refusal_rate": 0.4})
@@ -121,7 +127,7 @@ def test_doubt_in_a_part_stays_in_the_mixture() -> None:
     row = found.table.frame.row(0, named=True)
     assert (row["label_mass"], row["order_spread"]) == (0.2, 0.4)
     assert row["refusal_rate"] == pytest.approx(0.3)
-    assert row["share_error_90"] is None
+    assert row["low"] is row["high"] is None
     assert found.problems == (low,)
 
 

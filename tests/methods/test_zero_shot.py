@@ -9,7 +9,7 @@ import pytest
 from tests.fake_backend import FakeBackend
 
 from opinioncast.backends.protocol import LabelRequest
-from opinioncast.methods.error_bars import ErrorBars, settings_hash
+from opinioncast.methods.error_bars import ErrorBars, interval, settings_hash
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.methods.zero_shot import ZeroShot
 from opinioncast.prompts import Layout, Prompting
@@ -149,21 +149,22 @@ def test_measured_error_bars_hold_for_their_own_settings_only() -> None:
         [
             {
                 "settings": [settings_hash(measured.record)],
-                "half_width_90": {"2": 0.3, "4": 0.2},
+                "interval_90": {"pooled": 0.5, "by_options": {"2": 0.4}, "by_group": {}},
             }
         ]
     )
     fewer = ZeroShot(backend, style).predict(Cells.cross(QUESTIONS[1:], GROUPS))
     table = bars.apply(fewer).table
     # Three options: the width of the next smaller count; which questions are asked does not matter.
-    assert table.frame["share_error_90"].to_list() == [0.3] * 3
+    low, _ = interval(table.frame["distribution"][0].to_list(), 0.4)
+    assert table.frame["low"][0].to_list() == pytest.approx(low)
     for other in (
         ZeroShot(backend, Prompting(orders="given")),
         ZeroShot(backend, Prompting(refusal=False)),
         ZeroShot(FakeBackend(first_letter, weights="v"), style),
     ):
         found = bars.apply(other.predict(Cells.cross(QUESTIONS, GROUPS)))
-        assert found.table.frame["share_error_90"].null_count() == 6
+        assert found.table.frame["basis"].unique().to_list() == ["model, never measured"]
 
 
 @pytest.mark.parametrize("judged", [True, False])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 from matplotlib.patches import Rectangle
 
@@ -28,7 +29,8 @@ def table(n: int) -> PredictionTable:
                 group,
                 [0.2, 0.7, 0.1],
                 label_mass=1.0,
-                share_error_90=0.15,
+                low=[0.1, 0.5, 0.0],
+                high=[0.4, 0.8, 0.3],
                 model="m",
                 method="x",
             )
@@ -51,7 +53,7 @@ def test_it_says_model_output_and_the_error_and_the_base() -> None:
     figure = distribution_chart(predictions, [question], observed=observed)
     assert MODEL_OUTPUT in figure.get_suptitle()
     (axis,) = figure.axes
-    assert "±15 points" in axis.get_xlabel()
+    assert "±15 points on average" in axis.get_xlabel()
     labels = [t.get_text() for t in axis.get_yticklabels()]
     assert labels == ["SEX · Female  (n=321)", "Male"]
     widths = [bar.get_width() for bar in axis.patches[:3] if isinstance(bar, Rectangle)]
@@ -134,3 +136,12 @@ def test_a_script_without_a_font_is_said_once_and_warns_nobody(
             assert "boxes" in str(unreadable_note([text]))
         else:
             assert drawable(text) == text
+
+
+def test_errors_never_measured_are_not_drawn_as_if_they_were() -> None:
+    frame = table(1).frame.with_columns(
+        low=pl.lit([0.0] * 3), high=pl.lit([1.0] * 3), basis=pl.lit("model, never measured")
+    )
+    predictions = PredictionTable(frame)
+    (axis,) = distribution_chart(predictions, predictions.questions()).axes
+    assert axis.get_xlabel() == "model: error never measured, any share is possible"

@@ -13,10 +13,10 @@ from opinioncast.errors import InputError
 from opinioncast.evaluate.scaling import fit_power_law
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.evaluate.steerability import Steerability
-from opinioncast.report.chart import MODEL_OUTPUT
 from opinioncast.report.figure_files import save_figure
 from opinioncast.report.group_chart import group_chart
 from opinioncast.report.heatmap import steerability_figure
+from opinioncast.report.report import MODEL_OUTPUT
 from opinioncast.report.scaling_chart import scaling_figure
 from opinioncast.survey import OpinionTable, PredictionTable, Question, Subpopulation, opinion_row
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 
 from opinioncast.evaluate.compare import paired_test
 from opinioncast.evaluate.scores import CellScores, score_cells
+from opinioncast.evidence.worth import Worth
 from opinioncast.report import page
 from opinioncast.report.page import PageFigure, write_page
 from opinioncast.survey import OpinionTable, PredictionTable, Question, Subpopulation, opinion_row
@@ -84,3 +86,28 @@ def test_only_the_worst_questions_of_many(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(page, "MAX_QUESTIONS", 2)
     text = write(tmp_path / "p.html", scored(0.4))
     assert "The 2 worst of 3 questions" in text
+
+
+def test_the_page_opens_with_answers_and_worth(tmp_path: Path) -> None:
+    worth = Worth(3.47, 2.4, math.inf, 1.33, 1.0, 2.0, 30, 10)
+    text = write(tmp_path / "p.html", scored(0.36), answers=Figure(), worth=worth)
+    order = [
+        "Model output, not survey data",
+        "In respondents: worth about 3.5 respondents",
+        "What was predicted, and what people answered",
+        "How near",
+        "3.5 respondents a group",
+        "mean Wasserstein distance",
+    ]
+    places = [text.index(words) for words in order]
+    assert places == sorted(places)
+    assert "95% over questions 2.4 to as near as can be told" in text
+    assert "published k-hat 1.3" in text
+
+
+def test_shares_stand_with_their_intervals(tmp_path: Path) -> None:
+    rows = [opinion_row(QUESTIONS[0], WOMEN, [0.6, 0.4], low=[0.4, 0.2], high=[0.8, 0.6])]
+    scores = score_cells(OBSERVED, PredictionTable.from_rows(rows))
+    text = write(tmp_path / "p.html", scores)
+    assert "60% [40-80]" in text
+    assert "The 90% intervals hold 100% of the observed shares; they are ±20 points" in text

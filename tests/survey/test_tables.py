@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import random
 from pathlib import Path
@@ -262,3 +263,87 @@ def test_long_has_one_row_per_option_and_says_what_it_is() -> None:
     assert long["source"].unique().to_list() == ["model prediction, not survey data"]
     assert long["label_mass"].to_list() == [0.9, 0.9, 0.9, None, None]
     assert long["group"].to_list()[-1] == "Female & Black"
+
+
+def predictions() -> list[dict[str, Any]]:
+    return [
+        opinion_row(TRUST, FEMALE, [0.5, 0.25, 0.25], low=[0.4, 0.2, 0.1], high=[0.6, 0.3, 0.5]),
+        opinion_row(TRUST, BOTH, [0.2, 0.8, 0.0]),
+        opinion_row(
+            WAR,
+            Subpopulation(),
+            [0.125, 0.875],
+            low=[0.0, 0.5],
+            high=[0.5, 1.0],
+            basis="model and 100 respondents",
+        ),
+    ]
+
+
+def test_predictions_say_what_they_rest_on_and_how_wide_they_are(tmp_path: Path) -> None:
+    made = PredictionTable.from_rows(predictions())
+    assert made.frame["basis"].to_list() == ["model", "model", "model and 100 respondents"]
+    again = PredictionTable.read(made.write(tmp_path / "p.parquet"))
+    assert again.content_hash == made.content_hash
+    long = made.long()
+    assert long.height == 8
+    assert long["low"].to_list() == [0.4, 0.2, 0.1, None, None, None, 0.0, 0.5]
+    assert long["high"].to_list()[-2:] == [0.5, 1.0]
+    assert long["basis"].to_list()[-1] == "model and 100 respondents"
+
+
+@pytest.mark.parametrize(
+    ("change", "show"),
+    [
+        ({"low": [0.4, 0.2]}, "low"),
+        ({"low": None}, "low"),
+        ({"high": None}, "low"),
+        ({"high": [0.6, 0.3, None]}, "high"),
+        ({"high": [0.6, 0.3, float("nan")]}, "high"),
+        ({"low": [0.51, 0.2, 0.1]}, "low"),
+        ({"low": [-0.1, 0.2, 0.1]}, "low"),
+        ({"high": [0.6, 0.24, 0.5]}, "high"),
+        ({"high": [0.6, 0.3, 1.1]}, "high"),
+    ],
+)
+def test_intervals_that_are_none(change: dict[str, Any], show: str) -> None:
+    listed = [predictions()[1], predictions()[0] | change]
+    with pytest.raises(DataError, match=r"1 row.* break its schema") as caught:
+        PredictionTable.from_rows(listed)
+    assert str(caught.value.where).startswith("row 1 (")
+    assert str(caught.value.found).startswith(f"{show} =")
+
+
+def earlier_table(tmp_path: Path) -> tuple[Path, pl.DataFrame]:
+    """A file as version 0.1.0 wrote it, hashed as that did."""
+    columns = [c for c in PredictionTable.schema if c not in ("low", "high", "basis")]
+    columns.insert(columns.index("model"), "share_error_90")
+    frame = pl.DataFrame(
+        [
+            opinion_row(WAR, FEMALE, [0.125, 0.875], share_error_90=0.25, model="m", method="x"),
+            opinion_row(WAR, BOTH, [0.5, 0.5], share_error_90=None, model="m", method="x"),
+        ],
+        schema_overrides=PredictionTable.schema | {"share_error_90": pl.Float64},
+    )
+    frame = frame.with_columns(
+        pl.lit(None, PredictionTable.schema[c]).alias(c) for c in columns if c not in frame.columns
+    ).select(columns)
+    digest = hashlib.sha256(json.dumps(columns).encode())
+    for row in frame.sort("family", "wave", "question_id", "attribute", "group").iter_rows():
+        digest.update(json.dumps(row, ensure_ascii=False).encode())
+    path = tmp_path / "earlier.parquet"
+    frame.write_parquet(path)
+    meta = {"kind": "PredictionTable", "content_hash": digest.hexdigest()}
+    path.with_name("earlier.parquet.json").write_text(json.dumps(meta))
+    return path, frame
+
+
+def test_a_table_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    path, frame = earlier_table(tmp_path)
+    rows = {r["group"]: r for r in PredictionTable.read(path).frame.iter_rows(named=True)}
+    assert (rows["Female"]["low"], rows["Female"]["high"]) == ([0.0, 0.625], [0.375, 1.0])
+    assert rows["Female & Black"]["low"] is rows["Female & Black"]["high"] is None
+    # but not one that was changed since
+    frame.with_columns(share_error_90=pl.lit(0.3)).write_parquet(path)
+    with pytest.raises(DataError, match="does not match its sidecar"):
+        PredictionTable.read(path)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from opinioncast.backends.sentences import SentenceModel
 from opinioncast.evaluate.clusters import question_words
+from opinioncast.evidence.worth import OVERALL
 from opinioncast.jobs.evaluate import evaluate_to_files
 from opinioncast.jobs.evaluation_inputs import (
     Inputs,
@@ -18,7 +19,7 @@ from opinioncast.jobs.evaluation_inputs import (
     read_predictions,
 )
 from opinioncast.report.report import MODEL_OUTPUT
-from opinioncast.report.terminal import decimal, score_table, span
+from opinioncast.report.terminal import decimal, percent, score_table, span
 from opinioncast.survey import load_groups
 
 _console = Console()
@@ -66,8 +67,10 @@ def evaluate(
     )
     run = evaluate_to_files(inputs, out)
     _console.print(f"[bold]{MODEL_OUTPUT}[/bold], compared with survey data\n")
-    _console.print("Mean Wasserstein distance to the observed answers (0 to 1)")
-    _console.print(score_table(run.scores))
+    if OVERALL in run.worth:
+        _console.print(f"[bold]{run.worth[OVERALL]}[/bold] a group, over all cells")
+    _console.print("\nWorth in respondents; mean Wasserstein distance to the answers (0 to 1)")
+    _console.print(score_table(run.scores, run.worth))
     means = run.scores.mean()
     interval = span(*run.scores.interval())
     _console.print(
@@ -76,6 +79,11 @@ def evaluate(
         f"{decimal(means['wd'])} (95% over questions {interval}), uniform guess "
         f"{decimal(means['wd_uniform'])}, sampling noise {decimal(means['wd_noise'])}"
     )
+    if means["covered"] is not None:
+        _console.print(
+            f"90% intervals hold {percent(means['covered'])} of the observed shares, half-width "
+            f"{100 * means['half_width']:.0f} points on average"
+        )
     if run.test is not None:
         _console.print(
             f"against the baseline's {decimal(run.test.second)}: {run.test.difference:+.3f} "

@@ -14,6 +14,11 @@ from opinioncast.errors import OpinioncastError
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "predict": ("predict", "predict", "Predict a questionnaire for subpopulations."),
+    "update": (
+        "update",
+        "update",
+        "Start from what is known: read toplines, a pilot's answers or past waves on predictions.",
+    ),
     "demo": (
         "predict",
         "demo",
@@ -50,6 +55,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "evaluate",
         "Score predictions against what people answered: tables, figures and one page.",
     ),
+    "estimate": (
+        "estimate",
+        "estimate",
+        "The unbiased estimate of a pilot: its weighted shares, made more precise by predictions.",
+    ),
+    "plan": (
+        "plan",
+        "plan",
+        "Plan a sample: expected errors, the cheapest one that meets targets, differences it sees.",
+    ),
     "finetune": (
         "finetune",
         "finetune",
@@ -74,6 +89,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "train_community",
         "train_community",
         "Train a community module of Modular Pluralism on text; resumes when killed.",
+    ),
+    "learn-prior": (
+        "learn_prior",
+        "learn_prior",
+        "Learn from surveys how groups differ: the prior that `update --prior` reads.",
     ),
 }
 """Name -> module of this folder, function, first line of its help. A module is imported when its

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from opinioncast.errors import DataError
-from opinioncast.survey.tables import KEY
+from opinioncast.survey.tables import INTERVAL, KEY, with_intervals
 
 ROUNDING = 0.005
 """How far a predicted distribution's sum may lie from one and still be taken as rounding."""
@@ -31,7 +31,7 @@ OTHER_OPTIONS = "other options"
 OTHER_SCALE = "another scale"
 WITHOUT_SCALE = "no scale, or one without range"
 NOBODY_ON_SCALE = "one side has no share on the scale"
-NOT_NEEDED = ("ordinal", "label_mass", "order_spread", "share_error_90")
+BROKEN_INTERVAL = "not one interval per option"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +113,19 @@ def usable_predictions(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]
         **dict.fromkeys(KEY, pl.String),
         "options": pl.List(pl.String),
         "distribution": pl.List(pl.Float64),
-        "ordinal": pl.List(pl.Float64),
-        **dict.fromkeys(NOT_NEEDED[1:], pl.Float64),
+        **dict.fromkeys(("ordinal", *INTERVAL), pl.List(pl.Float64)),
+        "label_mass": pl.Float64,
+        "order_spread": pl.Float64,
     }
     try:
-        frame = frame.select(
-            (pl.col(c) if c in frame.columns else pl.lit(None)).cast(t, strict=False).alias(c)
-            for c, t in types.items()
-        ).with_columns(pl.col("family", "wave").fill_null(""))
+        frame = (
+            with_intervals(frame)
+            .select(
+                (pl.col(c) if c in frame.columns else pl.lit(None)).cast(t, strict=False).alias(c)
+                for c, t in types.items()
+            )
+            .with_columns(pl.col("family", "wave").fill_null(""))
+        )
     except pl.exceptions.PolarsError as error:
         raise DataError(
             "The predictions have a column of another type",
@@ -147,6 +152,16 @@ def usable_predictions(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]
         findings += finding(what, wrong, "left out")
         if wrong.height:
             frame = frame.filter(~check)
+    ends = [pl.col(end).list for end in INTERVAL]
+    whole = pl.all_horizontal(
+        (end.len() == pl.col("options").list.len())
+        & ~end.eval(pl.element().is_null() | ~pl.element().is_finite()).list.any()
+        for end in ends
+    )
+    given = pl.any_horizontal(pl.col(*INTERVAL).is_not_null())
+    broken = frame.filter(given & ~whole.fill_null(False))
+    findings += finding(BROKEN_INTERVAL, broken, "scored without")
+    frame = frame.with_columns(pl.when(whole).then(pl.col(end)).alias(end) for end in INTERVAL)
     off = (shares.sum() - 1).abs() > 1e-6
     findings += finding(RESCALED, frame.filter(off), "rescaled")
     scaled = pl.col("distribution").list.eval(pl.element() / pl.element().sum())

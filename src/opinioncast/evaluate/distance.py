@@ -53,14 +53,14 @@ def wasserstein(p: Array, q: Array, ordinal: Array) -> Array:
         Shape (rows,), between 0 and 1. NaN where a row has no scale (all positions equal) or one
         side has no share on it: such rows have no distance and must be counted, not averaged.
     """
-    steps, from_p, from_q = _cumulative(ordinal, p, q)
+    steps, from_p, from_q = cumulative_shares(ordinal, p, q)
     length = steps.sum(axis=1)
     cost = (np.abs(from_p - from_q)[:, :-1] * steps).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.where(length > 0, cost / length, np.nan))
 
 
-def _cumulative(ordinal: Array, *shares: Array) -> tuple[Array, ...]:
+def cumulative_shares(ordinal: Array, *shares: Array) -> tuple[Array, ...]:
     """Steps between neighbouring positions, shape (rows, options - 1), then each side's CDF.
 
     Options are sorted by position, those off the scale last with share and step 0; the CDFs have
@@ -109,7 +109,7 @@ def sampling_noise(p: Array, ordinal: Array, n_eff: Array) -> Array:
     Returns:
         Shape (rows,); NaN without a scale or a base.
     """
-    steps, cumulative = _cumulative(ordinal, p)
+    steps, cumulative = cumulative_shares(ordinal, p)
     length = steps.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         base = np.where(np.asarray(n_eff, dtype=float) > 0, n_eff, np.nan)

@@ -15,13 +15,15 @@ from opinioncast.evaluate import distance as d
 from opinioncast.evaluate.clusters import CLUSTER, question_counts, with_clusters
 from opinioncast.evaluate.coverage import Coverage, Finding
 from opinioncast.evaluate.distance import Array
-from opinioncast.survey.tables import KEY, OpinionTable, PredictionTable
+from opinioncast.survey.tables import INTERVAL, KEY, OpinionTable, PredictionTable
 
 QUESTION = ("family", "wave", "question_id")
 """Key of a question as one wave asked it; what intervals draw is :data:`clusters.CLUSTER`."""
 
 SMOOTHING = 1e-3
 """Epsilon of :func:`opinioncast.evaluate.distance.smooth` in the KL columns."""
+
+_ROUNDING = 1e-9  # an end that a share touches holds it
 
 _CHUNK = 100_000  # rows measured at once: some hundred bytes a row and distance
 
@@ -39,6 +41,8 @@ ANY_SCALE = (
     "entropy_model",
 )
 
+INTERVALS = ("covered", "half_width")
+
 
 @dataclass(frozen=True)
 class CellScores:
@@ -46,9 +50,9 @@ class CellScores:
 
     Attributes:
         frame: KEY columns, question, options, ordinal, observed, predicted, n, n_eff, label_mass,
-            order_spread, share_error_90, cluster (number of the question, whatever the wave:
-            :mod:`opinioncast.evaluate.clusters`), evenness (people's entropy / log of the options);
-            then
+            order_spread, low, high (intervals of the predicted shares), cluster (number of
+            the question, whatever the wave: :mod:`opinioncast.evaluate.clusters`), evenness
+            (people's entropy / log of the options); then
 
             * ``wd``, ``wd_uniform``, ``wd_noise``: Wasserstein distances of the model, of the
               uniform bound, and to expect from sampling alone; null without a scale or base;
@@ -57,7 +61,9 @@ class CellScores:
             * ``kl``, ``kl_reverse``: KL(people || model) and back, both sides smoothed by
               :data:`SMOOTHING`; ``kl_infinite``: the first is infinite unsmoothed;
             * ``one_hot_accuracy``, ``top_choice_agreement``, ``spearman``, ``kendall``;
-            * ``entropy``, ``entropy_model``: in nats.
+            * ``entropy``, ``entropy_model``: in nats;
+            * ``covered``: share of the options whose observed share lies in its interval;
+              ``half_width``: of these intervals, mean over the options; null without intervals.
         asked: KEY columns and evenness of every cell of the opinion table, scored or not.
         coverage: what was wrong with the input.
     """
@@ -131,6 +137,7 @@ class CellScores:
                 "variance",
                 "variance_model",
                 "variance_ratio",
+                *INTERVALS,
                 "cells",
                 "cells_scored",
                 "asked",
@@ -231,7 +238,7 @@ def score_cells(observed: OpinionTable, predicted: PredictionTable | pl.DataFram
             *KEY,
             "label_mass",
             "order_spread",
-            "share_error_90",
+            *INTERVAL,
             predicted="distribution",
             _options="options",
             _ordinal="ordinal",
@@ -268,29 +275,29 @@ def _align(both: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]]:
     differ = pl.col("options") != pl.col("_options")
     odd = both.with_row_index("_row").filter(differ)
     if odd.height:
-        moved: dict[int, list[float]] = {}
+        moved: dict[int, list[int]] = {}
         places: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int] | None] = {}
-        for row, wanted, given, shares in odd.select(
-            "_row", "options", "_options", "predicted"
-        ).iter_rows():
+        for row, wanted, given in odd.select("_row", "options", "_options").iter_rows():
             pair = tuple(wanted), tuple(given)
             if pair not in places:
                 same = sorted(wanted) == sorted(given)
                 places[pair] = [given.index(o) for o in wanted] if same else None
             order = places[pair]
             if order is not None:
-                moved[row] = [shares[i] for i in order]
+                moved[row] = order
         turned = odd.filter(pl.col("_row").is_in(list(moved)))
         findings += cov.finding(cov.REORDERED, turned, "put in the table's order by their text")
         other = odd.filter(~pl.col("_row").is_in(list(moved)))
         findings += cov.finding(cov.OTHER_OPTIONS, other, "left out")
-        shares = both["predicted"].to_list()
-        for row, values in moved.items():
-            shares[row] = values
+        columns = {c: both[c].to_list() for c in ("predicted", *INTERVAL)}
+        for row, order in moved.items():
+            for values in columns.values():
+                if values[row] is not None:
+                    values[row] = [values[row][i] for i in order]
         dropped = set(other["_row"].to_list())
         keep = pl.Series([i not in dropped for i in range(both.height)], dtype=pl.Boolean)
         both = both.with_columns(
-            predicted=pl.Series(shares, dtype=pl.List(pl.Float64)),
+            *(pl.Series(c, v, dtype=pl.List(pl.Float64)) for c, v in columns.items()),
             # a turned scale says nothing new: compare only where the order was the same
             _ordinal=pl.when(differ).then(None).otherwise("_ordinal"),
         ).filter(keep)
@@ -324,8 +331,27 @@ def _measured(cells: pl.DataFrame) -> pl.DataFrame:
         "variance": d.scale_variance(p, ordinal),
         "variance_model": d.scale_variance(q, ordinal),
     }
+    values |= _intervals(cells, p)
     infinite = pl.Series("kl_infinite", ((q <= 0) & (p > 0)).any(axis=1))
     return cells.with_columns(*(_column(k, v) for k, v in values.items()), infinite)
+
+
+def _intervals(cells: pl.DataFrame, p: Array) -> dict[str, Array]:
+    """Of each cell: share of its options that the intervals hold, and their mean half-width."""
+    if cells["low"].null_count() == cells.height:
+        return dict.fromkeys(("covered", "half_width"), np.full(cells.height, np.nan))
+    absent = pl.col("observed").list.eval(pl.element() * None)
+    ends = cells.select(
+        pl.when(pl.col(e).is_null()).then(absent).otherwise(e).alias(e) for e in INTERVAL
+    )
+    low, high = (d.pad_column(ends[e], np.nan) for e in INTERVAL)
+    known = ~np.isnan(low)
+    options = np.where(known.any(axis=1), known.sum(axis=1), np.nan)
+    held = known & (p >= low - _ROUNDING) & (p <= high + _ROUNDING)
+    return {
+        "covered": held.sum(axis=1) / options,
+        "half_width": np.nansum(high - low, axis=1) / 2 / options,
+    }
 
 
 def _evenness(cells: pl.DataFrame) -> pl.DataFrame:
@@ -347,7 +373,7 @@ def _averages() -> Iterator[pl.Expr]:
         if name == "wd_noise":  # a mean over other cells than the model's could not be compared
             mean = pl.when(pl.col(name).filter(scaled).null_count() == 0).then(mean)
         yield mean.alias(name)
-    for name in ANY_SCALE:
+    for name in (*ANY_SCALE, *INTERVALS):
         yield pl.col(name).mean()
     yield pl.col("kl_infinite").sum().cast(pl.Int64)
     yield scaled.sum().cast(pl.Int64).alias("cells")

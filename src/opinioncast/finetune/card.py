@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opinioncast.evaluate.scores import CellScores
+from opinioncast.evidence.worth import OVERALL, measure_worth
 from opinioncast.finetune.recipe import FinetuneRecipe, SplitValidation
 from opinioncast.finetune.targets import TrainingRow
 from opinioncast.survey import OpinionTable
@@ -149,12 +150,14 @@ def _scores(scores: CellScores | None) -> list[str]:
         f"{_number(r['wd_noise'])} | {r['cells']} |"
         for r in scores.by("attribute", "group").iter_rows(named=True)
     ]
+    worth = measure_worth(scores)
     return [
         "## Scores on the validation rows",
         "",
         "Questions that are not in the training table. They chose the checkpoint, so the figures "
         "may flatter a little.",
         "",
+        *([f"In respondents a group: {worth[OVERALL]}.", ""] if worth else []),
         f"Mean Wasserstein distance (0 to 1) over {mean['cells']} cells: {_number(mean['wd'])} "
         f"(95% over questions {_number(low)} to {_number(high)}); uniform guess "
         f"{_number(mean['wd_uniform'])}; sampling noise alone {_number(mean['wd_noise'])}.",

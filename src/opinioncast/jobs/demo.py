@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from opinioncast.evaluate.scores import CellScores, score_cells
+from opinioncast.evidence.worth import OVERALL, Worth, measure_worth
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.jobs.predict import run_record
 from opinioncast.methods.blend import abstentions
 from opinioncast.methods.prediction import Prediction, Problem, Progress
 from opinioncast.models import SHIPPED
 from opinioncast.predictor import Predictor, PredictSettings
+from opinioncast.report.answers_chart import answers_chart
 from opinioncast.report.figure_files import write_figure
 from opinioncast.report.group_chart import group_chart
 from opinioncast.report.page import write_page
 from opinioncast.report.report import Report, chosen_formats
-from opinioncast.survey import GroupScheme, OpinionTable
+from opinioncast.survey import GroupScheme, OpinionTable, PredictionTable
+from opinioncast.survey.tables import NEVER_MEASURED
 
 
 def demo_table() -> OpinionTable:
@@ -37,10 +40,12 @@ class DemoRun:
         prediction, scores: of the default method.
         language_model: name and scores of the embedded language model with the shipped adapter.
         problems: of both.
+        worth: of the default method, over all cells and by group, in respondents.
     """
 
     prediction: Prediction
     scores: CellScores
+    worth: Mapping[str, Worth]
     language_model: tuple[str, CellScores]
     problems: tuple[Problem, ...]
     files: tuple[Path, ...]
@@ -48,7 +53,8 @@ class DemoRun:
 
 def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
     """Predict the demo table's questions for its groups, twice: with the default method and with
-    the fine-tuned embedded language model; write chart, page, tables and manifest."""
+    the fine-tuned embedded language model; write the answers by group, chart, page, tables and
+    manifest."""
     started = time.monotonic()
     observed = demo_table()
     questions = observed.questions()
@@ -63,6 +69,10 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
     record = run_record(prediction, groups, time.monotonic() - started)
     model = str(prediction.record["model"])
     title = "Predicted and observed answers: General Social Survey, 2016 and 2018"
+    worth = measure_worth(scores)
+    answers = answers_chart(scores.frame, title=title)
+    assert answers is not None  # the default method's settings are measured, or said not to be
+    picture = write_figure(answers, out / "answers.png", dpi=110)
     figure = group_chart(scores, model=model, title=title, baseline=baseline)
     chart = write_figure(figure, out / "chart.png", dpi=110)
     wd = baseline[1].mean()["wd"]
@@ -71,13 +81,14 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
         scores,
         title=title,
         chart=figure,
+        answers=answers,
+        worth=worth[OVERALL],
         model_card={
             "Model": model,
             "Method": prediction.record["method"],
             "Trained on": _trained_on(prediction.record),
-            "Error bar": "9 in 10 shares of these questions fell within it"
-            if prediction.table.frame["share_error_90"].null_count() == 0
-            else "not measured for these settings",
+            "Worth": str(worth[OVERALL]),
+            "Intervals": _intervals(prediction.table, scores),
         },
         data_card={
             "Survey": observed.meta["citation"],
@@ -91,20 +102,27 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
         ],
     )
     report = Report(prediction.table)
-    files = [chart, page]
+    files = [picture, chart, page]
     files += [f for kind in chosen_formats(["parquet", "csv"]) for f in kind.write(report, out)]
     files.append(fine_tuned.table.write(out / "language_model.parquet"))
     files.append(
         write_manifest(
             out,
             record
-            | {"scores": scores.mean()}
+            | {"scores": scores.mean(), "worth_here": {n: w.record() for n, w in worth.items()}}
             | {"language_model": {**fine_tuned.record, "scores": baseline[1].mean()}},
             files,
         )
     )
     problems = (*prediction.problems, *fine_tuned.problems)
-    return DemoRun(prediction, scores, baseline, problems, tuple(files))
+    return DemoRun(prediction, scores, worth, baseline, problems, tuple(files))
+
+
+def _intervals(table: PredictionTable, scores: CellScores) -> str:
+    if table.frame["basis"].str.contains(NEVER_MEASURED, literal=True).any():
+        return "never measured for these settings: any share is possible"
+    held = scores.mean()["covered"]
+    return f"measured on these questions, of whose shares they hold {100 * held:.0f}%"
 
 
 def _trained_on(record: Mapping[str, Any]) -> str:

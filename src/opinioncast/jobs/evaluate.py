@@ -16,6 +16,7 @@ from opinioncast.evaluate.bands import entropy_bands, similarity_bands
 from opinioncast.evaluate.compare import PairedTest, improvement_by, paired_test, skill_score
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.evaluate.steerability import Steerability, attributes, steerability
+from opinioncast.evidence.worth import OVERALL, Worth, measure_worth
 from opinioncast.files import atomic_path
 from opinioncast.jobs.evaluation_inputs import (
     GROUP,
@@ -28,16 +29,29 @@ from opinioncast.jobs.evaluation_inputs import (
     why_withheld,
 )
 from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.report.answers_chart import answers_chart
 from opinioncast.report.figure_files import save_figure
 from opinioncast.report.group_chart import group_chart
 from opinioncast.report.heatmap import steerability_figure
 from opinioncast.report.json_text import json_text
 from opinioncast.report.page import PageFigure, write_page
 from opinioncast.report.tables import write_table
-from opinioncast.survey import OpinionTable, standard_attributes
-from opinioncast.survey.tables import KEY
+from opinioncast.survey import OpinionTable, Subpopulation, standard_attributes
+from opinioncast.survey.tables import INTERVAL, KEY
 
-_PEOPLE_ONLY = ("wd_uniform", "wd_noise", "entropy", "variance", "entropy_ratio", "variance_ratio")
+WORTH = ("worth", "worth_low", "worth_high", "k_hat")
+"""Columns of ``by_group`` with what predictions are worth (:mod:`opinioncast.evidence.worth`)."""
+
+_PEOPLE_ONLY = (
+    "wd_uniform",
+    "wd_noise",
+    "entropy",
+    "variance",
+    "entropy_ratio",
+    "variance_ratio",
+    "covered",
+    *WORTH,
+)
 _FEW_CELLS = 5
 """Averages over fewer cells than this say almost what the cells say: withheld with them."""
 
@@ -49,6 +63,7 @@ class EvaluationRun:
     Attributes:
         scores, baseline: of the model and of the other method.
         test: the model against the other method.
+        worth: of the model, over all cells and by group, in respondents.
         steerability: by attribute, of the model.
         withheld: why observed shares are in none of the files; None where they are.
     """
@@ -56,6 +71,7 @@ class EvaluationRun:
     scores: CellScores
     baseline: CellScores | None
     test: PairedTest | None
+    worth: Mapping[str, Worth]
     steerability: Mapping[str, Steerability]
     withheld: str | None
     files: tuple[Path, ...]
@@ -79,6 +95,7 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
     scores = _scored(inputs)
     other = None if inputs.baseline is None else score_cells(inputs.opinions, inputs.baseline)
     test = None if other is None else paired_test(scores, other)
+    worth = measure_worth(scores)
     withheld = None if inputs.private else why_withheld(inputs.opinions.meta)
     model = name_of(inputs.predictions, "model")
     zero_shot = name_of(inputs.baseline, "baseline") if inputs.baseline is not None else ""
@@ -87,6 +104,7 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
 
     files = [_write_cells(scores, out / "scores.csv", withheld)]
     tables = _tables(scores, other, inputs.bounds)
+    tables["by_group"] = _with_worth(tables["by_group"], worth)
     for name, frame in tables.items():
         frame = _withhold_few(frame) if withheld else frame
         tables[name] = frame
@@ -109,7 +127,9 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
     steered, figures = _steerability(inputs, scores, other, model, zero_shot)
     for attribute, figure in zip(steered, figures, strict=True):
         files += save_figure(figure.figure, out / f"steerability_{attribute}")
+    told = {n: w for n, w in worth.items() if withheld is None or w.cells >= _FEW_CELLS}
     summary = _summary(inputs, scores, test, tables["by_group"], steered, withheld)
+    summary["worth"] = {name: w.record() for name, w in told.items()}
     files.append(_write(out / "summary.json", json_text(summary, indent=2)))
     by_group = tables["by_group"]
     files.append(
@@ -118,18 +138,21 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
             scores,
             title=title,
             chart=chart,
+            answers=None if withheld else answers_chart(scores.frame),
+            worth=told.get(OVERALL),
             human_bound=summary["human_bound"],
             comparison=None if test is None else (zero_shot, test),
             by_group=by_group.select(c for c in by_group.columns if c in _SHOWN or c in GROUP),
             figures=figures,
             withheld=withheld,
-            model_card=model_card(inputs.predictions),
+            model_card=model_card(inputs.predictions)
+            | ({"Worth": str(told[OVERALL])} if OVERALL in told else {}),
             data_card=data_card(inputs.opinions),
         )
     )
     seconds = round(time.monotonic() - started, 2)
     files.append(write_manifest(out, _record(inputs) | {"seconds": seconds}, files))
-    return EvaluationRun(scores, other, test, steered, withheld, tuple(files))
+    return EvaluationRun(scores, other, test, told, steered, withheld, tuple(files))
 
 
 def _scored(inputs: Inputs) -> CellScores:
@@ -144,6 +167,18 @@ def _scored(inputs: Inputs) -> CellScores:
     return similarity_bands(
         scores, inputs.opinions.questions(), inputs.training.questions(), inputs.encode
     )
+
+
+def _with_worth(by_group: pl.DataFrame, worth: Mapping[str, Worth]) -> pl.DataFrame:
+    """The table with :data:`WORTH` behind its keys; null where nothing is known or can be told."""
+    rows = []
+    for key in by_group.select(GROUP).iter_rows():
+        found = worth.get(str(Subpopulation.from_key(*key)))
+        record = {} if found is None else found.record()
+        rows.append([record.get(c) for c in ("respondents", "low", "high", "k_hat")])
+    added = pl.DataFrame(rows, schema=dict.fromkeys(WORTH, pl.Float64), orient="row")
+    rest = [c for c in by_group.columns if c not in GROUP]
+    return pl.concat([by_group, added], how="horizontal").select(*GROUP, *WORTH, *rest)
 
 
 _BY = {
@@ -161,6 +196,7 @@ _CAPTIONS = {
     "by_similarity": "Mean Wasserstein distance by similarity to the training questions.",
 }
 _SHOWN = (
+    "worth",
     "lower",
     "baseline",
     "wd",
@@ -170,6 +206,7 @@ _SHOWN = (
     "relative",
     "skill",
     "one_hot_error",
+    "covered",
     "cells",
     "asked",
     "note",
@@ -207,7 +244,7 @@ def _tables(
             )
         skill = [skill_score(*row) for row in frame.select("wd_uniform", "wd", "lower").iter_rows()]
         frame = frame.with_columns(skill=pl.Series(skill, dtype=pl.Float64))
-        first = [c for c in (*columns, *_SHOWN[:-3]) if c in frame.columns]
+        first = [c for c in (*columns, *_SHOWN[:-4]) if c in frame.columns]
         last = ["cells", "cells_scored", "asked", "note"]
         middle = [c for c in frame.columns if c not in (*first, *last)]
         found[name] = frame.select(*first, *middle, *last)
@@ -286,7 +323,7 @@ def _write_cells(scores: CellScores, path: Path, withheld: str | None) -> Path:
         # divergences taken together
         frame = frame.select(*KEY, "question", "wd", "tv")
     else:
-        lists = ("options", "ordinal", "observed", "predicted")
+        lists = ("options", "ordinal", "observed", "predicted", *INTERVAL)
         frame = frame.with_columns(
             pl.col(c).cast(pl.List(pl.String)).list.join(" | ") for c in lists
         )

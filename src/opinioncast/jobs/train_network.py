@@ -13,6 +13,7 @@ import polars as pl
 from opinioncast.curate.overlap import MINILM_THRESHOLD, QuestionSet, find_overlap
 from opinioncast.errors import InputError
 from opinioncast.evaluate.scores import CellScores, score_cells
+from opinioncast.evidence.worth import OVERALL, measure_worth
 from opinioncast.files import atomic_path
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.methods.embedding.features import TextEncoder
@@ -136,6 +137,7 @@ def _card(
     model: EmbeddingModel, train: OpinionTable, scores: CellScores, summary: Mapping[str, Any]
 ) -> str:
     record = model.record
+    worth = measure_worth(scores)
     by_group = [
         f"| {r['attribute']} | {r['group']} | {r['wd']:.3f} | {r['wd_uniform']:.3f} | "
         f"{'-' if r['wd_noise'] is None else format(r['wd_noise'], '.3f')} | {r['cells']} |"
@@ -167,6 +169,7 @@ def _card(
             f"{record['validation_questions']} questions that are not in the training table, nor "
             "like any in it; they chose epochs and temperature, so the figure flatters a little.",
             "",
+            *([f"In respondents a group: {worth[OVERALL]}.", ""] if worth else []),
             f"Mean Wasserstein distance (0 to 1) over {summary['cells']} cells: "
             f"{summary['wd']:.4f} (95% over questions "
             f"{span(summary['wd_low'], summary['wd_high'], 4)}); uniform guess "

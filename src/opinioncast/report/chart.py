@@ -24,7 +24,7 @@ from opinioncast.report.figure_words import drawable, plain_words
 from opinioncast.report.group_labels import attributes_once
 from opinioncast.report.report import MODEL_OUTPUT
 from opinioncast.survey.question import OFF_SCALE, Question, label
-from opinioncast.survey.tables import OpinionTable, PredictionTable
+from opinioncast.survey.tables import NEVER_MEASURED, OpinionTable, PredictionTable
 
 _OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 _OFF_SCALE = ("#8C8C8C", "#B3B3B3", "#D0D0D0")
@@ -64,7 +64,7 @@ def distribution_chart(
 ) -> Figure:
     """Stacked bars of ``questions``, a panel each; where observed, a thin bar of what people said.
 
-    Each prediction is labelled with its measured 90% error where there is one.
+    Under each panel stands how wide the intervals of its predictions are.
     """
     predicted = _by_question(predictions)
     seen = _by_question(observed) if observed is not None else {}
@@ -113,10 +113,19 @@ def _panel(
     axis.tick_params(axis="y", length=0)
     legend = _legend(axis, question, colours)
     axis.set_title("\n".join(_title(question)), fontsize=9, loc="left", pad=7 + 12 * legend)
-    width = next((c["share_error_90"] for c in cells if c["share_error_90"] is not None), None)
     notes = ["thick: model, thin: people"] if both else []
-    if width is not None:
-        notes.append(f"model ±{100 * width:.0f} points (9 in 10 shares, measured)")
+    halves = [
+        (high - low) / 2
+        for c in cells
+        if c["low"] is not None and NEVER_MEASURED not in c["basis"]
+        for low, high in zip(c["low"], c["high"], strict=True)
+    ]
+    if halves:
+        notes.append(
+            f"model: 90% intervals of ±{100 * float(np.mean(halves)):.0f} points on average"
+        )
+    elif any(c["low"] is not None for c in cells):
+        notes.append("model: error never measured, any share is possible")
     axis.set_xlabel("; ".join(notes), fontsize=7.5)
 
 

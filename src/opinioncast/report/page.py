@@ -17,11 +17,14 @@ from matplotlib.figure import Figure
 from opinioncast.evaluate.clusters import question_words
 from opinioncast.evaluate.compare import PairedTest, skill_score
 from opinioncast.evaluate.scores import CellScores
+from opinioncast.evidence.worth import Worth, number_words
 from opinioncast.files import atomic_path
+from opinioncast.report.answers_chart import CAPTION as ANSWERS_CAPTION
 from opinioncast.report.chart import option_colours
 from opinioncast.report.report import MODEL_OUTPUT
-from opinioncast.report.terminal import decimal, percent, span
+from opinioncast.report.terminal import decimal, percent, share_words, span
 from opinioncast.survey.question import Question
+from opinioncast.survey.tables import INTERVAL
 
 SMALL_BASE = 50
 """Cells of fewer respondents are marked: their observed shares are hardly known themselves."""
@@ -44,6 +47,7 @@ class PageFigure:
 class _Row:
     group: str
     predicted: Sequence[float]
+    said: Sequence[str]
     observed: Sequence[float]
     n: int | None
     wd: float | None
@@ -67,18 +71,24 @@ def write_page(
     model_card: Mapping[str, Any],
     data_card: Mapping[str, Any],
     notes: Sequence[str] = (),
+    answers: Figure | None = None,
+    worth: Worth | None = None,
     human_bound: float | None = None,
     comparison: tuple[str, PairedTest] | None = None,
     by_group: pl.DataFrame | None = None,
     figures: Sequence[PageFigure] = (),
     withheld: str | None = None,
 ) -> Path:
-    """Write the page: headline, charts, the worst questions, cards and limits.
+    """Write the page: answers by group, what the predictions are worth, distances, charts, the
+    worst questions, cards and limits.
 
     Questions come worst first, both distributions of each cell. Nothing is loaded from anywhere:
     styles and figures are inside.
 
     Args:
+        answers: predicted intervals against what people answered, for a few questions
+            (:func:`opinioncast.report.answers_chart.answers_chart`): what the page opens with.
+        worth: of the predictions, in respondents.
         human_bound: the lower bound from resampled respondents; sampling noise stands in for it.
         comparison: name of another method and the test against it.
         by_group: a table to show under the chart; its numbers are rounded to three decimals.
@@ -100,6 +110,13 @@ def write_page(
         title=title,
         model_output=MODEL_OUTPUT,
         overall=overall,
+        answers=None if answers is None else _data_url(answers),
+        answers_caption=ANSWERS_CAPTION,
+        worth=worth,
+        worth_number=None if worth is None else number_words(worth.respondents),
+        worth_interval="-"
+        if worth is None or worth.low is None
+        else f"{number_words(worth.low)} to {number_words(worth.high)}",
         interval=span(*scores.interval()),
         lower=lower,
         lower_name="sampling noise" if human_bound is None else "human lower bound",
@@ -156,7 +173,15 @@ def _blocks(scores: CellScores) -> list[_Block]:
             tuple(first["ordinal"]),
         )
         rows = [
-            _Row(c["group"], c["predicted"], c["observed"], c["n"], c["wd"], c["wd_noise"])
+            _Row(
+                c["group"],
+                c["predicted"],
+                _said(c),
+                c["observed"],
+                c["n"],
+                c["wd"],
+                c["wd_noise"],
+            )
             for c in cells.iter_rows(named=True)
         ]
         mean = cells["wd"].mean()
@@ -169,6 +194,12 @@ def _blocks(scores: CellScores) -> list[_Block]:
             )
         )
     return sorted(blocks, key=lambda b: -1.0 if b.wd is None else b.wd, reverse=True)
+
+
+def _said(cell: Mapping[str, Any]) -> list[str]:
+    """Predicted shares with their intervals, in words."""
+    nobody = [None] * len(cell["predicted"])
+    return list(map(share_words, cell["predicted"], *(cell[e] or nobody for e in INTERVAL)))
 
 
 def _data_url(figure: Figure) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 from rich.cells import cell_len
@@ -13,9 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from opinioncast.evaluate.scores import CellScores
+from opinioncast.evidence.worth import Worth, number_words
 from opinioncast.report.group_labels import attributes_once
+from opinioncast.survey import Subpopulation
 from opinioncast.survey.question import Question, label
-from opinioncast.survey.tables import PredictionTable
+from opinioncast.survey.tables import INTERVAL, NEVER_MEASURED, PredictionTable
 
 MAX_QUESTIONS = 8
 _NOTES = {"refusal_rate": "refused", "label_mass": "label mass", "order_spread": "order spread"}
@@ -24,12 +27,13 @@ _HEAD, _ATTRIBUTE, _GROUP = 16, 14, 28  # columns at most
 
 
 def prediction_table(table: PredictionTable) -> RenderableType:
-    """Shares in percent, a table per question (the first eight), a row per group.
+    """What the predictions are worth; then shares in percent with the ends of their intervals, a
+    table per question (the first eight), a row per group.
 
     Where the options' names leave no room for their numbers, letters stand above the columns and
     the names before the table; columns that are still too many go on below.
     """
-    shown: list[RenderableType] = []
+    shown: list[RenderableType] = [Text(worth_words(table.meta), style="bold"), Text()]
     questions = table.questions()
     unjudged = _mass_unjudged(table)
     for question in questions[:MAX_QUESTIONS]:
@@ -72,26 +76,29 @@ class _Shares:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         question, rows = self.question, self.rows
-        width = rows["share_error_90"].drop_nulls()
-        note = f"  (±{100 * float(width[0]):.0f} points)" if len(width) else ""
-        yield Text(f"{question.question_id}: {question.text}{note}", style="bold")
+        title = Text(f"{question.question_id}: {question.text}", style="bold")
+        yield title.append(f"  ({interval_words(rows)})", style="not bold dim")
         attributes = attributes_once(rows["attribute"])
         attribute_width = min(_ATTRIBUTE, max(map(cell_len, attributes)))
         group_width = min(_GROUP, max(len("group"), *map(cell_len, rows["group"])))
-        room = max(options.max_width - attribute_width - group_width - _GAP, _NUMBER + _GAP)
+        shares = [_share_cells(row) for row in rows.iter_rows(named=True)]
+        number = max(_NUMBER, *(cell_len(cell) for row in shares for cell in row))
+        room = max(options.max_width - attribute_width - group_width - _GAP, number + _GAP)
         names, heads = list(question.options), [_NOTES[c] for c in self.notes]
-        if any(_longest_word(n) > _HEAD for n in names) or _least([*names, *heads]) > room:
+        least = sum(_narrow(n, number) + _GAP for n in names)
+        least += sum(_narrow(h) + _GAP for h in heads)
+        if any(_longest_word(n) > _HEAD for n in names) or least > room:
             names = [label(i) for i in range(len(names))]
             key = zip(names, question.options, strict=True)
             yield Text("   ".join(f"{name}\u00a0{option}" for name, option in key), style="dim")
         every = [*names, *heads]
-        widths = [max(_NUMBER, min(cell_len(h), _HEAD)) for h in every]
+        numbers = [number] * len(names) + [_NUMBER] * len(heads)
+        widths = [max(n, min(cell_len(h), _HEAD)) for h, n in zip(every, numbers, strict=True)]
         if sum(widths) + _GAP * len(widths) > room:
-            widths = [_narrow(h) for h in every]
+            widths = [_narrow(h, n) for h, n in zip(every, numbers, strict=True)]
         cells = [
-            [percent(p) for p in row["distribution"]]
-            + [(_small_percent if c == "label_mass" else percent)(row[c]) for c in self.notes]
-            for row in rows.iter_rows(named=True)
+            share + [(_small_percent if c == "label_mass" else percent)(row[c]) for c in self.notes]
+            for share, row in zip(shares, rows.iter_rows(named=True), strict=True)
         ]
         for part in _parts([w + _GAP for w in widths], room):
             grid = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
@@ -101,8 +108,16 @@ class _Shares:
                 style = "" if i < len(names) else "dim"
                 grid.add_column(Text(every[i]), justify="right", style=style, width=widths[i])
             for attribute, group, row in zip(attributes, rows["group"], cells, strict=True):
-                grid.add_row(Text(attribute), Text(group), *(row[i] for i in part))
+                shown = (Text(row[i]) for i in part)
+                grid.add_row(Text(attribute), Text(group), *shown)
             yield grid
+
+
+def _share_cells(row: Mapping[str, Any]) -> list[str]:
+    """The shares of a row with their intervals."""
+    nobody = [None] * len(row["distribution"])
+    ends = (row[end] or nobody for end in INTERVAL)
+    return list(map(share_words, row["distribution"], *ends))
 
 
 def _parts(widths: Sequence[int], room: int) -> list[list[int]]:
@@ -118,32 +133,66 @@ def _parts(widths: Sequence[int], room: int) -> list[list[int]]:
     return parts
 
 
-def _narrow(head: str) -> int:
+def _narrow(head: str, number: int = _NUMBER) -> int:
     """The least width of a column, so that neither numbers nor words of its head are cut."""
-    return max(_NUMBER, min(_longest_word(head), _HEAD))
-
-
-def _least(heads: Sequence[str]) -> int:
-    return sum(_narrow(head) + _GAP for head in heads)
+    return max(number, min(_longest_word(head), _HEAD))
 
 
 def _longest_word(text: str) -> int:
     return max((cell_len(word) for word in text.split()), default=0)
 
 
-def score_table(scores: CellScores) -> RenderableType:
-    """Mean Wasserstein distances by group, with the bounds beside them, and why some have none."""
+def worth_words(meta: Mapping[str, Any]) -> str:
+    """The first sentence about predictions: what they were measured to be worth, in respondents.
+
+    Args:
+        meta: of a prediction table; ``worth`` as :mod:`opinioncast.evidence.worth` records it.
+    """
+    worth = meta.get("worth")
+    if not worth:
+        return "Worth: never measured for these settings (opinioncast evaluate measures it)"
+    overall = next(iter(worth.values()))
+    return (
+        f"Measured on {overall['questions']} other questions: as near to what people answer as a "
+        f"sample of {overall['words']} in the group"
+    )
+
+
+def interval_words(rows: pl.DataFrame) -> str:
+    """What stands in brackets behind a share, of rows of one question."""
+    known = rows.filter(pl.col("low").is_not_null())
+    measured = known.filter(~pl.col("basis").str.contains(NEVER_MEASURED, literal=True))
+    if measured.height:
+        return "in brackets: 90% interval, measured"
+    return "error never measured: any share is possible" if known.height else "no intervals"
+
+
+def share_words(share: float, low: float | None, high: float | None) -> str:
+    """``41% [20-66]``; a share whose interval says nothing (0 to 1) stands by itself."""
+    if low is None or high is None or (low <= 0 and high >= 1):
+        return percent(share)
+    return f"{percent(share)} [{100 * low:.0f}-{100 * high:.0f}]"
+
+
+def score_table(scores: CellScores, worth: Mapping[str, Worth] | None = None) -> RenderableType:
+    """Mean Wasserstein distances by group, with the bounds beside them.
+
+    Args:
+        worth: by ``str(Subpopulation)``; a column in respondents, first.
+    """
     grid = Table(box=None, pad_edge=False)
     grid.add_column("")
     grid.add_column("group")
-    for name in ("model", "uniform", "sampling noise", "cells"):
+    for name in (*(["worth"] if worth else []), "model", "uniform", "sampling noise", "cells"):
         grid.add_column(name, justify="right")
     groups = scores.by("attribute", "group")  # "Other" is a group of several attributes
     attributes = attributes_once(groups["attribute"])
     for attribute, row in zip(attributes, groups.iter_rows(named=True), strict=True):
+        found = (worth or {}).get(str(Subpopulation.from_key(row["attribute"], row["group"])))
         grid.add_row(
             attribute,
             row["group"],
+            *([number_words(None if found is None else found.respondents)] if worth else []),
             *(decimal(row[c]) for c in ("wd", "wd_uniform", "wd_noise")),
             str(row["cells"]),
         )

@@ -30,6 +30,18 @@ KEY = ("family", "wave", "question_id", "attribute", "group")
 ORIGIN = "model output, not survey data"
 """What every prediction is labelled with, in its sidecar and in the manifest of its run."""
 
+HALF_WIDTH = "share_error_90"
+"""Column of earlier versions in place of :data:`INTERVAL`; read, never written."""
+
+INTERVAL = ("low", "high")
+"""Columns with the 90% interval of each share."""
+
+MODEL = "model"
+"""``basis`` of a row in which nobody's answers to the question are."""
+
+NEVER_MEASURED = "never measured"
+"""In ``basis`` where nothing comparable was measured: the interval is from 0 to 1."""
+
 _QUESTION_COLUMNS: dict[str, Any] = {
     "family": pl.String,
     "wave": pl.String,
@@ -53,6 +65,8 @@ class _Table:
 
     schema: ClassVar[dict[str, Any]] = {}
     kind: ClassVar[str] = ""
+    earlier: ClassVar[dict[str, Any] | None] = None
+    """The schema that earlier versions wrote."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "frame", _checked(self.frame, self.schema, self.kind))
@@ -102,9 +116,7 @@ class _Table:
         """Whether a content hash that a file recorded is this table's, by the rule it was made by:
         one without ``v2:`` is of an older version, which hashed numbers to their last bit.
         """
-        if not isinstance(recorded, str) or recorded.startswith(RULE):
-            return recorded == self.content_hash
-        return recorded == hash_by_first_rule(self.frame, KEY)
+        return _has_content(self.frame, recorded)
 
     def questions(self) -> list[Question]:
         """The questions in order of first appearance.
@@ -228,15 +240,25 @@ class _Table:
                 found=kind,
             )
         table = cls(frame, meta)
-        if not table.has_content(meta.get("content_hash")):
+        written = table.frame
+        if cls.earlier is not None and HALF_WIDTH in frame.columns:
+            written = _checked(frame, cls.earlier, cls.kind)  # its columns as they were
+        if not _has_content(written, meta.get("content_hash")):
             raise DataError(
                 f"{cls.kind} does not match its sidecar",
                 where=str(path),
                 expected=f"content hash {meta.get('content_hash')}",
-                found=table.content_hash,
+                found=content_hash(written, KEY),
                 hint="the file was changed after it was written: make it again",
             )
         return table
+
+
+def _has_content(frame: pl.DataFrame, recorded: object) -> bool:
+    """Whether a content hash that a file recorded is this frame's, by the rule it was made by."""
+    if not isinstance(recorded, str) or recorded.startswith(RULE):
+        return recorded == content_hash(frame, KEY)
+    return recorded == hash_by_first_rule(frame, KEY)
 
 
 def _sidecar(path: Path) -> Path:
@@ -291,19 +313,34 @@ class PredictionTable(_Table):
         label_mass: probability the model put on any option label at all, averaged over orders.
         order_spread: largest difference of any option's share between option orders (0 to 1;
             null when only one order was asked).
-        share_error_90: half-width within which 9 in 10 observed shares fell when the same
-            settings were measured on held-out survey questions; null where that was not measured.
+        low, high: 90% interval of each share, one number per option; asymmetric near 0 and 1,
+            within them, and around the share; 0 and 1 where nothing comparable was measured. Both
+            null where nobody set them: in what a method gives by itself.
+        basis: what the row rests on: "model", "model and 100 respondents", ..., with "never
+            measured" where that is so; "model" where it is left out.
         model, method: what produced the row.
+
+    Tables of earlier versions carry ``share_error_90``, one half-width for all options of a row:
+    their intervals are the share plus and minus that, cut off at 0 and 1.
     """
 
     schema: ClassVar[dict[str, Any]] = _QUESTION_COLUMNS | {
         "label_mass": pl.Float64,
         "order_spread": pl.Float64,
-        "share_error_90": pl.Float64,
+        "low": pl.List(pl.Float64),
+        "high": pl.List(pl.Float64),
+        "basis": pl.String,
         "model": pl.String,
         "method": pl.String,
     }
     kind: ClassVar[str] = "PredictionTable"
+    earlier: ClassVar[dict[str, Any] | None] = _QUESTION_COLUMNS | {
+        "label_mass": pl.Float64,
+        "order_spread": pl.Float64,
+        HALF_WIDTH: pl.Float64,
+        "model": pl.String,
+        "method": pl.String,
+    }
 
     def long(self) -> pl.DataFrame:
         """One row per option, for R, SPSS, Stata and Excel; each says that it is model output."""
@@ -311,7 +348,14 @@ class PredictionTable(_Table):
             option_number=pl.int_ranges(1, pl.col("options").list.len() + 1)
         )
         return (
-            counted.explode("option_number", "options", "ordinal", "distribution")
+            counted.with_columns(  # a null list would not explode beside full ones
+                pl.when(pl.col(end).is_null())
+                .then(pl.lit(None, pl.Float64).repeat_by(pl.col("options").list.len()))
+                .otherwise(end)
+                .alias(end)
+                for end in INTERVAL
+            )
+            .explode("option_number", "options", "ordinal", "distribution", *INTERVAL)
             .rename({"options": "option", "ordinal": "scale_position", "distribution": "share"})
             .with_columns(source=pl.lit("model prediction, not survey data"))
             .select(
@@ -325,10 +369,11 @@ class PredictionTable(_Table):
                 "option",
                 "scale_position",
                 "share",
-                "share_error_90",
+                *INTERVAL,
                 "refusal_rate",
                 "label_mass",
                 "order_spread",
+                "basis",
                 "model",
                 "method",
                 "source",
@@ -346,6 +391,8 @@ def _checked(frame: pl.DataFrame, schema: Mapping[str, Any], kind: str) -> pl.Da
             found=f"without {', '.join(missing)}",
         )
     try:
+        if "low" in schema:
+            frame = with_intervals(frame)
         frame = frame.select(
             (pl.col(c) if c in frame.columns else pl.lit(None)).cast(t).alias(c)
             for c, t in schema.items()
@@ -417,8 +464,63 @@ def _checked(frame: pl.DataFrame, schema: Mapping[str, Any], kind: str) -> pl.Da
             "one standard error of 0 or more per option, or none at all",
             "se",
         )
+    if "low" in schema:
+        frame = frame.with_columns(pl.col("basis").fill_null(MODEL))
+        _reject_intervals(frame, kind)
     _reject(frame, kind, pl.struct(*KEY).is_duplicated(), "each key once", "group")
     return frame
+
+
+def with_intervals(frame: pl.DataFrame) -> pl.DataFrame:
+    """``frame`` with :data:`INTERVAL` in place of :data:`HALF_WIDTH`, where it has the latter only.
+
+    A row's half-width becomes share - width to share + width, cut off at 0 and 1.
+    """
+    if HALF_WIDTH not in frame.columns or any(end in frame.columns for end in INTERVAL):
+        return frame
+    width = pl.col(HALF_WIDTH).cast(pl.Float64)
+    shares = pl.col("distribution").cast(pl.List(pl.Float64))
+    known = width.is_not_null() & shares.is_not_null()
+    ends = {
+        "low": (shares - width).list.eval(pl.element().clip(0, 1)),
+        "high": (shares + width).list.eval(pl.element().clip(0, 1)),
+    }
+    return frame.with_columns(
+        pl.when(known).then(end).alias(name) for name, end in ends.items()
+    ).drop(HALF_WIDTH)
+
+
+_SLACK = 1e-6  # as much as a sum of shares may miss one by
+
+
+def _reject_intervals(frame: pl.DataFrame, kind: str) -> None:
+    """Intervals are whole, hold their share and lie between 0 and 1, or are not there at all."""
+    lengths = pl.col("options").list.len()
+    for end in INTERVAL:
+        _reject(
+            frame,
+            kind,
+            (pl.col(end).list.len() != lengths)
+            | pl.col(end).list.eval(pl.element().is_null() | ~pl.element().is_finite()).list.any()
+            | (pl.col("low").is_null() != pl.col("high").is_null()),
+            "a low and a high end for each option, or neither",
+            end,
+        )
+    ranges = (
+        frame.with_row_index("row")
+        .filter(pl.col("low").is_not_null())
+        .select("row", "distribution", *INTERVAL)
+        .explode("distribution", *INTERVAL)
+    )
+    share, low, high = pl.col("distribution"), pl.col("low"), pl.col("high")
+    wrong = (
+        ((low < -_SLACK) | (low > share + _SLACK), "low"),
+        ((high > 1 + _SLACK) | (high < share - _SLACK), "high"),
+    )
+    for bad, end in wrong:
+        rows = ranges.filter(bad)["row"].unique().to_list()
+        expected = "intervals between 0 and 1 that hold their share"
+        _reject(frame, kind, pl.col("row").is_in(rows), expected, end)
 
 
 def _wrong_type(kind: str, schema: Mapping[str, Any], error: Exception) -> DataError:

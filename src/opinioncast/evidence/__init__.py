@@ -1,0 +1,1 @@
+"""Predictions that start from what is known: toplines, a pilot, past waves; with intervals"""

@@ -1,0 +1,161 @@
+"""Predictions read with evidence: what must hold at both ends, and in any order."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import polars as pl
+import pytest
+from tests.evidence.small import (
+    CELLS,
+    DEMOCRATS,
+    EVERYONE,
+    FRAME,
+    GROUPS,
+    MEMBERS,
+    MODEL,
+    RENT,
+    REPUBLICANS,
+    SETTINGS,
+    predictions,
+)
+
+from opinioncast.evidence.observations import Cell, Pilot, Published
+from opinioncast.evidence.reading import read_evidence
+from opinioncast.survey import PredictionTable
+
+
+def shares(frame: pl.DataFrame, question: str = "rent") -> np.ndarray:
+    return np.array(frame.filter(pl.col("question_id") == question)["distribution"].to_list())
+
+
+def people(count: int, seed: int, *, told: bool = True) -> Pilot:
+    rng = np.random.default_rng(seed)
+    rows = rng.choice(4, count, p=FRAME.weights)
+    truth = np.array([0.2, 0.5, 0.4, 0.8])
+    members = MEMBERS[rows].copy()
+    if not told:
+        members[:, 2:] = False
+    choice = (rng.random(count) < truth[rows]).astype(int)
+    return Pilot(f"pilot {seed}", GROUPS, members, {"rent": choice}, {"rent": np.ones(count)})
+
+
+TOPLINE = Published("topline", (Cell("rent", EVERYONE, (0.35, 0.65), 900, 0.01, 900),))
+PARTIES = Published(
+    "parties",
+    (
+        Cell("rent", DEMOCRATS, (0.6, 0.4), 500, 0.01),
+        Cell("rent", REPUBLICANS, (0.2, 0.8), 400, 0.01),
+    ),
+)
+LAST_YEAR = Published("last year", (Cell("rent", EVERYONE, (0.5, 0.5), 900, 0.0),), years=2.0)
+
+
+def test_no_evidence_gives_the_prediction() -> None:
+    table = predictions()
+    read = read_evidence(table, [], SETTINGS)
+    for question in ("rent", "trust"):
+        assert np.allclose(shares(read.frame, question), shares(table.frame, question))
+    assert set(read.frame["basis"]) == {"model"}
+    new = PredictionTable(read.frame)  # low <= share <= high is checked there
+    assert new.frame["low"].null_count() == 0
+
+
+def test_evidence_on_one_question_leaves_the_other() -> None:
+    table = predictions()
+    read = read_evidence(table, [TOPLINE], SETTINGS)
+    assert np.allclose(shares(read.frame, "trust"), shares(table.frame, "trust"))
+    basis = dict(read.frame.select("question_id", "basis").unique().rows())
+    assert basis == {"rent": "model and a topline", "trust": "model"}
+
+
+def test_exact_evidence_is_met() -> None:
+    exact = Published("exact", (Cell("rent", EVERYONE, (0.31, 0.69), float("inf")),))
+    read = read_evidence(predictions(), [exact], SETTINGS)
+    assert shares(read.frame)[0] == pytest.approx([0.31, 0.69], abs=1e-4)
+
+
+def test_evidence_of_everything_gives_the_evidence() -> None:
+    kinds = np.array([0.3, 0.55, 0.45, 0.7])
+    cells, _, _ = FRAME.cells(CELLS)
+    truth = cells @ np.column_stack([kinds, 1 - kinds])
+    everything = Published(
+        "all", tuple(Cell("rent", c, tuple(t), 1e7) for c, t in zip(CELLS, truth, strict=True))
+    )
+    read = read_evidence(predictions(), [everything], SETTINGS)
+    assert np.abs(shares(read.frame) - truth).max() < 0.012  # a frame is never the survey's own
+
+
+def test_evidence_of_many_people_gives_their_shares() -> None:
+    many = people(40_000, 3)
+    read = read_evidence(predictions(), [many], SETTINGS)
+    for row, cell in enumerate(CELLS):
+        mask = GROUPS.mask(many.members, cell)
+        assert mask is not None
+        assert shares(read.frame)[row] == pytest.approx(many.shares("rent", 2, mask)[0], abs=0.02)
+    assert set(read.frame["basis"]) == {"model and 40000 respondents", "model"}
+
+
+def test_order_of_evidence_does_not_matter() -> None:
+    pieces = [TOPLINE, PARTIES, LAST_YEAR, people(30, 1)]
+    wanted = read_evidence(predictions(), pieces, SETTINGS)
+    for order in itertools.permutations(pieces):
+        found = read_evidence(predictions(), order, SETTINGS)
+        assert found.frame.equals(wanted.frame)
+        assert found.pieces == wanted.pieces
+
+
+def test_intervals_are_narrower_with_more_answers_and_sides_differ() -> None:
+    width = []
+    for count in (10, 100, 1000):
+        frame = read_evidence(predictions(), [people(count, 2)], SETTINGS).frame
+        rows = frame.filter(pl.col("question_id") == "rent")
+        low, high = (np.array(rows[c].to_list()) for c in ("low", "high"))
+        width.append((high - low).mean())
+    assert width[0] > width[1] > width[2]
+    rare = Published("rare", (Cell("rent", EVERYONE, (0.02, 0.98), 200, 0.01),))
+    row = read_evidence(predictions(), [rare], SETTINGS).frame.row(0, named=True)
+    share, low, high = row["distribution"][0], row["low"][0], row["high"][0]
+    assert low >= 0
+    assert high - share > share - low
+
+
+def test_an_attribute_nobody_was_asked_is_averaged_over_the_frame() -> None:
+    read = read_evidence(predictions(), [people(4000, 5, told=False)], SETTINGS)
+    truth = np.array([0.2, 0.5, 0.4, 0.8])
+    assert shares(read.frame)[0, 1] == pytest.approx(FRAME.weights @ truth, abs=0.03)
+
+
+def test_weights_of_zero_do_not_count() -> None:
+    half = people(200, 7)
+    weights = np.where(np.arange(200) < 100, 1.0, 0.0)
+    zeroed = Pilot("z", GROUPS, half.members, half.choice, {"rent": weights})
+    first = Pilot(
+        "f", GROUPS, half.members[:100], {"rent": half.choice["rent"][:100]}, {"rent": np.ones(100)}
+    )
+    one = read_evidence(predictions(), [zeroed], SETTINGS)
+    other = read_evidence(predictions(), [first], SETTINGS)
+    assert np.allclose(shares(one.frame), shares(other.frame), atol=1e-6)
+    assert one.frame["basis"][0] == "model and 100 respondents"
+
+
+def test_a_group_the_frame_cannot_tell_is_named() -> None:
+    table = predictions()
+    rows = table.frame.with_columns(
+        attribute=pl.when(pl.col("attribute") == "SEX")
+        .then(pl.lit("TENURE"))
+        .otherwise("attribute")
+    )
+    read = read_evidence(PredictionTable(rows), [TOPLINE], SETTINGS)
+    assert any("TENURE=Male" in n for n in read.notes)
+    lacking = read.frame.filter(pl.col("attribute") == "TENURE")
+    assert lacking["low"].null_count() == lacking.height
+
+
+def test_predictions_are_where_the_prior_starts() -> None:
+    total = np.array([0.2, 0.8])
+    mean = MODEL.mean({EVERYONE: total}, len(RENT.options))
+    from opinioncast.evidence.logit import probabilities
+
+    assert FRAME.weights @ probabilities(MODEL.features, mean) == pytest.approx(total, abs=1e-9)
