@@ -131,7 +131,6 @@ def tell(
 ) -> Array:
     """Read the evidence on one question and count how near it is; returns the shares."""
     cells = {g: item.predicted.get(g, item.predicted[EVERYONE]) for g in item.groups}
-    cells = dict(item.predicted) | cells
     answer = read_question(item.answers.question, cells, evidence, settings)
     at = {s: i for i, s in enumerate(answer.cells.subpopulations)}
     shares = np.array(
@@ -448,6 +447,8 @@ class Task:
     limit: int | None
     draws: int
     quick: bool
+    waves: tuple[str, ...]
+    sizes: tuple[int, ...]
 
 
 def measure(task: Task) -> tuple[dict[str, int], dict[str, Tally]]:
@@ -460,7 +461,7 @@ def measure(task: Task) -> tuple[dict[str, int], dict[str, Tally]]:
     counted = {}
     shipped = room.on(read_frame())
     flat = replace(room.prior, level=max(room.prior.level, 4.0))
-    for name in ("gss_2018",) if task.quick else tuple(EVALUATED):
+    for name in task.waves:
         items = items_of(surveys, split, name, task.limit)[task.part :: task.of]
         frame = own_frame(surveys.sample(name if task.quick else EVALUATED[name]))
         settings = room.on(frame)
@@ -471,7 +472,7 @@ def measure(task: Task) -> tuple[dict[str, int], dict[str, Tally]]:
             settings,
             tallies,
             draws=1 if task.quick else task.draws,
-            sizes=(25, 100) if task.quick else SIZES,
+            sizes=task.sizes,
             plain=plain,
             shipped=shipped,
         )
@@ -539,6 +540,8 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=2, help="pilots drawn of each size")
     parser.add_argument("--workers", type=int, default=2, help="processes side by side")
     parts = ("pilots", "past", "opinionqa", "speed")
+    parser.add_argument("--waves", nargs="+", choices=tuple(EVALUATED), default=tuple(EVALUATED))
+    parser.add_argument("--sizes", nargs="+", type=int, choices=SIZES, default=SIZES)
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
     parser.add_argument("--limit", type=int, help="questions per wave")
     options = parser.parse_args()
@@ -553,7 +556,15 @@ def main() -> None:
     if "pilots" in options.parts:
         tasks = [
             Task(
-                options.data, options.cache, i, options.workers, limit, options.draws, options.quick
+                options.data,
+                options.cache,
+                i,
+                options.workers,
+                limit,
+                options.draws,
+                options.quick,
+                ("gss_2018",) if options.quick else tuple(options.waves),
+                (25, 100) if options.quick else tuple(options.sizes),
             )
             for i in range(options.workers)
         ]

@@ -234,14 +234,40 @@ def _item_scores(number: int) -> list[tuple[str, Subpopulation, Array]]:
     return measured
 
 
-def fit_calibration(items: Sequence[Item], settings: Settings, workers: int) -> Calibration:
+def past_scores(
+    surveys: Surveys, items: Sequence[Item], settings: Settings, before: str, years: float
+) -> list[tuple[str, Subpopulation, Array]]:
+    """Scores where an earlier wave's results of the same question are known."""
+    old = surveys.sample(before)
+    earlier = {a.question.question_id: a for a in old.answers}
+    frame = own_frame(old)
+    own = replace(settings, model=Model(settings.model.prior.with_frame(frame), frame))
+    groups = scored_groups()
+    measured = []
+    for sample, answers, cells in items:
+        then = earlier.get(answers.question.question_id)
+        if then is None or then.question.options != answers.question.options or then.n_eff < 300:
+            continue
+        shares, bases = truth(sample, answers, groups)
+        known = as_published(then, groups, *truth(old, then, groups), groups)
+        answer = read_question(answers.question, cells, [replace(known, years=years)], own)
+        for j, group in enumerate(answer.cells.subpopulations):
+            if group in groups and bases[groups.index(group)] >= 50:
+                true = shares[[groups.index(group)]]
+                measured.append((kinds.PAST, group, scores(answer.cells.draws[:, [j]], true)[0]))
+    return measured
+
+
+def fit_calibration(
+    items: Sequence[Item], settings: Settings, surveys: Surveys, workers: int
+) -> Calibration:
     """Factors of intervals for every kind of evidence."""
     _work[:] = [items, settings]  # forked workers see it; nothing in them uses polars' threads
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
         found = list(pool.map(_item_scores, range(len(items))))
     measured = [score for scores_of_item in found for score in scores_of_item]
+    measured += past_scores(surveys, items, settings, "gss_2010", 4.0)
     pooled, by_group = fit(measured)
-    pooled.setdefault(kinds.PAST, pooled[kinds.SOME])
     about = {"questions": len(items), "waves": sorted({s.name for s, _, _ in items})}
     return Calibration(pooled, by_group, about)
 
@@ -368,7 +394,7 @@ def main() -> None:
         items = calibration_items(surveys, split, CALIBRATION_WAVES, limit=options.limit)
         frame = read_frame(out / SHIPPED_FRAME)
         settings = Settings(Model(prior, frame), Calibration({}), read_memory(out / SHIPPED_MEMORY))
-        measured = fit_calibration(items, settings, options.workers)
+        measured = fit_calibration(items, settings, surveys, options.workers)
         measured.write(out / kinds.SHIPPED_CALIBRATION)
         figures["factors"] = dict(measured.pooled)
     print(json.dumps(figures))

@@ -7,6 +7,8 @@ import itertools
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.evidence.small import (
     CELLS,
     DEMOCRATS,
@@ -21,6 +23,7 @@ from tests.evidence.small import (
     predictions,
 )
 
+from opinioncast.evidence.logit import contrasts, probabilities
 from opinioncast.evidence.observations import Cell, Pilot, Published
 from opinioncast.evidence.reading import read_evidence
 from opinioncast.survey import PredictionTable
@@ -156,6 +159,21 @@ def test_a_group_the_frame_cannot_tell_is_named() -> None:
 def test_predictions_are_where_the_prior_starts() -> None:
     total = np.array([0.2, 0.8])
     mean = MODEL.mean({EVERYONE: total}, len(RENT.options))
-    from opinioncast.evidence.logit import probabilities
-
     assert FRAME.weights @ probabilities(MODEL.features, mean) == pytest.approx(total, abs=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000))
+def test_the_covariance_of_overlapping_cells_is_one(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    told = rng.dirichlet([1, 1, 1], len(CELLS))
+    n_eff = rng.uniform(5, 3000, len(CELLS))
+    joint = MODEL.shares_covariance(CELLS, told, n_eff, 0.01)
+    flat = joint.transpose(0, 2, 1, 3).reshape(2 * len(CELLS), 2 * len(CELLS))
+    assert np.allclose(flat, flat.T)
+    assert np.linalg.eigvalsh(flat).min() > 1e-5
+    # one cell alone is a multinomial's, up to half an answer, rounding and the frame
+    alone = MODEL.shares_covariance(CELLS[:1], told[:1], np.array([1e5]), 0.0)[0, 0]
+    basis = contrasts(3)
+    plain = basis.T @ (np.diag(told[0]) - np.outer(told[0], told[0])) @ basis / 1e5
+    assert np.abs(alone - plain - 0.004**2 * np.eye(2)).max() < 1e-7

@@ -219,13 +219,14 @@ def _from_rows(
                         expected=f"{base} {block['base'][base]:g} in each of its rows",
                         found=value,
                     )
-    cells, notes = [], []
+    cells: list[Cell] = []
+    notes: list[str] = []
     for (name, place), block in blocks.items():
         where = block["where"]
         attribute, _, group_name = place.partition("\t")
         question = _find(questions, name, where)
         try:
-            group = (
+            cell_of = (
                 scheme.check(Subpopulation.from_key(attribute, group_name))
                 if attribute and attribute != "TOTAL"
                 else scheme.parse(group_name)
@@ -233,7 +234,7 @@ def _from_rows(
         except InputError as error:
             raise error.at(where) from None
         found, rounding, said = match_shares(question, block["shares"], where=where)
-        cells.append(_cell(question, group, found, rounding, block["base"]))
+        cells.append(_cell(question, cell_of, found, rounding, block["base"]))
         notes += said
     if not cells:
         raise InputError("Known results have no row", where=str(path), expected="a row per option")

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -65,7 +65,7 @@ def slopes(shares: Array) -> Array:
     return np.asarray(shares[:, :, None] * (basis - (shares @ basis)[:, None, :]))
 
 
-def drawn_cells(features: Array, cells: Array, thetas: Array) -> Array:
+def drawn_cells(features: Any, cells: Any, thetas: Any) -> Array:
     """Shares of cells under many thetas, shape (draws, cells, K).
 
     Options are looped over, so that every array in work is one of rows x draws: an axis of three or

@@ -208,10 +208,17 @@ class Model:
         pooled = (smooth[:, None] + smooth[None, :]) / 2
         inner = np.einsum("ghk,ka,kb->ghab", pooled, basis, basis, optimize=True)
         inner -= np.einsum("gha,ghb->ghab", pooled @ basis, pooled @ basis)
-        out = inner * (overlap * np.outer(root, root))[:, :, None, None]
+        joint = inner * (overlap * np.outer(root, root))[:, :, None, None]
+        size_of = count * (options - 1)
+        flat = joint.transpose(0, 2, 1, 3).reshape(size_of, size_of)
+        # cells of different shares make it nearly, not exactly, a covariance: no direction is
+        # known better than exactly
+        values, vectors = np.linalg.eigh((flat + flat.T) / 2)
+        flat = (vectors * np.maximum(values, 0.0)) @ vectors.T
         # a rounded share is off by up to half a unit, evenly; and no frame is the survey's own
         nugget = rounding**2 / 12 + np.where(np.isfinite(n_eff), _FRAME_ERROR**2, 1e-12)
-        out[np.arange(count), np.arange(count)] += nugget[:, None, None] * np.eye(options - 1)
+        flat += np.diag(np.repeat(nugget, options - 1))
+        out = flat.reshape(count, options - 1, count, options - 1).transpose(0, 2, 1, 3)
         return np.asarray(out)
 
 

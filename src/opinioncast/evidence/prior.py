@@ -66,7 +66,7 @@ class Prior:
         order = np.argsort(values)[::-1]
         values, vectors = np.maximum(values[order], 0), vectors[:, order]
         kept = int(np.searchsorted(np.cumsum(values) / values.sum(), _KEPT)) + 1
-        return vectors[:, :kept] * np.sqrt(values[:kept])
+        return np.asarray(vectors[:, :kept] * np.sqrt(values[:kept]))
 
     def with_frame(self, frame: Frame) -> Prior:
         """The same prior for a population with other attributes or shares.
