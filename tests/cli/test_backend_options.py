@@ -390,8 +390,8 @@ def test_settings_of_a_backend_are_refused_by_another() -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run_goes_on_with_nothing_lost_or_asked_twice(folder: Path, how: int) -> None:
-    """Ended in mid-run. After a kill what was under way at that moment may be asked again; on
-    Ctrl-C its answers are waited for."""
+    """Ended in mid-run. What was under way at that moment may be asked again: nobody waits for a
+    slow service after Ctrl-C."""
     concurrency = 4
     gate = threading.Semaphore(0)
 
@@ -428,8 +428,6 @@ def test_a_killed_run_goes_on_with_nothing_lost_or_asked_twice(folder: Path, how
     assert max(counts.values()) <= 2
     (usage,) = manifest(folder / "opinioncast-out")["backend_usage"].values()
     assert len(twice) <= usage["asked_again_after_kill"] <= concurrency  # one may not have left
-    if how == signal.SIGINT:
-        assert twice == []
     assert usage["from_journal"] + usage["requests"] >= PROMPTS
     resumed = pl.read_parquet(folder / "opinioncast-out" / "predictions.parquet")
     assert resumed.height == 110
