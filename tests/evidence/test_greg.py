@@ -26,7 +26,7 @@ def test_equal_to_rs_survey() -> None:
     _, stratum = np.unique(people["stratum"].to_numpy(), return_inverse=True)
     pairs, psu = np.unique(stratum * 1000 + people["psu"].to_numpy(), return_inverse=True)
     clustered = SampleDesign(
-        psu.astype(np.intp), (pairs // 1000).astype(np.intp), tuple("1234"), "fail"
+        psu.astype(np.intp), (pairs // 1000).astype(np.intp), tuple("1234"), "fail", np.ones(4)
     )
     for case, design in {"clustered": clustered, "plain": None}.items():
         answered = Answered(people["y"].to_numpy(), weights, np.column_stack([1 - f, f]), design)
@@ -83,7 +83,8 @@ def test_unbiased_with_an_honest_error_however_wrong_the_predictions() -> None:
     members = [np.flatnonzero(stratum == s) for s in (0, 1)]
     fraction = np.array([100 / len(members[0]), 100 / len(members[1])])
     right, wrong = truth, np.array([0.7, 0.9, 0.75, 0.95])[kind]
-    design = SampleDesign(np.arange(n), np.repeat([0, 1], 100).astype(np.intp), ("a", "b"), "fail")
+    unit = np.repeat([0, 1], 100).astype(np.intp)
+    design = SampleDesign(np.arange(n), unit, ("a", "b"), "fail", np.ones(2))
     found: dict[str, list[tuple[float, float, float, float]]] = {"right": [], "wrong": []}
     for _ in range(600):
         drawn = np.concatenate([rng.choice(m, 100) for m in members])

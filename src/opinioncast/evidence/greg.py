@@ -143,7 +143,7 @@ class Answered:
         if design is None:
             psu = np.where(self.weights > 0, np.cumsum(self.weights > 0) - 1, -1)
             unit = np.zeros(int(psu.max()) + 1, dtype=np.intp)
-            design = SampleDesign(psu.astype(np.intp), unit, ("all",), "certainty")
+            design = SampleDesign(psu.astype(np.intp), unit, ("all",), "certainty", np.ones(1))
         weights = np.where(inside, self.weights, 0.0)
         units, options = len(design.stratum), values.shape[1]
         place = np.where(inside, design.psu, 0)

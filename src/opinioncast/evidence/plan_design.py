@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from opinioncast.documents import read_document
 from opinioncast.errors import InputError
 from opinioncast.evidence.planning import CONFIDENCE, POWER
-from opinioncast.recipe_files import misfits, read_yaml
+from opinioncast.recipe_files import misfits
 from opinioncast.survey import Subpopulation
 from opinioncast.survey.groups import TOTAL_ATTRIBUTE
 
@@ -36,36 +37,39 @@ class PlanDesign(BaseModel):
 
     name: str = "plan"
     strata: str | None = Field(
-        None, description="attribute whose groups are sampled apart; left out: one sample"
+        default=None, description="attribute whose groups are sampled apart; left out: one sample"
     )
     sample: int | dict[str, int] | None = Field(
-        None, description="interviews in all, by population; or by stratum"
+        default=None, description="interviews in all, by population; or by stratum"
     )
     design_effect: float | dict[str, float] = Field(
-        1.0, description="of weighting and clustering, beside the strata; or by stratum"
+        default=1.0, description="of weighting and clustering, beside the strata; or by stratum"
     )
-    cost: float | dict[str, float] = Field(1.0, description="of one interview; or by stratum")
+    cost: float | dict[str, float] = Field(
+        default=1.0, description="of one interview; or by stratum"
+    )
     screening: float | dict[str, float] = Field(
-        0.0, description="of one person screened for a stratum: 1 / its share are, per interview"
+        default=0.0,
+        description="of one person screened for a stratum: 1 / its share are, per interview",
     )
     population: dict[str, float] = Field(
         default_factory=dict, description="shares by group expression, before the frame's"
     )
-    least: int | dict[str, int] = Field(0, description="fewest interviews of a stratum")
+    least: int | dict[str, int] = Field(default=0, description="fewest interviews of a stratum")
     targets: dict[str, float] = Field(
         default_factory=dict, description="largest margin of error, in points, by group expression"
     )
-    budget: float | None = Field(None, gt=0)
+    budget: float | None = Field(default=None, gt=0)
     compare: tuple[tuple[str, str], ...] = Field(
-        (), description="pairs of groups; left out: all of an attribute"
+        default=(), description="pairs of groups; left out: all of an attribute"
     )
     assume: Literal["interval", "predicted", "half"] = Field(
-        "interval",
+        default="interval",
         description="the share that errors are computed at: that of the interval with the largest "
         "error, the predicted one, or 50%",
     )
-    confidence: float = Field(CONFIDENCE, gt=0, lt=1)
-    power: float = Field(POWER, gt=0, lt=1)
+    confidence: float = Field(default=CONFIDENCE, gt=0, lt=1)
+    power: float = Field(default=POWER, gt=0, lt=1)
 
 
 def read_design(path: Path | None, changes: Mapping[str, Any]) -> PlanDesign:
@@ -74,7 +78,7 @@ def read_design(path: Path | None, changes: Mapping[str, Any]) -> PlanDesign:
     Raises:
         InputError: unreadable, or fields that are unknown or do not fit, all named.
     """
-    raw = {} if path is None else read_yaml(path, "A sample design")
+    raw = {} if path is None else read_document(path, "A sample design")
     if not isinstance(raw, dict):
         raise InputError(
             "A sample design cannot be read",

@@ -166,9 +166,8 @@ class Model:
             return []
         chosen = covariance[np.ix_(places, places)].transpose(0, 2, 1, 3)
         size = len(places) * (shares.shape[1] - 1)
-        return [
-            Shares(self.features, cells, shares[places], np.linalg.inv(chosen.reshape(size, size)))
-        ]
+        precision = np.asarray(np.linalg.inv(chosen.reshape(size, size)), dtype=np.float64)
+        return [Shares(self.features, cells, shares[places], precision)]
 
     def shares_covariance(
         self,
