@@ -13,7 +13,11 @@ from opinioncast import __version__
 from opinioncast.errors import OpinioncastError
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "predict": ("predict", "predict", "Predict a questionnaire for subpopulations."),
+    "predict": (
+        "predict",
+        "predict",
+        "Predict a questionnaire for subpopulations, from its wording and what is known already.",
+    ),
     "update": (
         "update",
         "update",

@@ -8,6 +8,18 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from opinioncast.cli.evidence_options import (
+    Data,
+    FrameFile,
+    Past,
+    Pilots,
+    PriorFile,
+    Recipes,
+    Results,
+    Year,
+    say_reading,
+    sources_of,
+)
 from opinioncast.cli.options import takes_predict_options
 from opinioncast.cli.progress import progress_bar
 
@@ -43,8 +55,16 @@ def predict(
             "questionnaire says, else adults in the United States)."
         ),
     ] = None,
+    pilot: Pilots = None,
+    recipe: Recipes = None,
+    known: Results = None,
+    past: Past = None,
+    year: Year = None,
+    frame: FrameFile = None,
+    prior: PriorFile = None,
+    data: Data = None,
 ) -> None:
-    """Predict a questionnaire for subpopulations."""
+    """Predict a questionnaire for subpopulations, from its wording and what is known already."""
     from opinioncast.jobs.predict import predict_questionnaire
     from opinioncast.methods.blend import abstentions
     from opinioncast.predictor import PredictSettings
@@ -59,9 +79,10 @@ def predict(
     asked = read_questionnaire(questionnaire, scheme)
     if population is not None:
         asked = asked.put_to(population)
+    sources = sources_of(pilot, recipe, known, past, year, frame, prior, data)
     with progress_bar("predicting") as progress:
         run = predict_questionnaire(
-            asked, scheme, settings, out, formats=write or None, progress=progress
+            asked, scheme, settings, out, sources=sources, formats=write or None, progress=progress
         )
     record = run.prediction.record
     _console.print(f"[bold]{MODEL_OUTPUT}[/bold] ({record['model']})\n")
@@ -71,6 +92,8 @@ def predict(
         _console.print(note, markup=False)
     for sentence in abstentions(record):
         _console.print(sentence)
+    if run.updated is not None:
+        say_reading(_console, run.updated.reading)
     _console.print(prediction_table(run.prediction.table))
     texts = [text for q in asked.questions for text in (q.text, *q.options)]
     if lacking := unreadable_note(texts):
@@ -93,16 +116,23 @@ def demo(
     ),
 ) -> None:
     """Predict shipped General Social Survey questions and compare with what people answered."""
-    from opinioncast.jobs.demo import run_demo
+    from opinioncast.evidence.worth import OVERALL
+    from opinioncast.jobs.demo import knowing_more, run_demo
     from opinioncast.methods.prediction import raise_for_problems
     from opinioncast.report.report import MODEL_OUTPUT
-    from opinioncast.report.terminal import decimal, score_table, span
+    from opinioncast.report.terminal import decimal, plain_table, score_table, span
 
     with progress_bar("predicting") as progress:
         run = run_demo(out, progress=progress)
-    _console.print(f"[bold]{MODEL_OUTPUT}[/bold]\n")
-    _console.print("Mean Wasserstein distance to what people answered (0 = equal), default method")
-    _console.print(score_table(run.scores))
+    _console.print(f"[bold]{MODEL_OUTPUT}[/bold]")
+    _console.print(f"From the wording alone, [bold]{run.worth[OVERALL]}[/bold] a group\n")
+    _console.print("What knowing more is worth (topline and pilot made from the shipped shares)")
+    _console.print(plain_table(knowing_more(run.story)))
+    _console.print(
+        "\nMean Wasserstein distance to what people answered (0 = equal), worth in respondents; "
+        "wording alone"
+    )
+    _console.print(score_table(run.scores, run.worth))
     means = run.scores.mean()
     _console.print(f"\nall {means['cells']} cells")
     for name, scores in ((run.prediction.record["model"], run.scores), run.language_model):

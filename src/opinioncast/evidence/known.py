@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
+from opinioncast.documents import parse_yaml
 from opinioncast.errors import InputError
 from opinioncast.evidence.observations import (
     Cell,
@@ -32,6 +32,7 @@ from opinioncast.evidence.observations import (
     plain,
     published_of_table,
 )
+from opinioncast.questionnaires import Questionnaire
 from opinioncast.survey import GroupScheme, OpinionTable, Question, Subpopulation
 
 _FIELDS = {"shares", "n", "n_eff"}
@@ -96,6 +97,23 @@ def known_cells(
     return cells, notes
 
 
+def known_in_questionnaire(questionnaire: Questionnaire, scheme: GroupScheme) -> Published | None:
+    """What a questionnaire's ``known:`` says; None where it says nothing.
+
+    Raises:
+        InputError: as :func:`known_cells`.
+    """
+    by_id = {q.question_id: q for q in questionnaire.questions}
+    cells: list[Cell] = []
+    notes: list[str] = []
+    for known in questionnaire.known:
+        found, said = known_cells(by_id[known.question_id], known.shares, scheme, known.where)
+        cells += found
+        notes += said
+    name = f"{questionnaire.name}, known results"
+    return Published(name, tuple(cells), notes=tuple(notes)) if cells else None
+
+
 def read_known(path: Path, questions: Sequence[Question], scheme: GroupScheme) -> Published:
     """Published results from a file (.yaml, .csv, .xlsx, .parquet).
 
@@ -123,11 +141,12 @@ def read_known(path: Path, questions: Sequence[Question], scheme: GroupScheme) -
 
 def _from_yaml(path: Path, questions: Sequence[Question], scheme: GroupScheme) -> Published:
     try:
-        raw = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             "Known results cannot be read", where=str(path), expected="UTF-8 YAML", found=error
         ) from error
+    raw = parse_yaml(text, where=str(path), what="Known results", only_texts=True)
     listed = raw.get("questions") if isinstance(raw, Mapping) else raw
     if not isinstance(listed, list):
         raise InputError(

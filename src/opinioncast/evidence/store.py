@@ -64,6 +64,16 @@ def write_evidence(folder: Path, evidence: Sequence[Evidence]) -> list[Path]:
     return files
 
 
+def forget(out: Path) -> None:
+    """Remove the evidence of an earlier run, so that a new one is not taken to rest on it."""
+    folder = out / FOLDER
+    for file in (folder / PREDICTIONS, folder / FRAME, *folder.glob("piece_*")):
+        for written in (file, file.with_name(f"{file.name}.json")):
+            written.unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
 def read_evidence_folder(folder: Path) -> list[Evidence]:
     """Every piece of a folder.
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from opinioncast.evaluate.scores import CellScores, score_cells
-from opinioncast.evidence.worth import OVERALL, Worth, measure_worth
+from opinioncast.evidence.worth import OVERALL, Worth, measure_worth, number_words
+from opinioncast.jobs.demo_story import Chapter, tell
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.jobs.predict import run_record
 from opinioncast.methods.blend import abstentions
@@ -22,6 +25,7 @@ from opinioncast.report.figure_files import write_figure
 from opinioncast.report.group_chart import group_chart
 from opinioncast.report.page import write_page
 from opinioncast.report.report import Report, chosen_formats
+from opinioncast.report.terminal import percent
 from opinioncast.survey import GroupScheme, OpinionTable, PredictionTable
 from opinioncast.survey.tables import NEVER_MEASURED
 
@@ -41,11 +45,13 @@ class DemoRun:
         language_model: name and scores of the embedded language model with the shipped adapter.
         problems: of both.
         worth: of the default method, over all cells and by group, in respondents.
+        story: the same questions with more and more known.
     """
 
     prediction: Prediction
     scores: CellScores
     worth: Mapping[str, Worth]
+    story: tuple[Chapter, ...]
     language_model: tuple[str, CellScores]
     problems: tuple[Problem, ...]
     files: tuple[Path, ...]
@@ -70,6 +76,7 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
     model = str(prediction.record["model"])
     title = "Predicted and observed answers: General Social Survey, 2016 and 2018"
     worth = measure_worth(scores)
+    story = tell(prediction.table, observed)
     answers = answers_chart(scores.frame, title=title)
     assert answers is not None  # the default method's settings are measured, or said not to be
     picture = write_figure(answers, out / "answers.png", dpi=110)
@@ -83,6 +90,7 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
         chart=figure,
         answers=answers,
         worth=worth[OVERALL],
+        knowing_more=knowing_more(story),
         model_card={
             "Model": model,
             "Method": prediction.record["method"],
@@ -110,12 +118,30 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
             out,
             record
             | {"scores": scores.mean(), "worth_here": {n: w.record() for n, w in worth.items()}}
+            | {"knowing_more": knowing_more(story).to_dicts()}
             | {"language_model": {**fine_tuned.record, "scores": baseline[1].mean()}},
             files,
         )
     )
     problems = (*prediction.problems, *fine_tuned.problems)
-    return DemoRun(prediction, scores, worth, baseline, problems, tuple(files))
+    return DemoRun(prediction, scores, worth, story, baseline, problems, tuple(files))
+
+
+def knowing_more(story: Sequence[Chapter]) -> pl.DataFrame:
+    """The story as a table: what is known, distance, worth, intervals."""
+    rows = []
+    for chapter in story:
+        means = chapter.scores.mean()
+        rows.append(
+            {
+                "what is known": chapter.known,
+                "distance": means["wd"],
+                "worth, respondents a group": number_words(chapter.worth.respondents),
+                "90% intervals hold": percent(means["covered"]),
+                "half-width, points": f"{100 * means['half_width']:.0f}",
+            }
+        )
+    return pl.DataFrame(rows)
 
 
 def _intervals(table: PredictionTable, scores: CellScores) -> str:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from opinioncast.errors import InputError
 from opinioncast.evaluate.scores import CellScores, score_cells, share_cells
+from opinioncast.evidence.frame import Frame
+from opinioncast.evidence.known import known_in_questionnaire
+from opinioncast.evidence.observations import Evidence
+from opinioncast.evidence.store import forget
 from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.jobs.update import (
+    WORDING_ALONE,
+    Sources,
+    Updated,
+    gather,
+    population_frame,
+    read_on,
+)
 from opinioncast.methods.prediction import Prediction, Progress
 from opinioncast.predictor import Predictor, PredictSettings
 from opinioncast.questionnaires import Questionnaire
@@ -19,12 +32,19 @@ from opinioncast.survey.tables import ORIGIN
 
 @dataclass(frozen=True)
 class PredictionRun:
-    """What :func:`predict_questionnaire` made: the prediction, its scores if any, its files."""
+    """What :func:`predict_questionnaire` made.
+
+    Attributes:
+        prediction: the method's; with evidence, its table is what starts from that.
+        scores: None where nothing observed was predicted.
+        updated: what was read on the method's predictions, if there was evidence.
+    """
 
     prediction: Prediction
     scores: CellScores | None
     folder: Path
     files: tuple[Path, ...]
+    updated: Updated | None = None
 
 
 def predict_questionnaire(
@@ -33,16 +53,20 @@ def predict_questionnaire(
     settings: PredictSettings,
     out: Path,
     *,
+    sources: Sources = WORDING_ALONE,
     formats: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> PredictionRun:
     """Predict a questionnaire and write it to ``out``, with a manifest.
 
-    Where the questionnaire holds observed distributions, those cells are scored too. Problem rows
-    do not stop the files from being written; call the prediction's ``raise_for_problems``
-    afterwards.
+    Where something is known (``known:`` in the questionnaire, ``sources``), predictions start from
+    it, as :func:`opinioncast.jobs.update.update_to_files` would have them; evidence that cannot be
+    used is refused before anything is predicted. Where the questionnaire holds observed
+    distributions, those cells are scored too. Problem rows do not stop the files from being
+    written; call the prediction's ``raise_for_problems`` afterwards.
 
     Args:
+        sources: a pilot, published results, past waves; the population.
         formats: names of :func:`opinioncast.report.report.report_formats`; None: the usual ones.
 
     Raises:
@@ -50,15 +74,24 @@ def predict_questionnaire(
     """
     started = time.monotonic()
     wanted = chosen_formats(formats)
+    evidence, frame = _evidence(questionnaire, groups, sources)
     (out / NAME).unlink(missing_ok=True)  # of an earlier run: its files are about to change
     with Predictor(settings) as predictor:
         prediction = predictor.predict(questionnaire.questions, groups, progress=progress)
+    updated = None
+    files: list[Path] = []
+    if evidence and frame is not None:
+        updated = read_on(prediction.table, evidence, frame, sources.prior)
+        prediction = replace(prediction, table=updated.table)
+        files = updated.keep(out)
+    else:
+        forget(out)  # an earlier run's evidence is not this one's
     scores = None
     observed = questionnaire.observed
     if observed is not None and share_cells(observed, prediction.table):
         scores = score_cells(observed, prediction.table)
     report = Report(prediction.table, observed, prediction.details)
-    files = [file for kind in wanted for file in kind.write(report, out)]
+    files += [file for kind in wanted for file in kind.write(report, out)]
     files.append(
         write_manifest(
             out,
@@ -67,11 +100,31 @@ def predict_questionnaire(
             | {"questionnaire": questionnaire.name, "questionnaire_sha256": questionnaire.sha256}
             | {"questionnaire_notes": list(questionnaire.notes)}
             | {"population": questionnaire.population.record()}
+            | (dict(updated.record) if updated else {})
             | ({"scores": scores.mean()} if scores else {}),
             files,
         )
     )
-    return PredictionRun(prediction, scores, out, tuple(files))
+    return PredictionRun(prediction, scores, out, tuple(files), updated)
+
+
+def _evidence(
+    questionnaire: Questionnaire, groups: GroupScheme, sources: Sources
+) -> tuple[list[Evidence], Frame | None]:
+    """What is known, and the population it is read on; (), None where nothing is."""
+    own = known_in_questionnaire(questionnaire, groups)
+    if own is None and not sources:
+        if sources.frame is not None:
+            raise InputError(
+                "A population frame alone changes nothing",
+                expected="a pilot, known results or past waves, which it is for",
+                found=f"--frame {sources.frame}",
+                hint="leave it out, or give --pilot, --known or --past",
+            )
+        return [], None
+    frame = population_frame(sources.frame, questionnaire.population)
+    given = gather(sources, questionnaire.questions, groups)
+    return [*([own] if own else []), *given], frame
 
 
 def run_record(prediction: Prediction, groups: GroupScheme, seconds: float) -> dict[str, object]:

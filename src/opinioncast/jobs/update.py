@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from opinioncast.curate.pipeline import CuratedWave, curate
 from opinioncast.curate.recipe import CurationRecipe, load_curation
@@ -31,7 +32,15 @@ from opinioncast.evidence.store import (
 from opinioncast.files import atomic_path
 from opinioncast.jobs.evaluation_inputs import read_opinions
 from opinioncast.jobs.manifest import NAME, write_manifest
-from opinioncast.survey import GroupScheme, OpinionTable, PredictionTable, Question, load_groups
+from opinioncast.survey import (
+    US_ADULTS,
+    GroupScheme,
+    OpinionTable,
+    Population,
+    PredictionTable,
+    Question,
+    load_groups,
+)
 from opinioncast.survey.question import MAX_OPTIONS
 from opinioncast.survey.tables import ORIGIN
 
@@ -79,6 +88,14 @@ class Sources:
     prior: Path | None = None
     folders: tuple[Path, ...] = ()
 
+    def __bool__(self) -> bool:
+        """Whether any evidence is named."""
+        return bool(self.pilots or self.known or self.past)
+
+
+WORDING_ALONE = Sources()
+"""Nothing is known."""
+
 
 @dataclass(frozen=True)
 class UpdateRun:
@@ -111,29 +128,18 @@ def update_to_files(
     started = time.monotonic()
     path = predictions / "predictions.parquet" if predictions.is_dir() else predictions
     base, before, earlier = _start(path)
-    questions = base.questions()
-    given = gather(sources, questions, load_groups("total", *sources.groups))
+    given = gather(sources, base.questions(), load_groups("total", *sources.groups))
     if not before and not given:
         raise InputError(
             "There is nothing to update with",
             expected="a pilot, known results or a past table",
             hint="see --pilot, --known and --past",
         )
-    frame = _frame(sources.frame, earlier)
-    model = Model(read_prior(sources.prior).with_frame(frame), frame)
-    settings = Settings(model, read_calibration(), read_memory())
-    reading = read_evidence(base, [*before, *given], settings, progress)
-    meta = dict(base.meta) | {
-        "origin": ORIGIN,
-        "based_on": f"predictions {base.content_hash}",
-        "evidence": [p["name"] for p in reading.pieces],
-        "population": dict(frame.card),
-    }
-    table = PredictionTable(reading.frame, meta)
+    frame = population_frame(sources.frame, base.meta.get("population"), earlier)
+    updated = read_on(base, [*before, *given], frame, sources.prior, progress)
+    table = updated.table
     (out / NAME).unlink(missing_ok=True)
-    kept = out / FOLDER
-    files = [base.write(kept / PREDICTIONS), frame.write(kept / FRAME)]
-    files += write_evidence(kept, _once([*before, *given]))
+    files = updated.keep(out)
     files.append(table.write(out / "predictions.parquet"))
     files.append(out / "predictions.csv")
     with atomic_path(files[-1]) as temporary:
@@ -142,16 +148,73 @@ def update_to_files(
         "command": "update",
         "origin": ORIGIN,
         "predictions": base.content_hash,
-        "population": dict(frame.card) | {"hash": frame.content_hash},
+        **updated.record,
+        "seconds": round(time.monotonic() - started, 2),
+    }
+    files.append(write_manifest(out, record, files))
+    return UpdateRun(table, updated.reading, tuple(files))
+
+
+@dataclass(frozen=True)
+class Updated:
+    """Predictions with evidence read on them, and all that a later update needs.
+
+    Attributes:
+        base: the method's own predictions.
+        table: those that start from the evidence.
+        record: for the manifest: population, prior, calibration, each piece of evidence.
+    """
+
+    base: PredictionTable
+    table: PredictionTable
+    reading: Reading
+    evidence: tuple[Evidence, ...]
+    frame: Frame
+    record: Mapping[str, Any]
+
+    def keep(self, out: Path) -> list[Path]:
+        """Write what a later update adds to, in the folder ``evidence`` of ``out``."""
+        kept = out / FOLDER
+        files = [self.base.write(kept / PREDICTIONS), self.frame.write(kept / FRAME)]
+        return [*files, *write_evidence(kept, self.evidence)]
+
+
+def read_on(
+    base: PredictionTable,
+    evidence: Sequence[Evidence],
+    frame: Frame,
+    prior: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Updated:
+    """Read evidence on a method's predictions.
+
+    Args:
+        base: of a method, without evidence.
+        frame: population.
+        prior: of ``opinioncast learn-prior``; None: the shipped one.
+
+    Raises:
+        InputError: evidence that contradicts itself.
+    """
+    model = Model(read_prior(prior).with_frame(frame), frame)
+    settings = Settings(model, read_calibration(), read_memory())
+    reading = read_evidence(base, evidence, settings, progress)
+    meta = dict(base.meta) | {
+        "origin": ORIGIN,
+        "based_on": f"predictions {base.content_hash}",
+        "evidence": [p["name"] for p in reading.pieces],
+        "population_frame": dict(frame.card),
+    }
+    record = {
+        "population_frame": dict(frame.card) | {"hash": frame.content_hash},
         "prior": dict(model.prior.card),
         "calibration": dict(settings.calibration.card),
         "evidence": list(reading.pieces),
         "not_used": list(reading.left_out),
         "notes": list(reading.notes),
-        "seconds": round(time.monotonic() - started, 2),
     }
-    files.append(write_manifest(out, record, files))
-    return UpdateRun(table, reading, tuple(files))
+    table = PredictionTable(reading.frame, meta)
+    return Updated(base, table, reading, tuple(_once(evidence)), frame, record)
 
 
 def _start(path: Path) -> tuple[PredictionTable, list[Evidence], Path | None]:
@@ -179,8 +242,28 @@ def _start(path: Path) -> tuple[PredictionTable, list[Evidence], Path | None]:
     return base, read_evidence_folder(folder), folder / FRAME
 
 
-def _frame(given: Path | None, earlier: Path | None) -> Frame:
+def population_frame(given: Path | None, asked: object, earlier: Path | None = None) -> Frame:
+    """The frame that groups and totals are worked out on.
+
+    Args:
+        given: the user's.
+        asked: whom the questions were put to, as a table's sidecar has it.
+        earlier: of an update before.
+
+    Raises:
+        InputError: another frame than before; none, and the questions were put to people that the
+            shipped one is not of.
+    """
     if given is None:
+        population = Population.read(asked)
+        if earlier is None and population != US_ADULTS:
+            raise InputError(
+                "There is no population frame for the people asked",
+                expected=f"--frame FILE with {population}: a row per kind of person, a column per "
+                "attribute, and `weight`",
+                found=f"the shipped frame, of {US_ADULTS}",
+                hint="docs/evidence.md says how to make one",
+            )
         return read_frame(earlier)
     frame = read_frame(given)
     if earlier is not None and read_frame(earlier).content_hash != frame.content_hash:

@@ -13,7 +13,7 @@ from typing import Any
 
 from opinioncast.declarations import Declared
 
-FIELDS = frozenset({"id", "question", "options", "scale", "observed"})
+FIELDS = frozenset({"id", "question", "options", "scale", "observed", "known"})
 """Of a question, as entries hold it."""
 
 
@@ -38,12 +38,14 @@ class Entry:
     Attributes:
         where: file and line, row or element, for errors.
         fields: of :data:`FIELDS`: text, numbers and lists, not yet checked.
-        observed: group expression -> shares, or a mapping with ``shares``.
+        observed: group expression -> shares, or a mapping with ``shares``; scored against.
+        known: likewise; predictions start from it.
     """
 
     where: str
     fields: Mapping[str, Any]
     observed: Mapping[str, Any] = field(default_factory=dict)
+    known: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,12 +33,29 @@ _OBSERVED_FIELDS = {"shares", "n", "n_eff", "refusal_rate"}
 
 
 @dataclass(frozen=True)
+class KnownResults:
+    """What a questionnaire says is known of one question.
+
+    Attributes:
+        shares: group expression -> shares in the order of the options, option -> share, or a
+            mapping with ``shares``, ``n``, ``n_eff``.
+        where: file and line, for errors.
+    """
+
+    question_id: str
+    shares: Mapping[str, Any]
+    where: str
+
+
+@dataclass(frozen=True)
 class Questionnaire:
     """What a questionnaire file holds; :func:`read_questionnaire` has an example.
 
     Attributes:
         questions: in file order.
         observed: distributions the file gives, or None if it gives none.
+        known: results that predictions start from, as the file has them:
+            :func:`opinioncast.evidence.known.known_cells` reads them.
         sha256: of the file.
         population: whom the questions are put to.
         notes: what was read otherwise than it stands, a sentence each.
@@ -50,6 +67,7 @@ class Questionnaire:
     sha256: str
     population: Population = US_ADULTS
     notes: tuple[str, ...] = ()
+    known: tuple[KnownResults, ...] = ()
 
     def put_to(self, population: str | Population) -> Questionnaire:
         """The same questions, put to another population.
@@ -122,6 +140,7 @@ def questionnaire(
     questions: list[Question] = []
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
+    known: list[KnownResults] = []
     seen: dict[str, str] = {}
     scheme = groups or load_groups("total")
     for number, entry in enumerate(instrument.entries, start=1):
@@ -142,6 +161,7 @@ def questionnaire(
                 )
         questions += asked.questions
         rows.extend(_observed(entry, asked, scheme, notes))
+        known.extend(_known(entry, asked))
     if not questions:
         raise InputError(
             "The questionnaire has no questions",
@@ -154,7 +174,9 @@ def questionnaire(
         meta = {"source": path.name, "kind": "user's observed", "population": population.record()}
         observed = OpinionTable.from_rows(rows, meta)
     digest = hashlib.sha256(content).hexdigest()
-    return Questionnaire(path.stem, tuple(questions), observed, digest, population, tuple(notes))
+    return Questionnaire(
+        path.stem, tuple(questions), observed, digest, population, tuple(notes), tuple(known)
+    )
 
 
 def _question(entry: Entry, number: int, head: Head, population: Population) -> Question:
@@ -237,6 +259,33 @@ def _observed(
                 "as rounded"
             )
         yield opinion_row(question, group, distribution, **more)
+
+
+def _known(entry: Entry, asked: Asked) -> Iterator[KnownResults]:
+    if not entry.known:
+        return
+    if not asked.several:
+        yield KnownResults(asked.questions[0].question_id, entry.known, entry.where)
+        return
+    by_item: list[dict[str, Any]] = [{} for _ in asked.questions]
+    for expression, given in entry.known.items():
+        where = f"{entry.where}, known {expression}"
+        whole = dict(given) if isinstance(given, Mapping) and "shares" in given else {}
+        shares = whole.get("shares", given)
+        if isinstance(shares, Mapping):
+            raise InputError(
+                "Known results of a question of several answers cannot be read",
+                where=where,
+                expected="a list with one share per option, in their order",
+                found=dict(shares),
+            )
+        values = [_number(v, where, "share") for v in _listed(shares)]
+        if len(values) != len(asked.questions):
+            check_distribution(values, len(asked.questions), where=where)  # says so
+        for item, pair in zip(by_item, item_shares(values, where), strict=True):
+            item[expression] = whole | {"shares": list(pair)}
+    for question, shares in zip(asked.questions, by_item, strict=True):
+        yield KnownResults(question.question_id, shares, entry.where)
 
 
 def _listed(value: Any) -> Sequence[Any]:

@@ -1,7 +1,7 @@
 """Questionnaires as rows, in CSV and Excel: one row a question.
 
 Columns are ``question`` and ``options`` (separated by ``|``) and, if wanted, ``id``, ``scale``
-(also ``|``) and a column ``observed: POLPARTY=Democrat`` for each group.
+(also ``|``) and a column ``observed: POLPARTY=Democrat`` or ``known: TOTAL`` for each group.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from pathlib import Path
 
 from opinioncast.errors import InputError
 from opinioncast.questionnaires.declaration import FIELDS, Entry
+
+_BY_GROUP = ("observed", "known")
+"""Columns that say of whom, in the order of the entry's attributes."""
 
 
 def entries_of_rows(path: Path, rows: Sequence[tuple[str, Sequence[str]]]) -> list[Entry]:
@@ -26,21 +29,22 @@ def entries_of_rows(path: Path, rows: Sequence[tuple[str, Sequence[str]]]) -> li
     names: list[str] = []
     for cell in header:
         kind, colon, group = cell.partition(":")
-        if colon and kind.strip().casefold() == "observed":
-            names.append(f"observed:{group.strip()}")
+        if colon and kind.strip().casefold() in _BY_GROUP:
+            names.append(f"{kind.strip().casefold()}:{group.strip()}")
         else:
             names.append(cell.casefold())
-    known = FIELDS - {"observed"}
+    known = FIELDS - set(_BY_GROUP)
     unknown = {
         shown
         for name, shown in zip(names, header, strict=True)
-        if name and name not in known and not name.startswith("observed:")
+        if name and name not in known and not name.startswith(tuple(f"{k}:" for k in _BY_GROUP))
     }
     if unknown or not {"question", "options"} <= set(names):
         raise InputError(
             "A questionnaire's columns do not fit",
             where=rows[0][0],
-            expected="question, options and, if wanted, id, scale, observed: ATTRIBUTE=Group",
+            expected="question, options and, if wanted, id, scale, observed: ATTRIBUTE=Group, "
+            "known: ATTRIBUTE=Group",
             found=", ".join(header),
             hint=f"columns not known: {', '.join(sorted(unknown))}" if unknown else None,
         )
@@ -66,11 +70,14 @@ def entries_of_rows(path: Path, rows: Sequence[tuple[str, Sequence[str]]]) -> li
             Entry(
                 where,
                 {k: v for k, v in row.items() if k in known},
-                {
-                    k.removeprefix("observed:"): v
-                    for k, v in row.items()
-                    if k.startswith("observed:")
-                },
+                *(
+                    {
+                        k.removeprefix(f"{kind}:"): v
+                        for k, v in row.items()
+                        if k.startswith(f"{kind}:")
+                    }
+                    for kind in _BY_GROUP
+                ),
             )
         )
     return entries

@@ -13,12 +13,15 @@
         observed:             # optional; shares of the options, or percentages
           POLPARTY=Democrat: [0.8, 0.15, 0.05]
           TOTAL: {shares: [0.6, 0.35, 0.05], n: 1004}
+        known:                # optional; results that predictions start from
+          TOTAL: {shares: {Favor: 61, Oppose: 34, Not sure: 5}, n: 1500}
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from opinioncast.documents import Items, parse_yaml
 from opinioncast.errors import InputError
@@ -68,17 +71,21 @@ def read(path: Path, content: bytes) -> Instrument:
         where = f"{path}, line {listed.lines[number - 1]}"
         if set(item) - FIELDS:
             raise _unknown_field(where, set(item) - FIELDS, FIELDS)
-        observed = item.pop("observed", None) or {}
-        if not isinstance(observed, dict):
-            raise InputError(
-                "Observed distributions cannot be read",
-                where=where,
-                expected="a mapping of group to shares",
-                found=observed,
-            )
-        entries.append(Entry(where, item, observed))
+        observed, known = (_by_group(item.pop(k, None), where, k) for k in ("observed", "known"))
+        entries.append(Entry(where, item, observed, known))
     head = Head(str(raw.get("family", "")), str(raw.get("wave", "")), raw.get("population"))
     return Instrument(head, entries)
+
+
+def _by_group(given: Any, where: str, what: str) -> dict[str, Any]:
+    if given is not None and not isinstance(given, dict):
+        raise InputError(
+            "Distributions of groups cannot be read",
+            where=f"{where}, {what}",
+            expected="a mapping of group to shares",
+            found=given,
+        )
+    return given or {}
 
 
 def _unknown_field(where: str, unknown: Collection[str], known: Collection[str]) -> InputError:

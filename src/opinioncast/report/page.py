@@ -73,6 +73,7 @@ def write_page(
     notes: Sequence[str] = (),
     answers: Figure | None = None,
     worth: Worth | None = None,
+    knowing_more: pl.DataFrame | None = None,
     human_bound: float | None = None,
     comparison: tuple[str, PairedTest] | None = None,
     by_group: pl.DataFrame | None = None,
@@ -89,6 +90,7 @@ def write_page(
         answers: predicted intervals against what people answered, for a few questions
             (:func:`opinioncast.report.answers_chart.answers_chart`): what the page opens with.
         worth: of the predictions, in respondents.
+        knowing_more: what predictions of the same questions gain from evidence, a row per state.
         human_bound: the lower bound from resampled respondents; sampling noise stands in for it.
         comparison: name of another method and the test against it.
         by_group: a table to show under the chart; its numbers are rounded to three decimals.
@@ -117,6 +119,7 @@ def write_page(
         worth_interval="-"
         if worth is None or worth.low is None
         else f"{number_words(worth.low)} to {number_words(worth.high)}",
+        knowing_more=knowing_more,
         interval=span(*scores.interval()),
         lower=lower,
         lower_name="sampling noise" if human_bound is None else "human lower bound",

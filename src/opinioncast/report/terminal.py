@@ -209,6 +209,16 @@ def score_table(scores: CellScores, worth: Mapping[str, Worth] | None = None) ->
     return Group(grid, Text(f"-: {'; '.join(why)}"))
 
 
+def plain_table(frame: pl.DataFrame) -> Table:
+    """A frame as it is: words to the left in the first column, the rest to the right."""
+    grid = Table(box=None, pad_edge=False)
+    for i, name in enumerate(frame.columns):
+        grid.add_column(name, justify="right" if i else "left")
+    for row in frame.iter_rows():
+        grid.add_row(*(decimal(v) if isinstance(v, float) else str(v) for v in row))
+    return grid
+
+
 def _small_percent(share: float | None) -> str:
     """In percent; what is there and rounds to nothing is not nothing."""
     return "<1%" if share is not None and 0 < share < 0.005 else percent(share)

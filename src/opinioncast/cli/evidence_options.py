@@ -1,0 +1,94 @@
+"""What ``predict`` and ``update`` share: options that name evidence, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from opinioncast.errors import InputError
+from opinioncast.evidence.reading import Reading
+from opinioncast.jobs.update import PilotFile, Sources
+
+Pilots = Annotated[list[Path] | None, typer.Option(help="Microdata of a pilot, read by --recipe.")]
+Recipes = Annotated[
+    list[str] | None,
+    typer.Option(help="Curation recipe of the pilot, one for each; alone, it names the file."),
+]
+Results = Annotated[
+    list[Path] | None,
+    typer.Option(help="Published results: .csv, .xlsx, .parquet, or .yaml with `known:`."),
+]
+Past = Annotated[list[Path] | None, typer.Option(help="opinions.parquet of earlier waves.")]
+Year = Annotated[float | None, typer.Option(help="Year predicted, where the wave does not say it.")]
+FrameFile = Annotated[
+    Path | None, typer.Option(help="Population: .csv or .parquet; US adults when left out.")
+]
+PriorFile = Annotated[
+    Path | None, typer.Option(help="Of `learn-prior`; the shipped one when left out.")
+]
+Data = Annotated[
+    list[Path] | None, typer.Option("--data", "-d", help="Folder of a recipe's files.")
+]
+
+_SHOWN = 12
+
+
+def pilot_files(
+    pilots: Sequence[Path] | None, recipes: Sequence[str] | None
+) -> tuple[PilotFile, ...]:
+    """Each pilot with its recipe.
+
+    Raises:
+        InputError: one without the other.
+    """
+    files, names = list(pilots or ()), list(recipes or ())
+    if files and len(files) != len(names):
+        raise InputError(
+            "A pilot has no recipe, or a recipe no pilot",
+            expected="one --recipe for each --pilot",
+            found=f"{len(files)} pilot(s), {len(names)} recipe(s)",
+            hint="the recipe says what the pilot's codes and groups are: `opinioncast init` writes "
+            "one; docs/curation.md",
+        )
+    if not files:
+        return tuple(PilotFile(name) for name in names)
+    return tuple(PilotFile(name, file) for name, file in zip(names, files, strict=True))
+
+
+def sources_of(
+    pilot: Sequence[Path] | None,
+    recipe: Sequence[str] | None,
+    known: Sequence[Path] | None,
+    past: Sequence[Path] | None,
+    year: float | None,
+    frame: Path | None,
+    prior: Path | None,
+    data: Sequence[Path] | None,
+    groups: Sequence[str] | None = None,
+) -> Sources:
+    """The options as a job takes them."""
+    return Sources(
+        pilot_files(pilot, recipe),
+        tuple(known or ()),
+        tuple(past or ()),
+        year,
+        frame,
+        tuple(groups or ()),
+        prior,
+        tuple(data or (Path(),)),
+    )
+
+
+def say_reading(console: Console, reading: Reading) -> None:
+    """What the rows rest on, and what was not used."""
+    for basis, rows in reading.frame["basis"].value_counts(sort=True).iter_rows():
+        console.print(f"{rows} rows: {basis}", highlight=False, markup=False)
+    for word, lines in (("not used", reading.left_out), ("note", reading.notes)):
+        for line in lines[:_SHOWN]:
+            console.print(f"{word}: {line}", highlight=False, markup=False, soft_wrap=True)
+        if len(lines) > _SHOWN:
+            console.print(f"{word}: {len(lines) - _SHOWN} more, all in manifest.json")
