@@ -310,7 +310,7 @@ def opinionqa(data: Path, surveys: Surveys, room: Room, limit: int | None) -> di
     """OpinionQA's visible rows with each question's topline known, in whole percent."""
     import polars as pl
 
-    from opinioncast.jobs.predict import PredictSettings, run_method
+    from opinioncast.predictor import predict
     from opinioncast.readers.subpop import read_rows, to_table
     from opinioncast.survey import GroupScheme
 
@@ -328,7 +328,7 @@ def opinionqa(data: Path, surveys: Surveys, room: Room, limit: int | None) -> di
     if held is not None and held.is_file():
         predictions = PredictionTable.read(held)
     else:
-        predictions = run_method(questions, groups, PredictSettings(method="network")).table
+        predictions = predict(questions, groups, method="network").table
         if held is not None:
             predictions.write(held)
     settings = room.on(read_frame())

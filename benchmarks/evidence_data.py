@@ -17,7 +17,7 @@ from opinioncast.curate.pipeline import curate
 from opinioncast.curate.recipe import load_curation, parse_curation
 from opinioncast.evidence.people import Array
 from opinioncast.evidence.sample import Answers, Sample, read_sample
-from opinioncast.jobs.predict import PredictSettings, run_method
+from opinioncast.predictor import predict
 from opinioncast.survey import (
     PredictionTable,
     Subpopulation,
@@ -89,7 +89,7 @@ class Surveys:
             return PredictionTable.read(held)
         scheme = load_groups("paper22", "unseen", "total")
         questions = [a.question for a in sample.answers]
-        table = run_method(questions, scheme, PredictSettings(method="network")).table
+        table = predict(questions, scheme, method="network").table
         if held is not None:
             table.write(held)
         return table

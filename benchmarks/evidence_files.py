@@ -208,7 +208,8 @@ _work: list[Any] = []
 @cache
 def _wave_settings(name: str) -> Settings:
     """Settings on a wave's own people."""
-    items, settings = _work
+    items: Sequence[Item] = _work[0]
+    settings: Settings = _work[1]
     sample = next(s for s, _, _ in items if s.name == name)
     frame = own_frame(sample)
     return replace(settings, model=Model(settings.model.prior.with_frame(frame), frame))

@@ -124,7 +124,7 @@ def measure(way: Way, questions: int, most_rows: int | None) -> Timing:
             vars(module).pop("forward", None)
     if way.compile:
         compile_layers(base.causal)
-    packer = Packer(PromptTokenizer(base.tokenizer), groups(), recipe.style)
+    packer = Packer(PromptTokenizer(base.tokenizer), groups(), recipe.prompting)
     asks = asks_of(way.layout, questions)[:most_rows]
     update = packer.update(asks, way.pack_tokens if way.trees else 1)
     if way.trees:

@@ -34,6 +34,7 @@ from typing import Any
 
 import polars as pl
 
+from opinioncast.backends.protocol import Generator
 from opinioncast.backends.sentences import SentenceModel
 from opinioncast.backends.torch_backend import TorchBackend
 from opinioncast.evaluate.scores import score_cells
@@ -222,7 +223,7 @@ def main() -> None:
 
         def pluralism() -> Method:
             named = tuple(options.modules)
-            modules = [model(), model()]
+            modules: list[Generator] = [model(), model()]
             if named:
                 opened = Resources(PredictSettings(method="pluralism", modules=named))
                 modules = [opened.module(name) for name in named]

@@ -15,7 +15,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +108,12 @@ def hand_made(path: Path) -> tuple[dict[str, dict[Any, str]], Mapping[str, str |
     )
 
 
-def shares(wave: Wave, name: str, codes: list[Any], weight: str | None) -> Shares:
+def shares(wave: Wave, name: str, codes: list[Any], weights: Sequence[str]) -> Shares:
     """Weighted share of each code among those who gave one of them."""
     column = wave.respondents[name]
-    w = np.ones(len(column)) if weight is None else wave.respondents[weight].to_numpy()
-    w = np.nan_to_num(w)
+    w = np.ones(len(column))
+    for weight in weights:
+        w = w * np.nan_to_num(wave.respondents[weight].to_numpy())
     sums = {}
     for code in codes:
         match = column == (code if column.dtype.is_numeric() else str(code))
@@ -133,19 +134,21 @@ def compare(file: Path, codebook: Path, starter: Path, out: Path) -> dict[str, A
     ours = load_codebook(starter)
     raw = read_wave(file, family="f", wave="1", conventions=CONVENTIONS["none"])
     recipe, _ = load_curation(out)
-    weight = recipe.waves[0].weight
+    whole = recipe.waves[0].weights
     theirs = {
         v: codes
         for v, codes in theirs.items()
-        if v in raw.respondents.columns and len(shares(raw, v, list(codes), None)) >= 2
+        if v in raw.respondents.columns and len(shares(raw, v, list(codes), ())) >= 2
     }
     both = [v for v in theirs if v in ours]
     equal, differs = 0, []
     for name in both:
         entry = ours[name]
-        own_weight = entry.weight or weight
-        mine = shares(raw, name, list(entry.codes or ()), own_weight)
-        hand = shares(raw, name, list(theirs[name]), weights.get(name) or weight)
+        own = (entry.weight,) if entry.weight else whole
+        named = weights.get(name)
+        other = (named,) if named else whole
+        mine = shares(raw, name, list(entry.codes or ()), own)
+        hand = shares(raw, name, list(theirs[name]), other)
         if mine.keys() == hand.keys() and all(abs(mine[c] - hand[c]) < EQUAL for c in mine):
             equal += 1
             continue
@@ -157,7 +160,7 @@ def compare(file: Path, codebook: Path, starter: Path, out: Path) -> dict[str, A
         if less:
             words.append("answers less: " + ", ".join(f"{c} ({hand[c]:.0%})" for c in less[:4]))
         if not words:
-            words.append(f"weights {own_weight} for {weights.get(name) or weight}")
+            words.append(f"weights {', '.join(own)} for {', '.join(other)}")
         differs.append(f"{name}: {'; '.join(words)}")
     lacking = [v for v in theirs if v not in ours]
     return {

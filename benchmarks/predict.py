@@ -113,6 +113,8 @@ def run(
 ) -> Timing:
     """Time one way in this process."""
     backend = Predictor(method="zero-shot", model=model).language_model
+    if not isinstance(backend, TorchBackend):
+        raise TypeError(f"{model} does not run in the PyTorch backend")
     requests = requests_of(Layout(layout), n_questions)
 
     def once(part: list[LabelRequest]) -> list[list[float]]:

@@ -20,8 +20,7 @@ torch = pytest.importorskip("torch")
 peft = pytest.importorskip("peft")
 transformers = pytest.importorskip("transformers")
 
-from benchmarks import backend_table as table  # noqa: E402
-
+import backend_table as table  # noqa: E402
 from opinioncast.backends import LabelRequest  # noqa: E402
 from opinioncast.backends.model_identity import (  # noqa: E402
     check_base,
@@ -61,10 +60,11 @@ def test_every_kind_that_peft_knows_is_tried() -> None:
 
 def _least(config: str) -> dict[str, Any]:
     """What a configuration cannot be made without."""
-    return {
+    least: dict[str, dict[str, Any]] = {
         "AdaLoraConfig": {"total_step": 10},
         "CPTConfig": {"cpt_token_ids": [1], "cpt_mask": [1], "task_type": "CAUSAL_LM"},
-    }.get(config, {})
+    }
+    return least.get(config, {})
 
 
 @cache

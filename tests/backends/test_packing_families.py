@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from benchmarks import backend_table as table  # noqa: E402
-
+import backend_table as table  # noqa: E402
 from opinioncast.backends import LabelRequest, TextRequest  # noqa: E402
 from opinioncast.backends.float32_reading import InFloat32  # noqa: E402
 from opinioncast.backends.packed_forward import rope_reach  # noqa: E402
@@ -99,9 +98,9 @@ def test_long_rope_beside_a_long_prompt() -> None:
         plan = reader.label_plan(asked[i])
         wanted = plan.log_probs([np.log(whole[list(plan.wanted[0])])])
         assert scores.log_probs == pytest.approx(wanted, abs=1e-4)
-    wanted = [one for t in texts for _, one in reader.generate([TextRequest(t, 5)])]
+    apart = [one for t in texts for _, one in reader.generate([TextRequest(t, 5)])]
     said = dict(reader.generate([TextRequest(t, 5) for t in texts]))
-    assert [said[i] for i in range(len(texts))] == wanted
+    assert [said[i] for i in range(len(texts))] == apart
 
 
 @pytest.mark.parametrize(

@@ -381,7 +381,7 @@ def test_names_of_parts(name: str, model: str, kind: str | None, base_url: str |
 def test_settings_of_a_backend_are_refused_by_another() -> None:
     with pytest.raises(InputError, match="does not use"):
         PredictSettings(method="zero-shot", base_url="http://127.0.0.1:1/v1")
-    address = {"base_url": "http://127.0.0.1:1/v1", "model": "m"}
+    address: dict[str, Any] = {"base_url": "http://127.0.0.1:1/v1", "model": "m"}
     with pytest.raises(InputError, match="does not use"):
         PredictSettings(backend="api", gpu_memory=0.5, **address)
     with pytest.raises(InputError, match="out of range"):

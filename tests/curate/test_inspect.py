@@ -64,7 +64,9 @@ def test_an_age_group_is_offered_only_where_answers_cover_it(cuts: list[int]) ->
     edges = [18, *sorted(cuts), 111]
     bands = {float(i): (low, high - 1) for i, (low, high) in enumerate(pairwise(edges))}
     last = len(bands) - 1
-    texts = {c: f"{a}-{b}" if c < last else f"{a} or older" for c, (a, b) in bands.items()}
+    texts: dict[float | str, str] = {
+        c: f"{a}-{b}" if c < last else f"{a} or older" for c, (a, b) in bands.items()
+    }
     variable = Answers("age", "Age group", texts, dict.fromkeys(texts, 10))
     years = {c: set(range(a, b + 1)) for c, (a, b) in bands.items()}
     wanted = {
@@ -132,10 +134,15 @@ def test_a_zero_is_missing_only_where_the_file_uses_it_so() -> None:
 
 
 def test_texts_in_the_order_a_person_expects() -> None:
-    counts = {"65+": 3, "18-29": 9, "30-64": 20}
-    assert ordered_texts(list(counts), counts) == ["18-29", "30-64", "65+"]
-    scale = {"Agree": 5, "Strongly disagree": 9, "Disagree": 7, "Strongly agree": 1}
-    found = ordered_texts(list(scale), scale)
+    counts: dict[float | str, int] = {"65+": 3, "18-29": 9, "30-64": 20}
+    assert ordered_texts([*map(str, counts)], counts) == ["18-29", "30-64", "65+"]
+    scale: dict[float | str, int] = {
+        "Agree": 5,
+        "Strongly disagree": 9,
+        "Disagree": 7,
+        "Strongly agree": 1,
+    }
+    found = ordered_texts([*map(str, scale)], scale)
     expected = ["Strongly agree", "Agree", "Disagree", "Strongly disagree"]
     assert found in (expected, expected[::-1])
 
@@ -176,7 +183,7 @@ def test_any_label_survives_the_codebook(text: str) -> None:
 def test_what_looks_like_an_attribute(
     name: str, label: str, answers: list[str], attribute: str, groups: list[str]
 ) -> None:
-    texts = {float(i): t for i, t in enumerate(answers)}
+    texts: dict[float | str, str] = {float(i): t for i, t in enumerate(answers)}
     trait = traits_of(Answers(name, label, texts, dict.fromkeys(texts, 10)))[0]
     assert (trait.attribute, sorted(trait.groups)) == (attribute, sorted(groups))
     assert trait.share == 1
@@ -192,7 +199,7 @@ def test_what_looks_like_an_attribute(
     ],
 )
 def test_what_only_sounds_like_one_is_none(name: str, label: str) -> None:
-    texts = {1.0: "male", 2.0: "female"}
+    texts: dict[float | str, str] = {1.0: "male", 2.0: "female"}
     assert traits_of(Answers(name, label, texts, {1.0: 5, 2.0: 5})) == []
 
 
@@ -283,13 +290,15 @@ def test_what_the_file_says_is_neither_markup_nor_obeyed(tmp_path: Path) -> None
     nasty = "[/b]<script>x</script>\x1b]52:c:aa\x07\u202e"
     path.write_text(f"{nasty},w\n" + f"y{nasty},1\nn,2\n" * 40, "utf-8")
     found, files = inspect_to_files(path, tmp_path / "look")
-    console = Console(file=io.StringIO(), width=200)
-    console.print(inspection_tables(found))
-    for text in (console.file.getvalue(), files[0].read_text("utf-8")):
+    printed = io.StringIO()
+    Console(file=printed, width=200).print(inspection_tables(found))
+    for text in (printed.getvalue(), files[0].read_text("utf-8")):
         assert not set("\x1b\x07\u202e") & set(text)
     assert "<script>x" not in files[0].read_text("utf-8")
     run = init_to_files(path, tmp_path / "first")
-    assert load_codebook(run.files[0])[nasty].options[0] in (f"y{nasty}", "n")
+    options = load_codebook(run.files[0])[nasty].options
+    assert options is not None
+    assert options[0] in (f"y{nasty}", "n")
 
 
 def test_a_weight_that_some_lack_is_not_taken_without_a_word(tmp_path: Path) -> None:

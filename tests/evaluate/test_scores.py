@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-import opinioncast.evaluate.scores
 from opinioncast.errors import DataError, InputError
 from opinioncast.evaluate import coverage as cov
+from opinioncast.evaluate import scores as scoring
 from opinioncast.evaluate.bounds import uniform_bound
 from opinioncast.evaluate.scores import score_cells
 from opinioncast.readers.subpop import read_rows, to_table
@@ -234,7 +234,7 @@ def test_chunks_and_foreign_order_do_not_matter(monkeypatch: pytest.MonkeyPatch)
         (SCALED, MEN, [0.5, 0.5, 0]), (NOMINAL, WOMEN, [1, 0]), (SCALED, WOMEN, [0, 0, 1])
     )
     whole = score_cells(OBSERVED, given).frame
-    monkeypatch.setattr(opinioncast.evaluate.scores, "_CHUNK", 1)
+    monkeypatch.setattr(scoring, "_CHUNK", 1)
     assert score_cells(OBSERVED, given).frame.equals(whole)
 
 

@@ -29,7 +29,7 @@ def brute_force(
 ) -> tuple[Array, Array]:
     """Mean and standard deviation of cells' shares by adding up over a grid of theta."""
     axis = np.linspace(-5, 5, 61)
-    weight, first, second = 0.0, 0.0, 0.0
+    weight, first, second = 0.0, np.zeros(()), np.zeros(())
     for values in itertools.product(axis, repeat=mean.size):
         theta = np.array(values).reshape(mean.shape)
         log = -0.5 * ((theta - mean) ** 2).sum() - sum(p.value(theta) for p in pieces)

@@ -24,7 +24,7 @@ from tests.evidence.small import (
 )
 
 from opinioncast.evidence.logit import contrasts, probabilities
-from opinioncast.evidence.observations import Cell, Pilot, Published
+from opinioncast.evidence.observations import Cell, Evidence, Pilot, Published
 from opinioncast.evidence.reading import read_evidence
 from opinioncast.survey import PredictionTable
 
@@ -101,7 +101,7 @@ def test_evidence_of_many_people_gives_their_shares() -> None:
 
 
 def test_order_of_evidence_does_not_matter() -> None:
-    pieces = [TOPLINE, PARTIES, LAST_YEAR, people(30, 1)]
+    pieces: list[Evidence] = [TOPLINE, PARTIES, LAST_YEAR, people(30, 1)]
     wanted = read_evidence(predictions(), pieces, SETTINGS)
     for order in itertools.permutations(pieces):
         found = read_evidence(predictions(), order, SETTINGS)

@@ -185,7 +185,7 @@ def test_packed_equals_plain_in_loss_and_gradients(
     attention: str,
     answers: Answers,
 ) -> None:
-    style = Prompting(layout, format, answers=answers)
+    style = Prompting(layout, format, answers=answers, chat=chat)
     scheme = load_groups(*GROUPS)
     rows = training_rows(table, scheme, refusal=True)[:9]
     asks = epoch_plan(
@@ -209,7 +209,7 @@ def test_packed_equals_plain_in_loss_and_gradients(
     causal.config._attn_implementation = attention
     packed = with_adapter(causal, light=True)
     model = DistributionModel(packed)
-    update = Packer(PromptTokenizer(tokenizer), scheme, style, chat=chat).update(asks, 250)
+    update = Packer(PromptTokenizer(tokenizer), scheme, style).update(asks, 250)
     assert len(update.micro_batches()) > 1
     loss = torch.zeros(())
     for trees in update.micro_batches():

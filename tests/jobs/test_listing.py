@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from opinioncast.backends.declaration import backend_kinds
+from opinioncast.backends.declaration import BackendKind, backend_kinds
 from opinioncast.cli.main import main
 from opinioncast.jobs.listing import markdown
-from opinioncast.methods.declaration import method_kinds
+from opinioncast.methods.declaration import MethodKind, method_kinds
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -24,7 +24,8 @@ def test_every_method_and_option_is_listed(capsys: pytest.CaptureFixture[str]) -
         main(["methods", "--markdown"])
     assert stop.value.code in (None, 0)
     printed = capsys.readouterr().out
-    for kind in (*method_kinds(), *backend_kinds()):
+    kinds: list[MethodKind | BackendKind] = [*method_kinds(), *backend_kinds()]
+    for kind in kinds:
         assert f"| {kind.name} |" in printed
         for option in kind.options.values():
             assert f"| {option.flag} |" in printed

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from opinioncast.backends.torch_model import load_model, with_adapter  # noqa: E
 from opinioncast.errors import InputError, ModelError  # noqa: E402
 from opinioncast.finetune.community import CommunitySettings, perplexity  # noqa: E402
 from opinioncast.finetune.recipe import LoraRecipe  # noqa: E402
-from opinioncast.jobs.train_community import train_community  # noqa: E402
+from opinioncast.jobs.train_community import CommunityRun, train_community  # noqa: E402
 from opinioncast.predictor import PredictSettings  # noqa: E402
 from opinioncast.predictor.resources import Resources  # noqa: E402
 
@@ -50,8 +51,8 @@ def base(make_folder: Callable[..., Path]) -> Path:  # noqa: F811
 
 
 def run(
-    corpus: Path, out: Path, base: Path, settings: CommunitySettings = SETTINGS, **more: object
-):  # type: ignore[no-untyped-def]
+    corpus: Path, out: Path, base: Path, settings: CommunitySettings = SETTINGS, **more: Any
+) -> CommunityRun:
     return train_community(
         corpus, out, settings, model=str(base), device="cpu", dtype="float32", **more
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from tests.finetune.small_table import GROUPS, QUESTIONS, make_table
 
@@ -68,7 +69,7 @@ def test_validation_rows_that_are_trained_on_are_refused(recipe: Any, tmp_path: 
 
 def test_validation_of_other_groups_is_refused(recipe: Any, tmp_path: Path) -> None:
     table = make_table()
-    other = table.filter(table.frame["attribute"] == "CREGION")
+    other = table.filter(pl.col("attribute") == "CREGION")
     other.write(tmp_path / "other.parquet")
     with pytest.raises(InputError, match="no rows for any trained group"):
         rows(recipe(validation="other.parquet", groups=["RELIG=Nothing in particular"]), tmp_path)

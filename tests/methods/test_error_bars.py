@@ -26,7 +26,7 @@ from opinioncast.methods.error_bars import (
     settings_hash,
 )
 from opinioncast.methods.prediction import Prediction
-from opinioncast.survey import Question, Subpopulation, opinion_row
+from opinioncast.survey import PredictionTable, Question, Subpopulation, opinion_row
 
 SHARE = st.floats(0, 1)
 
@@ -109,7 +109,7 @@ def prediction(**more: object) -> Prediction:
         opinion_row(Q, Subpopulation((("SEX", s),)), [0.02, 0.98], **more)
         for s in ("Female", "Male")
     ]
-    return Prediction.of_rows(rows, {"method": "m"})
+    return Prediction(PredictionTable.from_rows(rows), record={"method": "m"})
 
 
 ENTRY = {

@@ -18,6 +18,7 @@ from tests.methods.fake_encoder import FakeEncoder
 
 from opinioncast import Cells, Predictor, PredictSettings, Question, load_groups, predict
 from opinioncast.backends.sentences import SentenceModel
+from opinioncast.documents import read_document
 from opinioncast.errors import CancelledError, IncompleteRunError, InputError
 from opinioncast.jobs.demo import demo_table
 from opinioncast.methods.row_cache import RowCache
@@ -60,7 +61,7 @@ def test_a_second_call_loads_nothing_anew(
     counted(OpinionTable, "read", OpinionTable.read)
     from opinioncast.predictor import trained
 
-    counted(trained, "read_document", trained.read_document)
+    counted(trained, "read_document", read_document)
     with Predictor(method="blend", blend="0,0.5,0.5") as predictor:
         for question in (QUESTIONS[0], QUESTIONS[1], QUESTIONS[0]):
             assert len(predictor.predict([question], "SEX=Female")) == 1
@@ -172,7 +173,7 @@ def test_two_questions_of_one_key_are_refused() -> None:
         predict([QUESTIONS[0], QUESTIONS[0]], "total", method="uniform")
 
 
-CHEAP = {
+CHEAP: dict[str, dict[str, Any]] = {
     "uniform": {"method": "uniform"},
     "nearest": {"method": "nearest"},
     "network": {"method": "network"},

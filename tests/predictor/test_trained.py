@@ -12,8 +12,8 @@ import yaml
 
 from opinioncast.errors import DataError
 from opinioncast.finetune.recipe import FinetuneRecipe, load_finetune
-from opinioncast.jobs.predict import PredictSettings
 from opinioncast.models import SHIPPED, SHIPPED_ADAPTER, SHIPPED_NETWORK, SHIPPED_TRAINING
+from opinioncast.predictor import PredictSettings
 from opinioncast.predictor.resources import Resources
 from opinioncast.predictor.trained import Training
 from opinioncast.prompts import Answers, Format, Layout, Prompting

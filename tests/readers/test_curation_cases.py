@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyreadstat
@@ -202,17 +203,19 @@ def test_a_variable_whose_labels_would_take_out_most_answers_is_refused(tmp_path
     assert report["reason"] == "missing answers not decided"
     assert "65.0%" in report["detail"]
     assert "missing_codes" in report["detail"]
-    for more in (
+    gone: tuple[dict[str, Any], ...] = (
         {"missing": {"limit": 0.7}},
         {"missing": {"labels": {"DON´T KNOW": "don't know"}}},
         {"correct": {"q": {"missing_codes": {9: "don't know"}}}},
-    ):
+    )
+    for more in gone:
         row = run(**more).table.frame.filter(pl.col("question_id") == "q").row(0, named=True)
         assert row["distribution"] == pytest.approx([30 / 70, 40 / 70])
-    for more in (
+    answers: tuple[dict[str, Any], ...] = (
         {"missing": {"labels": {"Don't know": "answer"}}},
         {"correct": {"q": {"answers": [9]}}},
-    ):
+    )
+    for more in answers:
         row = run(**more).table.frame.filter(pl.col("question_id") == "q").row(0, named=True)
         assert row["distribution"] == pytest.approx([0.15, 0.2, 0.65])
     with pytest.raises(DataError, match="unknown reason"):

@@ -189,10 +189,9 @@ def test_multiple_response_sets():
     frame = pl.DataFrame(
         {"a": [1.0, None, None, None], "b": [None, 1.0, None, 1.0], "m1": [1.0, 2.0, 1.0, 1.0]}
     )
-    yes = {"codes": (1.0,), "options": ("Park",)}
     variables = {
-        "a": Variable("a", **yes),
-        "b": Variable("b", **yes),
+        "a": Variable("a", codes=(1.0,), options=("Park",)),
+        "b": Variable("b", codes=(1.0,), options=("Park",)),
         "m1": Variable("m1", codes=(1.0, 2.0), options=("Bus", "Tram")),
     }
     raw = RawFile(

@@ -50,6 +50,8 @@ def test_wide_and_narrow_readers_agree(tmp_path, monkeypatch):
         assert wide.frame.select(narrow.frame.columns).equals(narrow.frame)
         assert dict(wide.labels) == dict(narrow.labels)
         assert wide.value_labels == narrow.value_labels
+        assert wide.everywhere is not None
+        assert narrow.everywhere is not None
         assert wide.everywhere() == narrow.everywhere()
 
 

@@ -7,15 +7,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from opinioncast.report.chart import (
-    MODEL_OUTPUT,
     distribution_chart,
     draw_charts,
     option_colours,
     option_names,
 )
 from opinioncast.report.figure_words import BOX, drawable, unreadable, unreadable_note
+from opinioncast.report.report import MODEL_OUTPUT
 from opinioncast.survey import OpinionTable, PredictionTable, Question, Subpopulation, opinion_row
 
 WOMEN, MEN = Subpopulation((("SEX", "Female"),)), Subpopulation((("SEX", "Male"),))
@@ -87,7 +88,9 @@ def test_nothing_is_cut_at_the_edge_and_nothing_overlaps() -> None:
     for axis in figure.axes:
         (legend,) = (a for a in axis.get_children() if isinstance(a, AnchoredOffsetbox))
         box, title = legend.get_window_extent(renderer), axis.title
-        heading = axis._left_title.get_window_extent(renderer)
+        left = axis.get_title("left")
+        texts = [t for t in axis.get_children() if isinstance(t, Text)]
+        heading = next(t for t in texts if t.get_text() == left).get_window_extent(renderer)
         assert title is not None
         for part in (box, heading):
             assert part.x0 >= 0

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from matplotlib.colors import to_rgba_array
+from matplotlib.patches import Rectangle
 
 from opinioncast.evaluate.scaling import fit_power_law
 from opinioncast.report import interactive
@@ -47,7 +49,7 @@ def test_dots_share_rows_and_legend(tmp_path: Path) -> None:
     offsets = np.ma.filled(ours.get_offsets(), np.nan)
     assert offsets[0].tolist() == [0.1, 0]
     assert np.isnan(offsets[1, 0])
-    assert paper.get_facecolors()[0].tolist() == [1, 1, 1, 1]
+    assert to_rgba_array(paper.get_facecolor())[0].tolist() == [1, 1, 1, 1]
     svg = write_figure(figure, tmp_path / "dots.svg").read_text("utf-8")
     for text in ("By method", "Model output, not survey data", "12 cells", "SubPOP-Eval"):
         assert text in svg
@@ -68,7 +70,7 @@ def test_a_band_is_shaded_behind_the_marks_over_the_rows_height() -> None:
         "", ["a", "b"], [DotSeries("ours", [0.1, 0.2], [0.08, 0.1], [0.12, 0.3]), lower]
     )
     (axis,) = dot_figure([panel], title="", axis="").axes
-    first, second = axis.patches
+    first, second = (p for p in axis.patches if isinstance(p, Rectangle))
     assert (first.get_x(), first.get_width()) == pytest.approx((0.015, 0.015))
     assert (first.get_y(), first.get_height()) == pytest.approx((-0.4, 0.8))
     assert np.isnan(second.get_width())

@@ -40,7 +40,7 @@ def marks(figure: object, label: str) -> list[float]:
     (axis,) = figure.axes  # type: ignore[attr-defined]
     found = [c for c in axis.collections if isinstance(c, PathCollection)]
     (wanted,) = [c for c in found if c.get_label() == label]
-    return [float(x) for x in np.ma.filled(wanted.get_offsets()[:, 0], np.nan)]
+    return [float(x) for x in np.ma.filled(np.ma.asarray(wanted.get_offsets())[:, 0], np.nan)]
 
 
 def test_group_chart_with_baseline_and_bands() -> None:

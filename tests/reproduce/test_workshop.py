@@ -47,12 +47,16 @@ def test_only_the_tables_cells_are_predicted() -> None:
     assert found.table.frame.filter(pl.col("label_mass") < 0.89).height == 0
 
 
+def sharing(mass: float) -> FakeBackend:
+    """Gives every label the same part of a label mass."""
+    return FakeBackend(lambda r: [mass / len(r.labels)] * len(r.labels))
+
+
 def test_rows_hardly_answered_are_counted() -> None:
     table = make_table()
     scores = {}
     for name, mass in (("ours", 0.9), ("zero-shot", 1e-4)):
-        backend = FakeBackend(lambda r, m=mass: [m / len(r.labels)] * len(r.labels))
-        found = ZeroShot(backend, Prompting(orders="given")).predict(Cells.of_table(table))
+        found = ZeroShot(sharing(mass), Prompting(orders="given")).predict(Cells.of_table(table))
         scores[name] = score_cells(table, found.table)
     assert mass_words({"ours": scores["ours"]}) == ""
     count = f"{len(table)} of {len(table)}"
