@@ -26,33 +26,39 @@ COMPUTED = {
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "files": set(),
+    "yaml_values": set(),
+    "documents": {"yaml_values"},
     "declarations": set(),
     "options": set(),
     "recipe_files": set(),
     "models": set(),  # data files, and where they are
     "recipes": set(),
-    "survey": set(),
-    "readers": {"survey"},
-    "questionnaires": {"survey", "declarations"},
+    "survey": {"documents"},
+    "readers": {"survey", "documents"},
+    "questionnaires": {"survey", "declarations", "documents"},
     "prompts": {"survey", "options"},
     "backends": {"declarations", "options"},
-    "curate": {"survey", "readers", "recipe_files"},
+    "curate": {"survey", "readers", "recipe_files", "documents"},
     "evaluate": {"survey"},
     "methods": {
         *("survey", "prompts", "backends", "evaluate", "models", "declarations", "options"),
+        "documents",
     },
     "predictor": {
-        *("survey", "prompts", "backends", "methods", "models", "options", "recipe_files"),
+        *("survey", "prompts", "backends", "methods", "models", "options", "documents"),
     },
-    "finetune": {"survey", "prompts", "backends", "evaluate", "recipe_files"},
-    "report": {"survey", "curate", "evaluate", "declarations"},
+    "evidence": {"survey", "curate", "evaluate", "recipe_files"},
+    "finetune": {
+        *("survey", "prompts", "backends", "evaluate", "evidence", "recipe_files", "documents"),
+    },
+    "report": {"survey", "curate", "evaluate", "evidence", "declarations"},
     "jobs": {
         *("survey", "readers", "questionnaires", "backends", "curate", "evaluate", "methods"),
-        *("predictor", "finetune", "report", "models", "options"),
+        *("predictor", "evidence", "finetune", "report", "models", "options"),
     },
     "reproduce": {
         *("survey", "readers", "prompts", "backends", "curate", "evaluate", "methods"),
-        *("predictor", "finetune", "report", "jobs", "models", "recipe_files"),
+        *("predictor", "finetune", "report", "jobs", "models", "recipe_files", "documents"),
     },
     "public": {"survey", "methods", "curate", "evaluate", "finetune", "jobs"},
     ROOT: {
@@ -61,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cli": {
         *("survey", "questionnaires", "backends", "curate", "evaluate", "methods", "predictor"),
-        *("finetune", "report", "jobs", "reproduce", "models", "options", ROOT),
+        *("evidence", "finetune", "report", "jobs", "reproduce", "models", "options", ROOT),
     },
     "__main__": {"cli"},
 }

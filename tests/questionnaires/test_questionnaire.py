@@ -230,3 +230,33 @@ def test_what_is_no_choice_names_the_line(tmp_path: Path) -> None:
         read_questionnaire(write(tmp_path / "q.yaml", text))
     assert "line 1" in str(caught.value.where)
     assert "bands" in str(caught.value.hint)
+
+
+def test_known_results_are_kept_for_predictions_to_start_from(tmp_path: Path) -> None:
+    path = tmp_path / "q.yaml"
+    path.write_text(
+        """
+- id: rent
+  question: Do you favor or oppose a limit?
+  options: [Favor, Oppose]
+  known: {TOTAL: {shares: {Oppose: 42, Favor: 58}, n: 1004}}
+  observed: {TOTAL: [0.5, 0.5]}
+- question: Are rents too high?
+  options: [Yes, No]
+"""
+    )
+    asked = read_questionnaire(path)
+    (known,) = asked.known
+    assert known.question_id == "rent"
+    assert known.shares == {"TOTAL": {"shares": {"Oppose": "42", "Favor": "58"}, "n": "1004"}}
+    assert known.where.endswith("line 2")
+    assert asked.observed is not None
+    assert len(asked.observed) == 1
+    rows = tmp_path / "q.csv"
+    rows.write_text("id,question,options,Known: TOTAL\nrent,Limit?,Favor|Oppose,58|42\n")
+    (known,) = read_questionnaire(rows).known
+    assert known.shares == {"TOTAL": "58|42"}
+    path.write_text(path.read_text().replace("known: {TOTAL: {shares", "known: [{shares"))
+    path.write_text(path.read_text().replace("n: 1004}}", "n: 1004}]"))
+    with pytest.raises(InputError, match="Distributions of groups cannot be read"):
+        read_questionnaire(path)

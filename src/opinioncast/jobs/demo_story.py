@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_limits
 
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.evidence.frame import Frame, read_frame
@@ -22,7 +21,7 @@ from opinioncast.evidence.posterior import Model
 from opinioncast.evidence.prior import read_prior
 from opinioncast.evidence.reading import published_pieces
 from opinioncast.evidence.worth import OVERALL, Worth, measure_worth
-from opinioncast.jobs.update import read_on
+from opinioncast.jobs.update import one_thread, read_on
 from opinioncast.survey import OpinionTable, PredictionTable, Question, Subpopulation
 
 PILOT = 50
@@ -46,7 +45,6 @@ class Chapter:
     worth: Worth
 
 
-@threadpool_limits.wrap(limits=1, user_api="blas")  # as the reading itself
 def tell(predicted: PredictionTable, observed: OpinionTable) -> tuple[Chapter, ...]:
     """The same questions with nothing known, a topline known, and a pilot of 50.
 
@@ -60,7 +58,8 @@ def tell(predicted: PredictionTable, observed: OpinionTable) -> tuple[Chapter, .
     for wave in predicted.frame["wave"].unique(maintain_order=True):  # one id a reading
         own = PredictionTable(predicted.frame.filter(pl.col("wave") == wave), predicted.meta)
         people = OpinionTable(observed.frame.filter(pl.col("wave") == wave), observed.meta)
-        topline, pilot = _made_of(people, own.questions(), frame)
+        with one_thread():
+            topline, pilot = _made_of(people, own.questions(), frame)
         toplines.append(read_on(own, [topline], frame).table)
         pilots.append(read_on(own, [pilot], frame).table)
     told = [

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 from opinioncast.curate.pipeline import CuratedWave, curate
 from opinioncast.curate.recipe import CurationRecipe, load_curation
@@ -179,6 +182,13 @@ class Updated:
         return [*files, *write_evidence(kept, self.evidence)]
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Linear algebra in one thread: of matrices as small as these, threads wait for each other."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
+
+
 def read_on(
     base: PredictionTable,
     evidence: Sequence[Evidence],
@@ -198,7 +208,8 @@ def read_on(
     """
     model = Model(read_prior(prior).with_frame(frame), frame)
     settings = Settings(model, read_calibration(), read_memory())
-    reading = read_evidence(base, evidence, settings, progress)
+    with one_thread():
+        reading = read_evidence(base, evidence, settings, progress)
     meta = dict(base.meta) | {
         "origin": ORIGIN,
         "based_on": f"predictions {base.content_hash}",
