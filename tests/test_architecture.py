@@ -47,7 +47,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "predictor": {
         *("survey", "prompts", "backends", "methods", "models", "options", "documents"),
     },
-    "evidence": {"survey", "curate", "evaluate", "recipe_files"},
+    "evidence": {
+        *("survey", "questionnaires", "curate", "evaluate", "documents", "recipe_files"),
+    },
     "finetune": {
         *("survey", "prompts", "backends", "evaluate", "evidence", "recipe_files", "documents"),
     },

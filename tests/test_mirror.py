@@ -31,6 +31,7 @@ ELSEWHERE: dict[str, str] = {
     "backends/prompt_tokens.py": "finetune/test_packing.py",
     "backends/protocol.py": "backends/test_generation.py",
     # commands hold no logic: run beside the job they call
+    "cli/evidence_options.py": "jobs/test_update.py",
     "cli/estimate.py": "jobs/test_estimate.py",
     "cli/groups.py": "cli/test_main.py",
     "cli/inspect.py": "curate/test_inspect.py",
@@ -95,7 +96,6 @@ ELSEWHERE: dict[str, str] = {
     "report/formats/parquet.py": "cli/test_main.py",
     "report/formats/written.py": "predictor/test_declarations.py",
     "report/report.py": "predictor/test_declarations.py",
-    "jobs/predict.py": "cli/test_main.py",
     # parts of a method, through the method
     "methods/embedding/features.py": "methods/test_embedding_network.py",
     "methods/embedding/files.py": "methods/test_embedding_network.py",

@@ -436,7 +436,7 @@ def test_the_key_is_nowhere_on_disk(
         ({"price_in": 1.0}, "missing"),
         ({"concurrency": 0}, "out of range"),
         ({"unlisted_tolerance": float("nan")}, "out of range"),
-        ({"scoring": "guess"}, "Unknown way"),
+        ({"scoring": "guess"}, "cannot be used"),
     ],
 )
 def test_settings_that_cannot_be(changed: dict[str, Any], says: str) -> None:

@@ -16,7 +16,7 @@ import yaml
 from opinioncast.curate.advice import MISFIT
 from opinioncast.curate.pipeline import Curation, curate
 from opinioncast.curate.recipe import load_curation
-from opinioncast.errors import DataError, InputError
+from opinioncast.errors import DataError
 
 
 @pytest.fixture
@@ -94,9 +94,7 @@ def test_22_a_band_is_in_a_group_only_wholly(cases: Path, shared_data: Path) -> 
 
 def test_26_what_is_told_and_not_asked_for_is_said(cases: Path) -> None:
     folder = cases / "26_docs_example_town"
-    with pytest.raises(DataError, match="No question is left") as nothing:
-        run(folder / "town.yaml")
-    assert "gender tells the groups" in str(nothing.value)
-    with pytest.raises(InputError, match="not valid YAML") as found:  # "home?," needs quotes
-        run(folder / "town2.yaml")
-    assert str(folder / "tenure.yaml") in str(found.value)
+    for name in ("town.yaml", "town2.yaml"):  # of tenure.yaml, "home?," is text as it stands
+        with pytest.raises(DataError, match="No question is left") as nothing:
+            run(folder / name)
+        assert "gender tells the groups" in str(nothing.value)

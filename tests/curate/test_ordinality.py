@@ -133,7 +133,7 @@ def test_scale_file_before_codebook_before_rules(tmp_path: Path) -> None:
         ("variables: {Q: [1, x]}", "not a number"),
         ("variables: {Q: [1, -3]}", "not usable"),
         ("lists: [{options: [a, b], ordinal: [1]}]", "one position per option"),
-        ("variables: {Q: [1", "cannot be read"),
+        ("variables: {Q: [1", "is not valid YAML"),
     ],
 )
 def test_bad_scale_files_are_named(tmp_path: Path, text: str, message: str) -> None:

@@ -269,6 +269,6 @@ def test_the_published_questions_on_earlier_years(
 def test_a_shipped_group_recipe_wins_over_a_folder_of_its_name(tmp_path: Path) -> None:
     path = write_survey(tmp_path, answers(), wave={"groups": "gss"})
     (tmp_path / "gss").mkdir()
-    with pytest.raises(DataError, match="No group asked for") as caught:
+    with pytest.raises(DataError, match="code that has no value label") as caught:
         run(path)  # the shipped recipe's: its regions are not here
     assert str(caught.value.where).startswith("group recipe gss")

@@ -49,10 +49,10 @@ def test_published_layout_leaves_refused_out(tmp_path: Path) -> None:
         ("'1':\n  v: {text: Q, options: [a, b], codes: [one, two]}\n", "codes and ordinal as"),
         ("'1':\n  v: {text: Q, options: [a, b], codes: [1, 2], labels: [x, y]}\n", ""),
         ("'1':\n  v: {text: Q, options: [a, b], labels: [x]}\n", ""),
-        ("'1':\n  v: {text: Q, options: yes-no}\n", "lists: options as texts"),
+        ("'1':\n  v: {text: Q, options: yes-no}\n", "lists: options and labels as texts"),
         ("'1':\n  v:\n", "A question cannot be read"),
         ("v: {refined_qbody: Q, ordinal: [1, 2]}\n", "has no options"),
-        ("a: b: c\n", "question file cannot be read"),
+        ("a: b: c\n", "question file is not valid YAML"),
     ],
 )
 def test_what_cannot_be_read_is_named(text: str, said: str, tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_review_files_are_lossless(
         ("r.csv", "variable,original\nQ,x\n", "lacks a column"),
         ("r.csv", "variable,original,refined,decided_by,note\nQ,x,,rules,\n", "no refined wording"),
         ("r.yaml", "a: 1", "not a list"),
-        ("r.yaml", "[", "cannot be read"),
+        ("r.yaml", "[", "is not valid YAML"),
         (
             "r.csv",
             "variable,original,refined,decided_by,note\nQ,x,y,rules,\nQ,x,z,rules,\n",

@@ -179,7 +179,7 @@ def test_selection_file_decides_but_cannot_make_a_question(
     [
         ("keep: [a]", "unknown layout"),
         ("kept: {a: b}", "unknown layout"),
-        ("{", "cannot be read"),
+        ("{", "is not valid YAML"),
         ("keep: {a: x}\ndrop: {a: y}", "keeps and drops"),
     ],
 )

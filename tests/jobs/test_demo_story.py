@@ -12,8 +12,8 @@ from opinioncast.survey import GroupScheme, OpinionTable
 
 def test_each_chapter_is_nearer_than_the_one_before() -> None:
     whole = demo_table()
-    ids = whole.frame["question_id"].unique(maintain_order=True)[:4]
-    observed = OpinionTable(whole.frame.filter(pl.col("question_id").is_in(ids.to_list())), whole.meta)
+    ids = whole.frame["question_id"].unique(maintain_order=True)[:4].to_list()
+    observed = OpinionTable(whole.frame.filter(pl.col("question_id").is_in(ids)), whole.meta)
     groups = GroupScheme.of_standard(observed.subpopulations(), "demo")
     predicted = predict(observed.questions(), groups, method="uniform").table
     wording, topline, pilot = tell(predicted, observed)

@@ -188,6 +188,7 @@ def test_modules_share_one_base_and_write_as_adapters_loaded_alone(
         opened.append(model)
         return alone
 
+    load = TorchBackend.load
     monkeypatch.setattr(TorchBackend, "load", local)
     settings = PredictSettings(method="pluralism", modules=tuple(map(str, folders)))
     resources = Resources(settings)
@@ -210,6 +211,8 @@ def test_modules_share_one_base_and_write_as_adapters_loaded_alone(
     assert modules[0].fingerprint != modules[1].fingerprint
     with pytest.raises(ModelError, match="has one"):
         with_adapter(modules[0].loaded, folders[1])  # type: ignore[attr-defined]
+    monkeypatch.setattr(TorchBackend, "load", load)
+    monkeypatch.undo()
     shutil.rmtree(folders[0])
-    with pytest.raises(ModelError, match=r"cannot be loaded|alone"):
+    with pytest.raises(ModelError, match="cannot be loaded"):
         Resources(settings).module(str(folders[0]))

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_limits
 
 from opinioncast.errors import InputError
 from opinioncast.evidence import calibration as kinds
@@ -65,7 +64,6 @@ class Reading:
     notes: tuple[str, ...]
 
 
-@threadpool_limits.wrap(limits=1, user_api="blas")  # matrices of a few hundred rows
 def read_evidence(
     table: PredictionTable,
     evidence: Sequence[Evidence],

@@ -32,9 +32,9 @@ from opinioncast.evidence.store import (
     read_evidence_folder,
     write_evidence,
 )
-from opinioncast.files import atomic_path
 from opinioncast.jobs.evaluation_inputs import read_opinions
 from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.report.report import Report, chosen_formats
 from opinioncast.survey import (
     US_ADULTS,
     GroupScheme,
@@ -143,10 +143,8 @@ def update_to_files(
     table = updated.table
     (out / NAME).unlink(missing_ok=True)
     files = updated.keep(out)
-    files.append(table.write(out / "predictions.parquet"))
-    files.append(out / "predictions.csv")
-    with atomic_path(files[-1]) as temporary:
-        table.long().write_csv(temporary)
+    report = Report(table)
+    files += [f for kind in chosen_formats(["parquet", "csv"]) for f in kind.write(report, out)]
     record = {
         "command": "update",
         "origin": ORIGIN,
