@@ -29,6 +29,14 @@ class HasUsage(Protocol):
 
 
 @runtime_checkable
+class HasDetails(Protocol):
+    """A backend that tells what it ran on beyond what names its answers: device, libraries."""
+
+    @property
+    def details(self) -> Mapping[str, Any]: ...
+
+
+@runtime_checkable
 class HasCost(Protocol):
     """A backend that is paid for; models of one run share one budget, so each tells the whole."""
 
@@ -134,17 +142,19 @@ def kind_of(settings: Any) -> BackendKind:
 
 
 def usage_record(models: Sequence[Backend]) -> dict[str, Any]:
-    """What a manifest says about what backends did: requests, retries, tokens, by name; beside
-    them the retries of all, and what all cost together where services were asked.
+    """What a manifest says about backends and what they did: devices and versions, requests,
+    retries, tokens, by name; beside them the retries of all, and what all cost together where services were asked.
 
     The PyTorch backend says nothing here: methods count its tokens, and nothing is sent again.
     """
+    details = {m.name: dict(m.details) for m in models if isinstance(m, HasDetails)}
+    ran_on = {"backend_details": details} if details else {}
     told = {m.name: dict(m.usage) for m in models if isinstance(m, HasUsage)}
     if not told:
-        return {}
+        return ran_on
     paid = [m.cost for m in models if isinstance(m, HasCost)][:1]  # they share one budget
     retries = sum(usage.get("retries", 0) for usage in told.values())
-    return {"backend_usage": told, "retries": retries, **dict(*paid)}
+    return {**ran_on, "backend_usage": told, "retries": retries, **dict(*paid)}
 
 
 def close(models: Sequence[Backend]) -> None:
