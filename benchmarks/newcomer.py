@@ -22,12 +22,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from opinioncast.curate.inspect import CONVENTIONS
 from opinioncast.curate.recipe import load_curation
 from opinioncast.errors import OpinioncastError
 from opinioncast.jobs.curate import curate_to_files
 from opinioncast.jobs.inspect import init_to_files, inspect_to_files
-from opinioncast.readers import column_names, read_wave
+from opinioncast.readers import PLAIN, column_names, read_wave
 from opinioncast.readers.codebook import load_codebook
 from opinioncast.readers.tabular import position
 from opinioncast.survey.wave import Wave
@@ -132,7 +131,7 @@ def compare(file: Path, codebook: Path, starter: Path, out: Path) -> dict[str, A
     by_place = {v: columns[position(v) - 1] for v in theirs if position(v) > 0}
     theirs = {by_place.get(v, v): codes for v, codes in theirs.items()}
     ours = load_codebook(starter)
-    raw = read_wave(file, family="f", wave="1", conventions=CONVENTIONS["none"])
+    raw = read_wave(file, family="f", wave="1", conventions=PLAIN)
     recipe, _ = load_curation(out)
     whole = recipe.waves[0].weights
     theirs = {

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": set(),  # data files, and where they are
     "recipes": set(),
     "survey": {"documents"},
-    "readers": {"survey", "documents"},
+    "readers": {"survey", "declarations", "documents"},
     "questionnaires": {"survey", "declarations", "documents"},
     "prompts": {"survey", "options"},
     "backends": {"declarations", "options"},

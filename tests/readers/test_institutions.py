@@ -6,8 +6,9 @@ import polars as pl
 import pyreadstat
 import pytest
 
-from opinioncast.errors import DataError
-from opinioncast.readers import atp, read_wave
+from opinioncast.errors import DataError, InputError
+from opinioncast.readers import Conventions, atp, read_wave
+from opinioncast.readers.institutions import conventions, recognised, register
 from opinioncast.readers.opinionqa import read_opinionqa
 from opinioncast.readers.subpop import read_rows, read_subpop, to_table, write_subpop
 from opinioncast.survey import Design, Missing
@@ -189,3 +190,24 @@ def test_published_opinionqa_rows_come_back_without_loss(shared_data, tmp_path, 
     names = [c for c in (*ROW, "n", "wave") if c in rows.columns]
     back = read_rows(write_subpop(table, tmp_path / "back.jsonl"))
     assert back.select(names).equals(rows.select(names))
+
+
+def test_every_institution_is_declared_once_and_knows_its_files() -> None:
+    assert list(conventions()) == ["none", "anes", "atp", "gss"]
+    for columns, name in (
+        (["ID", "WTSSALL", "age"], "gss"),
+        (["QKEY", "F_AGECAT", "Q1"], "atp"),
+        (["V201001", "V201002", "V200010a"], "anes"),
+    ):
+        found = recognised(columns)
+        assert found is not None
+        assert found[0] == name
+    assert recognised(["id", "q1", "weight"]) is None
+
+
+def test_an_institution_of_another_package() -> None:
+    mine = Conventions(name="MYPOLL", reasons={7.0: Missing.REFUSED})
+    register(mine)
+    assert conventions()["mypoll"] is mine
+    with pytest.raises(InputError, match="the name of one that comes with the package"):
+        register(Conventions(name="GSS"))

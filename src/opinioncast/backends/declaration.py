@@ -143,9 +143,10 @@ def kind_of(settings: Any) -> BackendKind:
 
 def usage_record(models: Sequence[Backend]) -> dict[str, Any]:
     """What a manifest says about backends and what they did: devices and versions, requests,
-    retries, tokens, by name; beside them the retries of all, and what all cost together where services were asked.
+    retries, tokens, by name; beside them the retries of all, and what all cost together where
+    services were asked.
 
-    The PyTorch backend says nothing here: methods count its tokens, and nothing is sent again.
+    Methods count the tokens of the PyTorch backend, and nothing is sent again there.
     """
     details = {m.name: dict(m.details) for m in models if isinstance(m, HasDetails)}
     ran_on = {"backend_details": details} if details else {}

@@ -12,18 +12,12 @@ from opinioncast.curate.ordinality import off_scale_options
 from opinioncast.curate.points import complete_points, has_bare_points
 from opinioncast.curate.recipe import WaveRecipe
 from opinioncast.errors import InputError
-from opinioncast.readers import PLAIN, anes, atp, column_names, gss, read_wave
+from opinioncast.readers import column_names, read_wave
 from opinioncast.readers.file_design import UNWEIGHTED
+from opinioncast.readers.institutions import conventions
 from opinioncast.readers.missing_answers import MissingRule
-from opinioncast.readers.opinionqa import read_opinionqa
+from opinioncast.readers.opinionqa import OPINIONQA, read_opinionqa
 from opinioncast.survey import Design, Wave
-
-_CONVENTIONS = {
-    "none": PLAIN,
-    "gss": gss.CONVENTIONS,
-    "anes": anes.CONVENTIONS,
-    "atp": atp.CONVENTIONS,
-}
 
 
 def available_columns(asked: WaveRecipe, path: Path) -> list[str]:
@@ -32,7 +26,7 @@ def available_columns(asked: WaveRecipe, path: Path) -> list[str]:
     Raises:
         InputError: OpinionQA's folders, which are read as a whole.
     """
-    if asked.conventions == "opinionqa":
+    if asked.conventions == OPINIONQA:
         raise InputError(
             "OpinionQA's folders cannot be cut to chosen questions",
             where=f"{asked.family} {asked.wave}",
@@ -63,7 +57,7 @@ def read_asked_wave(
     Raises:
         InputError, DataError: a file, column, sample or domain that is not there or not usable.
     """
-    if asked.conventions == "opinionqa":
+    if asked.conventions == OPINIONQA:
         if len(asked.weights) > 1 or asked.replicates or asked.fpc or asked.sample or asked.where:
             raise InputError(
                 "OpinionQA's folders have one weight and no other design",
@@ -81,7 +75,7 @@ def read_asked_wave(
         wording=wording,
         design=Design(asked.weights[0] if asked.weights else None, asked.strata, asked.psu),
         respondent_id=asked.respondent_id,
-        conventions=_CONVENTIONS[asked.conventions],
+        conventions=conventions()[asked.conventions],
         encoding=asked.encoding,
         missing=MissingRule.of(asked.missing, f"{asked.family} {asked.wave}, missing"),
         decimal=asked.decimal,

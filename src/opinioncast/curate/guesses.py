@@ -63,19 +63,6 @@ class DesignGuess:
 # --- conventions ----------------------------------------------------------------------------------
 
 
-def conventions_by_name(columns: Sequence[str]) -> tuple[str, str] | None:
-    """Whose missing codes a file follows by its variables' names, and why; None: no telling."""
-    names = {n.casefold() for n in columns}
-    if names & {"wtssall", "wtssps", "wtssnrps", "wtssnr"} or {"vstrat", "vpsu"} <= names:
-        return "gss", "it has the weights or strata of the General Social Survey"
-    if "qkey" in names and any(n.startswith("f_") for n in names):
-        return "atp", "it has QKEY and F_ variables, as Pew's American Trends Panel"
-    numbered = sum(re.fullmatch(r"v\d{6}\w?", n) is not None for n in names)
-    if numbered > len(names) / 2:
-        return "anes", "its variables are numbered as in the American National Election Studies"
-    return None
-
-
 def conventions_by_label(wave: Wave) -> tuple[str, str]:
     """Whether the negative codes of a file are those of missing answers, by their labels."""
     gone = labelled = 0

@@ -19,7 +19,6 @@ from opinioncast.curate.guesses import (
     DesignGuess,
     apart_codes,
     conventions_by_label,
-    conventions_by_name,
     guess_design,
     ordered_texts,
     unlabelled_codes,
@@ -28,18 +27,13 @@ from opinioncast.curate.inspection import Answer, Column, Inspection, Kind
 from opinioncast.curate.oddities import odd_answers, odd_things
 from opinioncast.curate.subjects import subject_of
 from opinioncast.curate.traits import HISPANIC, Answers, Code, Trait, traits_of
-from opinioncast.readers import PLAIN, Conventions, anes, atp, column_names, gss, read_wave
+from opinioncast.readers import Conventions, column_names, read_wave
+from opinioncast.readers.institutions import conventions as institutions
+from opinioncast.readers.institutions import recognised
 from opinioncast.readers.labels import missing_reason
 from opinioncast.survey.groups import standard_attributes
 from opinioncast.survey.question import MAX_OPTIONS
 from opinioncast.survey.wave import TAGGED_BASE, Missing, Variable, Wave
-
-CONVENTIONS: Mapping[str, Conventions] = {
-    "none": PLAIN,
-    "gss": gss.CONVENTIONS,
-    "anes": anes.CONVENTIONS,
-    "atp": atp.CONVENTIONS,
-}
 
 
 @dataclass
@@ -85,12 +79,12 @@ def inspect(
         )
 
     names = column_names(path, encoding)
-    conventions = conventions_by_name(names) or ("none", "")
-    wave = read(CONVENTIONS[conventions[0]])
+    conventions = recognised(names) or ("none", "")
+    wave = read(institutions()[conventions[0]])
     if conventions[0] == "none":
         conventions = conventions_by_label(wave)
         if conventions[0] != "none":
-            wave = read(CONVENTIONS[conventions[0]])
+            wave = read(institutions()[conventions[0]])
     drafts = {name: _draft(wave, v) for name, v in wave.variables.items()}
     design = guess_design(wave)
     _guess_unlabelled(drafts, set(design.columns))

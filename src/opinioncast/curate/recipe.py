@@ -17,13 +17,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from opinioncast.curate.design import LonelyPsu
 from opinioncast.curate.replicates import find_columns
 from opinioncast.curate.select import SelectionSettings
 from opinioncast.documents import read_document
 from opinioncast.errors import InputError
+from opinioncast.readers.institutions import conventions
+from opinioncast.readers.opinionqa import OPINIONQA
 from opinioncast.recipe_files import Strict, builtin_names, locate_recipe, misfits
 from opinioncast.survey.wave import ReplicateMethod, ReplicateWeights
 
@@ -129,7 +131,7 @@ class WaveRecipe(Strict):
     family: str
     wave: Text
     file: File
-    conventions: Literal["none", "gss", "anes", "atp", "opinionqa"] = "none"
+    conventions: str = "none"
     codebook: File | None = None
     wording: File | None = None
     correct: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
@@ -150,6 +152,14 @@ class WaveRecipe(Strict):
     scales: File | None = None
     questions: File | None = None
     topic: str = ""
+
+    @field_validator("conventions")
+    @classmethod
+    def _declared(cls, name: str) -> str:
+        known = (*conventions(), OPINIONQA)
+        if name not in known:
+            raise ValueError(f"not one of {', '.join(known)}")
+        return name
 
     @model_validator(mode="after")
     def _one_design(self) -> WaveRecipe:

@@ -22,7 +22,7 @@ class Conventions:
     label says come first; the codebook overrides all of it.
 
     Attributes:
-        name: shown in the wave's provenance.
+        name: shown in the wave's provenance; in lower case, what a recipe calls it.
         reasons: reason of a missing code whose label does not give one.
         negative_missing: a labelled negative code, or an unlabelled one that ``reasons`` names, is
             missing whether declared or not.
@@ -30,6 +30,7 @@ class Conventions:
         system_missing: what an empty cell means.
         layout: checks the file's columns against the institution's layout and completes the design.
         question_in_label: the question that a variable label holds, "" if none.
+        recognise: from a file's variable names, in lower case, why it is theirs, or None.
     """
 
     name: str = "none"
@@ -39,6 +40,7 @@ class Conventions:
     system_missing: Missing = Missing.UNKNOWN
     layout: Layout | None = None
     question_in_label: Callable[[str], str] | None = None
+    recognise: Callable[[frozenset[str]], str | None] | None = None
 
 
 PLAIN = Conventions()

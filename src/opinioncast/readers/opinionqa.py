@@ -16,13 +16,16 @@ from pathlib import Path
 from opinioncast.errors import DataError
 from opinioncast.files import checksum
 from opinioncast.readers import tabular
-from opinioncast.readers.atp import CONVENTIONS, only_weight
 from opinioncast.readers.codebook import Entry
 from opinioncast.readers.describe import Flags
+from opinioncast.readers.institutions.atp import CONVENTIONS, only_weight
 from opinioncast.readers.microdata import build
 from opinioncast.readers.raw import check_kind, check_names
 from opinioncast.readers.subpop import literal
 from opinioncast.survey.wave import Design, Wave
+
+OPINIONQA = "opinionqa"
+"""The name of this layout, a folder, in a recipe's ``conventions``."""
 
 REFUSED = "Refused"
 _FILES = ("info.csv", "metadata.csv", "responses.csv")
@@ -84,7 +87,7 @@ def read_opinionqa(
         meta={
             "file": folder.name,
             "sha256": {name: checksum(folder / name) for name in _FILES},
-            "reader": "opinionqa",
+            "reader": OPINIONQA,
             "conventions": CONVENTIONS.name,
             "respondents": frame.height,
             "notes": [*raw.notes, *flags.notes()],

@@ -7,11 +7,24 @@ that only a codebook's ``missing_codes`` can tell from answers, unless their lab
 
 from __future__ import annotations
 
+import re
+
 from opinioncast.readers.conventions import DONT_KNOW_CODES, Conventions
 from opinioncast.survey.wave import Missing
 
+_NUMBERED = re.compile(r"v\d{6}\w?")
+
+
+def _recognise(names: frozenset[str]) -> str | None:
+    numbered = sum(_NUMBERED.fullmatch(n) is not None for n in names)
+    if numbered > len(names) / 2:
+        return "its variables are numbered as in the American National Election Studies"
+    return None
+
+
 CONVENTIONS = Conventions(
     name="ANES",
+    recognise=_recognise,
     reasons={
         -9.0: Missing.REFUSED,
         -8.0: Missing.DONT_KNOW,

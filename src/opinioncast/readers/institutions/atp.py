@@ -112,8 +112,15 @@ def only_weight(names: Sequence[str]) -> str:
     return candidates[0]
 
 
+def _recognise(names: frozenset[str]) -> str | None:
+    if "qkey" in names and any(n.startswith("f_") for n in names):
+        return "it has QKEY and F_ variables, as Pew's American Trends Panel"
+    return None
+
+
 CONVENTIONS = Conventions(
     name="ATP",
+    recognise=_recognise,
     reasons={
         99.0: Missing.REFUSED,
         999.0: Missing.REFUSED,

@@ -26,8 +26,17 @@ _LETTERS = {
 }
 _SPSS_CODES = {-100: "i", -99: "n", -98: "d", -97: "s", -70: "x", -60: "y"}
 
+
+def _recognise(names: frozenset[str]) -> str | None:
+    weights = {"wtssall", "wtssps", "wtssnrps", "wtssnr"}
+    if names & weights or {"vstrat", "vpsu"} <= names:
+        return "it has the weights or strata of the General Social Survey"
+    return None
+
+
 CONVENTIONS = Conventions(
     name="GSS",
+    recognise=_recognise,
     reasons={tagged(letter): reason for letter, reason in _LETTERS.items()}
     | {float(code): _LETTERS[letter] for code, letter in _SPSS_CODES.items()},
 )
