@@ -124,6 +124,8 @@ def _why_not(settings: dict[str, Any]) -> str | None:
         return "routes every token among other adapters, which are not in its folder"
     if settings.get("peft_type") == "POLY":
         return "wants the number of a task with every prompt"
+    if settings.get("peft_type") == "SHADOW":
+        return "runs a second model beside the layers: labels are PEFT's without it, texts are not"
     if settings.get("task_type") not in (None, _TASK):
         return f"was trained for {settings['task_type']}, which is not writing text ({_TASK})"
     return None
