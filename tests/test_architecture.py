@@ -96,6 +96,7 @@ def test_every_room_has_its_line() -> None:
     assert set(MAY_IMPORT) == rooms(PACKAGE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", sorted(MAY_IMPORT))
 def test_one_direction(room: str) -> None:
     granted = MAY_IMPORT[room] | OPEN

@@ -220,6 +220,7 @@ def test_json_reads_what_the_standard_library_wrote(value: Any) -> None:
     assert of_json(json.dumps(value, ensure_ascii=False)) == value
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.recursive(
@@ -234,6 +235,7 @@ def test_yaml_reads_what_pyyaml_wrote(value: Any) -> None:
     assert of_yaml(yaml.safe_dump(value, allow_unicode=True)) == value
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:

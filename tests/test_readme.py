@@ -125,6 +125,7 @@ def test_the_questionnaire_and_the_group_file_can_be_read(tmp_path: Path) -> Non
     assert len(load_groups(tmp_path / "my_groups.yaml")) == 4
 
 
+@pytest.mark.slow
 def test_the_python_example_runs() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.S)
     scope: dict[str, object] = {}

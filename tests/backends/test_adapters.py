@@ -111,6 +111,7 @@ LORA = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(LORA, st.integers(0, 1_000))
 def test_random_configurations_equal_peft_or_are_refused(chosen: dict[str, Any], seed: int) -> None:

@@ -31,6 +31,7 @@ def log(**chances: float) -> list[tuple[str, float]]:
     return sorted(listed, key=lambda pair: -pair[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "scoring", "takes"),
     [

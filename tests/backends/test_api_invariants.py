@@ -626,6 +626,7 @@ def spoil(rng: random.Random, body: Body) -> Any:
     return body
 
 
+@pytest.mark.slow
 @settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
 )

@@ -55,6 +55,7 @@ PROMPTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(FAMILIES), PROMPTS, st.booleans())
 def test_prompts_beside_one_another_are_read_as_each_by_itself(
@@ -74,6 +75,7 @@ def test_prompts_beside_one_another_are_read_as_each_by_itself(
         assert scores.log_probs == pytest.approx(wanted, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_who_packs_is_found_out_in_any_precision(family: str) -> None:
     """With the weights a family begins training with, which have next to no opinions."""

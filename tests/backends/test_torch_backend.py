@@ -56,6 +56,7 @@ PACKED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", PACKED)
 @pytest.mark.parametrize("layout", list(Layout))
 def test_trees_equal_one_prompt_at_a_time(
@@ -76,6 +77,7 @@ def test_trees_equal_one_prompt_at_a_time(
         assert furthest(score(backend, requests), wanted) < TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokenizer", ["single bytes", "opened and closed", "spaced"])
 @pytest.mark.parametrize("layout", list(Layout))
 @pytest.mark.parametrize("shared", [True, False])
@@ -94,6 +96,7 @@ def test_every_kind_of_tokenizer(
     assert furthest(score(load(folder, shared_prefix=shared), requests), wanted) < TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", [Format.BIO, Format.PORTRAY])
 def test_every_format(
     format: Format,

@@ -175,6 +175,7 @@ def adapter_for(base: Path, target: Path, seed: int = 1, **settings: Any) -> tup
     return target, adapted.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"target_modules": ["q_proj", "lm_head"]}])
 def test_scores_with_an_adapter_are_the_peft_models(
     settings: dict[str, Any],

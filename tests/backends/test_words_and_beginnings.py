@@ -85,6 +85,7 @@ OPTIONS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(KINDS, st.sampled_from(SPACES), st.sampled_from([120, 300]), OPTIONS, st.integers(0, 99))
 def test_options_in_words_are_read_to_their_end_or_refused(

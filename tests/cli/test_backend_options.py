@@ -110,6 +110,7 @@ def test_a_key_that_cannot_be_sent_is_named(
     assert "sk-" not in error
 
 
+@pytest.mark.slow
 def test_a_run_over_http_and_its_manifest(folder: Path) -> None:
     prices = ("--price-in", "1", "--price-out", "2", "--max-cost", "5")
     with Service(made_up) as service:
@@ -183,6 +184,7 @@ def _cut(path: str, payload: dict[str, Any]) -> Answer:
     return status, headers, body
 
 
+@pytest.mark.slow
 def test_a_service_without_log_probabilities_writes_its_distributions(folder: Path) -> None:
     """It only chats and lists no tokens: the model's own words are read (few-shot, no examples)."""
 
@@ -209,6 +211,7 @@ def test_a_service_without_log_probabilities_writes_its_distributions(folder: Pa
     assert usage["from_journal"] == 5
 
 
+@pytest.mark.slow
 def test_a_chooser_without_log_probabilities_writes_its_pick(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -248,6 +251,7 @@ def with_chooser(path: str, payload: dict[str, Any]) -> Answer:
     return 200, {}, completion(payload, listed, " 2")
 
 
+@pytest.mark.slow
 def test_cost_and_retries_of_several_models_are_told_once(folder: Path) -> None:
     prices = ["--price-in", "1000", "--price-out", "2000", "--scoring", "top"]
     modules = ["--modules", "one", "--modules", "two", "--chooser", "picks"]
@@ -388,6 +392,7 @@ def test_settings_of_a_backend_are_refused_by_another() -> None:
         PredictSettings(model="vllm:m", gpu_memory=1.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run_goes_on_with_nothing_lost_or_asked_twice(folder: Path, how: int) -> None:
     """Ended in mid-run. What was under way at that moment may be asked again: nobody waits for a

@@ -88,6 +88,7 @@ def test_predict_writes_tables_chart_and_manifest(
     assert manifest["scores"]["cells"] == 1
 
 
+@pytest.mark.slow
 def test_a_second_run_asks_the_model_nothing(backend: FakeBackend) -> None:
     assert run("predict", "q.yaml", "-g", "SEX=Female") == 0
     asked = len(backend.asked)
@@ -97,6 +98,7 @@ def test_a_second_run_asks_the_model_nothing(backend: FakeBackend) -> None:
     assert len(backend.asked) == 2 * asked
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_so_and_leaves_no_manifest(
     backend: FakeBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -209,6 +211,7 @@ def test_a_named_model_is_the_one_that_is_asked(backend: FakeBackend, tmp_path: 
     assert manifest["model"] == "fake"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [None, "blend"])
 def test_the_default_is_the_blend_of_what_ships(
     backend: FakeBackend, tmp_path: Path, method: str | None
@@ -247,6 +250,7 @@ def test_shares_of_the_blend_that_cannot_be(
     assert said in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_shares_of_the_blend_can_be_given(backend: FakeBackend, tmp_path: Path) -> None:
     pytest.importorskip("sentence_transformers")
     given = ["--method", "blend", "--blend", "4,0,1"]
@@ -256,6 +260,7 @@ def test_shares_of_the_blend_can_be_given(backend: FakeBackend, tmp_path: Path) 
     assert "abstained" not in manifest
 
 
+@pytest.mark.slow
 def test_the_nearest_questions_leave_strange_groups_to_the_other_parts(
     backend: FakeBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,7 @@ def test_what_is_missing_ends_with_a_status(
     assert "ATP W68.sav: pewresearch.org" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_writes_files_and_document(
     request_for: Callable[..., Request],  # noqa: F811
     tmp_path: Path,

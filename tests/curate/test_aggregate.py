@@ -228,6 +228,7 @@ def surveys(draw: st.DrawFn) -> tuple[Wave, list[tuple[Question, str]], np.ndarr
     return wave, [(_question(q, 3), q) for q in "ab"], masks
 
 
+@pytest.mark.slow
 @given(surveys())
 @settings(max_examples=40, deadline=None)
 def test_what_holds_for_any_survey(survey: tuple) -> None:

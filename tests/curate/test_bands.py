@@ -122,6 +122,7 @@ def masks_of(
     return group_masks(wave, load_group_recipe(path), wanted)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     # 97 to 99 may be codes of missing answers

@@ -51,6 +51,7 @@ def surveys(draw: st.DrawFn) -> dict[str, list[float]]:
     return columns
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(columns=surveys(), name=st.sampled_from(["survey.sav", "survey.dta"]), chosen=st.booleans())
 def test_no_cell_asked_for_disappears(

@@ -178,6 +178,7 @@ TEXT = st.text(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".csv", ".yaml"])
 @given(rows=st.lists(st.builds(ReviewRow, TEXT, TEXT, TEXT.filter(str.strip), TEXT, TEXT),
                      max_size=5, unique_by=lambda r: r.variable))  # fmt: skip

@@ -268,6 +268,7 @@ def test_shared_uncertainty_by_hand() -> None:
     assert shared_uncertainty(np.array([[3.0, 1], [1, 3]])) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_gss_2018(shared_data: Path) -> None:
     """Codebook questions are lost only to true filters and to 11-point scales."""
     folder = shared_data / "gss"

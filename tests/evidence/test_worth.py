@@ -54,6 +54,7 @@ def test_distances_agree_with_simulated_samples(k: int, n_eff: float | None) -> 
         assert found[row] == pytest.approx(np.nanmean(distance), rel=tolerance)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.integers(1, 5000), st.floats(0.05, 0.95))
 def test_a_sample_is_worth_its_own_size(k: int, p: float) -> None:

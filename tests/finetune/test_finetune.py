@@ -64,6 +64,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
+@pytest.mark.slow
 def test_it_learns_a_table_by_heart(make_recipe: Recipe, tmp_path: Path) -> None:
     recipe = make_recipe(
         validation=None,
@@ -77,6 +78,7 @@ def test_it_learns_a_table_by_heart(make_recipe: Recipe, tmp_path: Path) -> None
     assert kl[-1] < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [{"kl": 0, "wasserstein": 1}, {"kl": 0, "contrast": 1}])
 def test_every_loss_falls(make_recipe: Recipe, tmp_path: Path, loss: dict[str, float]) -> None:
     recipe = make_recipe(
@@ -110,6 +112,7 @@ def test_the_folder_has_adapter_card_curve_and_manifest(
     assert run.training.state.best_value == best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["question-first", "paper"])
 def test_predict_and_plain_peft_read_the_adapter_alike(
     make_recipe: Recipe, tmp_path: Path, layout: str
@@ -151,6 +154,7 @@ def test_predict_and_plain_peft_read_the_adapter_alike(
     assert record["not_as_trained"] == [f"layout: {other}; the adapter was trained with {layout}"]
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_is_bit_for_bit_the_same(make_recipe: Recipe, tmp_path: Path) -> None:
     recipe = make_recipe(
         option_order="random",
@@ -183,6 +187,7 @@ def test_the_first_update_is_adamws(make_recipe: Recipe, tmp_path: Path) -> None
     assert up.median().item() == pytest.approx(rate, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_resumes_to_the_same_result(
     make_recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -306,6 +311,7 @@ def test_patience_stops_early(make_recipe: Recipe, tmp_path: Path) -> None:
     assert run.training.state.step == run.training.best_step + 2
 
 
+@pytest.mark.slow
 def test_a_sweep_keeps_the_best(make_recipe: Recipe, tmp_path: Path) -> None:
     recipe = make_recipe(sweep={"learning_rate": [1e-5, 1e-2]})
     run = finetune_to_folder(recipe, tmp_path / "out")
@@ -325,6 +331,7 @@ def test_a_sweep_of_one_value_trains_with_it(make_recipe: Recipe, tmp_path: Path
     assert (tmp_path / "out" / "sweep.csv").is_file()
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_after_a_run_that_diverged(make_recipe: Recipe, tmp_path: Path) -> None:
     optimizer = {"batch_rows": 4, "epochs": 5, "clip": None}
     recipe = make_recipe(sweep={"learning_rate": [1e30, 1e-3]}, optimizer=optimizer)
@@ -361,6 +368,7 @@ def test_the_whole_model_can_be_trained(
         assert len(predictor.predict([QUESTIONS[0]], "CREGION=South"))
 
 
+@pytest.mark.slow
 def test_activations_computed_again_change_nothing(make_recipe: Recipe, tmp_path: Path) -> None:
     finetune_to_folder(make_recipe(), tmp_path / "kept")
     finetune_to_folder(make_recipe(checkpoint_activations=True), tmp_path / "again")

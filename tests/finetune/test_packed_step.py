@@ -171,6 +171,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "tokens", "layout", "format", "chat", "attention", "answers"), CASES
 )
@@ -228,6 +229,7 @@ def test_packed_equals_plain_in_loss_and_gradients(
         torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-5 * scale.item())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["llama", "gemma3, mixed"])
 def test_every_loss_packed_equals_plain(
     make_folder: Make, table: OpinionTable, family: str

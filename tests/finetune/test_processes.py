@@ -76,6 +76,7 @@ def make_recipe(make_folder: Make, table_file: Make) -> Callable[..., FinetuneRe
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setup", ["", FSDP], ids=["ddp", "fsdp"])
 def test_two_processes_equal_one(
     make_recipe: Callable[..., FinetuneRecipe], tmp_path: Path, setup: str
@@ -93,6 +94,7 @@ def test_two_processes_equal_one(
     assert manifest["best_step"] == one.training.best_step
 
 
+@pytest.mark.slow
 def test_the_documented_set_up_for_a_large_model_trains_alike(
     make_recipe: Callable[..., FinetuneRecipe], tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ def test_the_shipped_table_is_what_the_issue_asks_for() -> None:
     assert all(q.paraphrase and q.has_scale for q in table.questions())
 
 
+@pytest.mark.slow
 def test_the_shipped_table_comes_out_of_the_recipe(shared_data: Path, tmp_path: Path) -> None:
     from opinioncast.curate.recipe import load_curation
     from opinioncast.jobs.curate import curate_to_files

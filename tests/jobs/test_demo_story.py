@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 
 from opinioncast import predict
 from opinioncast.jobs.demo import demo_table, knowing_more
@@ -10,6 +11,7 @@ from opinioncast.jobs.demo_story import PILOT, tell
 from opinioncast.survey import GroupScheme, OpinionTable
 
 
+@pytest.mark.slow
 def test_each_chapter_is_nearer_than_the_one_before() -> None:
     whole = demo_table()
     ids = whole.frame["question_id"].unique(maintain_order=True)[:4].to_list()

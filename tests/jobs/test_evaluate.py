@@ -80,6 +80,7 @@ def bounds() -> pl.DataFrame:
     )
 
 
+@pytest.mark.slow
 def test_everything_is_written_and_agrees(tmp_path: Path) -> None:
     partial = PredictionTable(OURS.frame.filter(pl.col("group") != "Female"), OURS.meta)
     run = evaluate_to_files(
@@ -126,6 +127,7 @@ def test_everything_is_written_and_agrees(tmp_path: Path) -> None:
     assert f"{SHARE}" in (tmp_path / "scores.csv").read_text("utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("terms", ["none", None])
 def test_terms_that_do_not_allow_it_keep_observed_shares_out(
     tmp_path: Path, terms: str | None
@@ -150,6 +152,7 @@ def test_terms_that_do_not_allow_it_keep_observed_shares_out(
     assert private.withheld is None
 
 
+@pytest.mark.slow
 def test_averages_over_few_cells_are_blank_where_shares_are_withheld(tmp_path: Path) -> None:
     few = OpinionTable(OBSERVED.frame.filter(pl.col("question_id") == "q0_W26"))
     evaluate_to_files(Inputs(OURS, few), tmp_path)
@@ -159,6 +162,7 @@ def test_averages_over_few_cells_are_blank_where_shares_are_withheld(tmp_path: P
         assert by_group[column].null_count() == 6, column
 
 
+@pytest.mark.slow
 def test_files_of_other_kinds(tmp_path: Path) -> None:
     OURS.write(tmp_path / "p.parquet")
     assert isinstance(read_predictions(tmp_path / "p.parquet"), PredictionTable)
@@ -179,6 +183,7 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
         read_predictions(tmp_path / "absent.parquet")
 
 
+@pytest.mark.slow
 def test_rows_without_keys_meet_by_what_they_ask(tmp_path: Path) -> None:
     """As OpinionQA's other questions come: no ``qkey`` in any row, on either side."""
     write_subpop(OBSERVED, tmp_path / "o.jsonl")
@@ -199,6 +204,7 @@ def _refuse(name: str) -> None:
     raise AssertionError(f"{name} is not JSON")
 
 
+@pytest.mark.slow
 def test_one_question_has_no_interval_in_file_page_or_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,6 +231,7 @@ def test_one_question_has_no_interval_in_file_page_or_terminal(
         assert not re.search(r"\bnan\b", words, re.IGNORECASE)
 
 
+@pytest.mark.slow
 def test_questions_of_two_waves_are_counted_once(tmp_path: Path) -> None:
     both = [table.filter(pl.col("wave") == "26").frame for table in (OBSERVED, OURS)]
     observed, ours = (pl.concat([frame, frame.with_columns(wave=pl.lit("29"))]) for frame in both)
@@ -259,6 +266,7 @@ def test_bounds_files(tmp_path: Path) -> None:
     assert read_bounds(tmp_path / "empty.csv")["human_low"].to_list()[:2] == [None, 0.015]
 
 
+@pytest.mark.slow
 def test_similarity_needs_an_encoder(tmp_path: Path) -> None:
     inputs = Inputs(OURS, OBSERVED, training=OBSERVED)
     with pytest.raises(InputError, match="sentence model"):

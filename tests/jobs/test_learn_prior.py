@@ -44,6 +44,7 @@ def test_the_covariance_is_what_made_the_answers() -> None:
     assert groups == GROUPS
 
 
+@pytest.mark.slow
 def test_workers_change_nothing() -> None:
     sample = made_up(6, 300)
     one = learn_covariance([sample], rounds=2)[2]

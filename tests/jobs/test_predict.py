@@ -60,6 +60,7 @@ def test_known_results_are_where_predictions_start(tmp_path: Path) -> None:
     assert PredictionTable.read(tmp_path / "out" / "predictions.parquet").meta["evidence"]
 
 
+@pytest.mark.slow
 def test_one_run_with_evidence_is_a_run_and_an_update(tmp_path: Path) -> None:
     whole = predict_questionnaire(asked(tmp_path), GROUPS, UNIFORM, tmp_path / "whole")
     file = tmp_path / "known.csv"

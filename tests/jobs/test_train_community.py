@@ -58,6 +58,7 @@ def run(
     )
 
 
+@pytest.mark.slow
 def test_a_module_is_written_whole_and_knows_its_text_better(
     corpus: Path, base: Path, tmp_path: Path
 ) -> None:
@@ -99,6 +100,7 @@ def test_perplexity_is_that_of_a_plain_computation(base: Path) -> None:
     assert perplexity(loaded.causal, blocks, 2) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_module(corpus: Path, base: Path, tmp_path: Path) -> None:
     whole = run(corpus, tmp_path / "whole", base)
 
@@ -125,6 +127,7 @@ def test_a_killed_run_goes_on_to_the_same_module(corpus: Path, base: Path, tmp_p
     assert not (out / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_a_finished_folder_is_kept_and_another_run_is_refused(
     corpus: Path, base: Path, tmp_path: Path
 ) -> None:
@@ -145,6 +148,7 @@ def test_a_finished_folder_is_kept_and_another_run_is_refused(
     assert "terms not stated" in str(caught.value.found)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_corpus_is_refused(
     corpus: Path, base: Path, tmp_path: Path
 ) -> None:
@@ -167,6 +171,7 @@ def test_settings_out_of_range() -> None:
             CommunitySettings(**wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_modules_share_one_base_and_write_as_adapters_loaded_alone(
     corpus: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

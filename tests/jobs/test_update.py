@@ -84,6 +84,7 @@ def frame(path: Path) -> pl.DataFrame:
     return PredictionTable.read(path / "predictions.parquet").frame
 
 
+@pytest.mark.slow
 def test_all_at_once_is_one_after_the_other(
     predicted: Path, pilot: PilotFile, known: Path, past: Path, tmp_path: Path
 ) -> None:

@@ -182,6 +182,7 @@ def test_unseen_groups_and_intersections_have_a_prediction(network: EmbeddingNet
     assert np.abs(values[:, 1] - values[:, 0]).max() > 1e-4  # Female moves Black
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(network: EmbeddingNetwork) -> None:
     again, _ = train_network(rule_table(0, 6), rule_table(6, 8), FakeEncoder(), QUICK)
     for a, b in zip(network.members, again.members, strict=True):

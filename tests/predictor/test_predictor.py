@@ -125,6 +125,7 @@ def test_cells_that_are_no_cross_product(backend: FakeBackend) -> None:
     assert len(backend.asked) == 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [

@@ -52,6 +52,7 @@ def test_what_ships_stays_small() -> None:
     assert sum(f.stat().st_size for f in models if f.is_file()) < 15e6
 
 
+@pytest.mark.slow
 def test_the_parts_that_ship_were_trained_on_the_table_that_ships() -> None:
     table = OpinionTable.read(SHIPPED_TRAINING)
     network = json.loads((SHIPPED_NETWORK / "network.json").read_text("utf-8"))

@@ -32,6 +32,7 @@ def question(n_options: int) -> Question:
     return Question("q", "Which one?", tuple(f"choice {i}" for i in range(n_options)))
 
 
+@pytest.mark.slow
 @given(st.integers(2, 26), st.integers(1, 40), st.integers(0, 5))
 def test_orders_are_different_permutations(n_options: int, wanted: int, seed: int) -> None:
     found = orders(n_options, str(wanted), seed=seed)

@@ -43,6 +43,7 @@ def dialect(rows, *, separator, decimal, newline, quoting, encoding, bom, sep_li
     return marks.get(encoding, b"") * bom + raw
 
 
+@pytest.mark.slow
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_dialect_gives_the_same_table(tmp_path, data):
@@ -85,6 +86,7 @@ def test_every_dialect_gives_the_same_table(tmp_path, data):
     assert column_names(path) == NAMES
 
 
+@pytest.mark.slow
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     values=st.lists(st.integers(1000, 9_999_999), min_size=3, max_size=20),

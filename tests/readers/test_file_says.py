@@ -80,6 +80,7 @@ def test_a_design_that_nobody_named_is_seen(tmp_path):
 NUMBERS = st.one_of(st.integers(-99, 9999).map(float), st.sampled_from([0.5, -1.25, 1e7]))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

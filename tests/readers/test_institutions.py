@@ -179,6 +179,7 @@ def test_rows_off_the_layout_are_refused(tmp_path, change):
         read_subpop(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["opinionqa_contentious", "opinionqa_other"])
 def test_published_opinionqa_rows_come_back_without_loss(shared_data, tmp_path, name):
     source = shared_data / "opinionqa" / f"{name}.jsonl"

@@ -16,6 +16,7 @@ def entries(path):
     return content["questions"] if isinstance(content, dict) else content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "book", "conventions"),
     [
@@ -71,6 +72,7 @@ def content(wave, name):
     return [meaning.get(v, v) for v in wave.respondents[name].to_list()]
 
 
+@pytest.mark.slow
 def test_three_encodings_of_one_anes_survey_give_one_wave(shared_data):
     names = ("pilot_2018.sav", "pilot_2018_usermissing.sav", "pilot_2018.dta")
     waves = [

@@ -73,6 +73,7 @@ def test_real_files_are_read_the_same(shared_data, monkeypatch, name):
     assert wide.labels == narrow.labels
 
 
+@pytest.mark.slow
 def test_thousands_of_variables_take_seconds(tmp_path):
     """8,000 variables of 60 rows; benchmarks/curate.py measures 33,000 of 120."""
     path = tmp_path / "wide.dta"

@@ -27,6 +27,7 @@ TEXTS = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(
     codes=st.lists(TEXTS, min_size=1, max_size=8, unique=True),

@@ -103,6 +103,7 @@ def matrices(groups: tuple[str, ...] = ("a", "b", "c")) -> Steerability:
     )
 
 
+@pytest.mark.slow
 def test_heatmaps_say_values_and_mark_training_groups(tmp_path: Path) -> None:
     figure = steerability_figure({"ours": matrices(), "zero-shot": matrices()}, title="Age")
     people, ours, *_ = figure.axes

@@ -21,6 +21,7 @@ def some(name: str, n: int, seed: int) -> QuestionSet:
     return QuestionSet(name, ids, ids, vectors)
 
 
+@pytest.mark.slow
 def test_histogram_files(tmp_path: Path) -> None:
     overlap = find_overlap(some("SubPOP-Train", 80, 1), some("OpinionQA", 60, 2))
     svg, png = draw_similarities(overlap, tmp_path / "similarity")
@@ -33,6 +34,7 @@ def test_histogram_files(tmp_path: Path) -> None:
     assert svg.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_histogram_of_nothing(tmp_path: Path) -> None:
     empty = QuestionSet("a", (), (), np.zeros((0, 8), np.float32))
     svg, _ = draw_similarities(find_overlap(empty, some("b", 3, 1)), tmp_path / "none")

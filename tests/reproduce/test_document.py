@@ -44,6 +44,7 @@ def test_the_committed_document_is_what_its_results_say() -> None:
             assert picture.stat().st_size < 300_000
 
 
+@pytest.mark.slow
 def test_runs_add_up_to_one_document(request_for: Callable[..., Request], tmp_path: Path) -> None:
     path = tmp_path / "docs" / "reproduction.md"
     write_document(reproduce(request_for("by_group")), path)
@@ -143,6 +144,7 @@ def test_a_document_that_another_never_lets_go_of_is_named(
         pass
 
 
+@pytest.mark.slow
 def test_results_of_another_setting_are_not_mixed(
     request_for: Callable[..., Request], tmp_path: Path
 ) -> None:

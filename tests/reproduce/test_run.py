@@ -55,6 +55,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_every_kind_ends_in_a_table_and_a_figure(request_for: Make, counted: list[str]) -> None:
     run = reproduce(request_for(*RECIPES))
     assert not run.failed
@@ -147,6 +148,7 @@ def test_every_kind_ends_in_a_table_and_a_figure(request_for: Make, counted: lis
     assert table(run, "alike")["pairs"].max() <= 16
 
 
+@pytest.mark.slow
 def test_a_second_run_does_nothing_anew(request_for: Make, counted: list[str]) -> None:
     first = reproduce(request_for("by_method"))
     before = {f: f.read_bytes() for f in (first.folder / "by_method").glob("by_method.*")}
@@ -156,6 +158,7 @@ def test_a_second_run_does_nothing_anew(request_for: Make, counted: list[str]) -
     assert all(f.read_bytes() == content for f, content in before.items())
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_step_it_was_at(
     request_for: Make, counted: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +191,7 @@ def _predicted(done: Sequence[Done]) -> list[Done]:
     return [d for d in done if d.kind == "predict"]
 
 
+@pytest.mark.slow
 def test_other_data_are_not_answered_with_old_results(
     request_for: Make, tmp_path: Path, counted: list[str]
 ) -> None:
@@ -201,6 +205,7 @@ def test_other_data_are_not_answered_with_old_results(
     assert len(counted) == 2
 
 
+@pytest.mark.slow
 def test_a_damaged_adapter_is_trained_again(request_for: Make, counted: list[str]) -> None:
     run = reproduce(request_for("by_wave"))
     (folder,) = {d.folder for d in run.steps if d.kind == "train"}
@@ -209,6 +214,7 @@ def test_a_damaged_adapter_is_trained_again(request_for: Make, counted: list[str
     assert len(counted) == 2
 
 
+@pytest.mark.slow
 def test_fewer_questions_and_epochs_are_stated(request_for: Make) -> None:
     run = reproduce(request_for("by_method", "heat", "size", questions=2, epochs=1))
     for name in ("by_method", "heat", "size"):  # a picture goes around by itself
@@ -218,6 +224,7 @@ def test_fewer_questions_and_epochs_are_stated(request_for: Make) -> None:
     assert "Made up: 8 cells of 2 questions; Pew: 4 cells of 2 questions" in text
 
 
+@pytest.mark.slow
 def test_an_adapter_of_ones_own(request_for: Make, tmp_path: Path, counted: list[str]) -> None:
     first = reproduce(request_for("by_wave"))
     (folder,) = {d.folder for d in first.steps if d.kind == "train"}
@@ -240,6 +247,7 @@ def test_an_adapter_of_ones_own(request_for: Make, tmp_path: Path, counted: list
     assert "size, use" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_an_adapter_of_ones_own_is_prompted_as_it_was_trained(
     request_for: Make, tmp_path: Path
 ) -> None:
@@ -291,6 +299,7 @@ def test_the_adapter_that_ships_is_named_and_the_options_are_those_that_count() 
     assert drawn.options(first) == ["--setting paper", "--questions 40", "--seed 3"]
 
 
+@pytest.mark.slow
 def test_an_average_over_fewer_cells_says_so(request_for: Make, tmp_path: Path) -> None:
     """A question without a scale has no distance: Figures 5, 11 and 12 said nothing of it."""
     path = tmp_path / "data" / "pew.jsonl"
@@ -321,6 +330,7 @@ def more_pew(count: int) -> str:
     )
 
 
+@pytest.mark.slow
 def test_two_runs_do_not_share_a_folder_at_once(request_for: Make) -> None:
     request = request_for("by_wave")
     with only_run(request.out / WORK), pytest.raises(StorageError, match="Another run") as caught:
@@ -329,6 +339,7 @@ def test_two_runs_do_not_share_a_folder_at_once(request_for: Make) -> None:
     assert reproduce(request).contents  # once the other has ended
 
 
+@pytest.mark.slow
 def test_a_record_names_the_steps_of_its_own_recipe(request_for: Make) -> None:
     run = reproduce(request_for("loss", "by_group", "by_wave", "by_method"))
     manifest = json.loads((run.folder / "by_method" / NAME).read_text("utf-8"))
@@ -354,6 +365,7 @@ def test_all_that_is_missing_is_named_before_anything_runs(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_one_recipe_that_fails_does_not_stop_the_others(
     request_for: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -370,6 +382,7 @@ def test_one_recipe_that_fails_does_not_stop_the_others(
         reproduce(request_for("use"))
 
 
+@pytest.mark.slow
 def test_closed_surveys_keep_lower_bounds_on_few_cells(request_for: Make, tmp_path: Path) -> None:
     path = tmp_path / "by_group.yaml"
     path.write_text(path.read_text("utf-8").replace("- held", "- pew"), "utf-8")
