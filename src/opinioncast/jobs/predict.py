@@ -61,7 +61,8 @@ def predict_questionnaire(
 
     Where something is known (``known:`` in the questionnaire, ``sources``), predictions start from
     it, as :func:`opinioncast.jobs.update.update_to_files` would have them; evidence that cannot be
-    used is refused before anything is predicted. Where the questionnaire holds observed
+    read is refused before anything is predicted, evidence that contradicts itself before anything
+    is written. Where the questionnaire holds observed
     distributions, those cells are scored too. Problem rows do not stop the files from being
     written; call the prediction's ``raise_for_problems`` afterwards.
 
