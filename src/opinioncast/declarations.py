@@ -15,10 +15,13 @@ from opinioncast.errors import InputError
 
 
 class Named(Protocol):
-    """What is declared has a name."""
+    """What is declared has a name, and a place in lists."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def order(self) -> int: ...
 
 
 D = TypeVar("D", bound=Named)
@@ -62,6 +65,30 @@ class Declared(Generic[D]):
     def all(self) -> Mapping[str, D]:
         """Every declaration by name."""
         return {**self._built_in(), **self._registered}
+
+    def in_order(self) -> tuple[D, ...]:
+        """Every declaration in the order of lists."""
+        return tuple(sorted(self.all().values(), key=lambda one: (one.order, one.name)))
+
+    def called(self, name: str, what: str, where: str) -> D:
+        """The declaration of that name.
+
+        Args:
+            what: a declaration in one word, for the error.
+            where: the option that names it.
+
+        Raises:
+            InputError: there is none.
+        """
+        found = self.all().get(name)
+        if found is None:
+            raise InputError(
+                f"Unknown {what}",
+                where=where,
+                expected=", ".join(one.name for one in self.in_order()),
+                found=name,
+            )
+        return found
 
     def _built_in(self) -> dict[str, D]:
         if self._found is not None:

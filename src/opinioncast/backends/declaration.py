@@ -105,7 +105,7 @@ register = _declared.register
 
 def backend_kinds() -> tuple[BackendKind, ...]:
     """Every backend that is declared."""
-    return tuple(sorted(_declared.all().values(), key=lambda kind: (kind.order, kind.name)))
+    return _declared.in_order()
 
 
 def backend_kind(name: str) -> BackendKind:
@@ -114,15 +114,7 @@ def backend_kind(name: str) -> BackendKind:
     Raises:
         InputError: there is none.
     """
-    found = _declared.all().get(name)
-    if found is None:
-        raise InputError(
-            "Unknown backend",
-            where="--backend",
-            expected=", ".join(kind.name for kind in backend_kinds()),
-            found=name,
-        )
-    return found
+    return _declared.called(name, "backend", "--backend")
 
 
 def kind_of(settings: Any) -> BackendKind:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from opinioncast.declarations import Declared
-from opinioncast.errors import InputError
 from opinioncast.options import options_of
 from opinioncast.prompts import Prompting
 from opinioncast.survey import OpinionTable
@@ -107,7 +106,7 @@ register = _declared.register
 
 def method_kinds() -> tuple[MethodKind, ...]:
     """Every method that is declared."""
-    return tuple(sorted(_declared.all().values(), key=lambda kind: (kind.order, kind.name)))
+    return _declared.in_order()
 
 
 def method_kind(name: str) -> MethodKind:
@@ -116,15 +115,7 @@ def method_kind(name: str) -> MethodKind:
     Raises:
         InputError: there is none.
     """
-    found = _declared.all().get(name)
-    if found is None:
-        raise InputError(
-            "Unknown method",
-            where="--method",
-            expected=", ".join(kind.name for kind in method_kinds()),
-            found=name,
-        )
-    return found
+    return _declared.called(name, "method", "--method")
 
 
 def with_option(name: str) -> Iterator[MethodKind]:

@@ -86,4 +86,4 @@ register = _declared.register
 
 def instrument_formats() -> tuple[InstrumentFormat, ...]:
     """Every format that is declared."""
-    return tuple(sorted(_declared.all().values(), key=lambda kind: (kind.order, kind.name)))
+    return _declared.in_order()

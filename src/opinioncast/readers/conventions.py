@@ -31,6 +31,7 @@ class Conventions:
         layout: checks the file's columns against the institution's layout and completes the design.
         question_in_label: the question that a variable label holds, "" if none.
         recognise: from a file's variable names, in lower case, why it is theirs, or None.
+        order: place in lists, and in which the institutions are asked whether a file is theirs.
     """
 
     name: str = "none"
@@ -41,6 +42,7 @@ class Conventions:
     layout: Layout | None = None
     question_in_label: Callable[[str], str] | None = None
     recognise: Callable[[frozenset[str]], str | None] | None = None
+    order: int = 100
 
 
 PLAIN = Conventions()

@@ -58,7 +58,7 @@ register = _declared.register
 
 def report_formats() -> tuple[ReportFormat, ...]:
     """Every format that is declared."""
-    return tuple(sorted(_declared.all().values(), key=lambda kind: (kind.order, kind.name)))
+    return _declared.in_order()
 
 
 def chosen_formats(names: Sequence[str] | None) -> tuple[ReportFormat, ...]:

@@ -22,7 +22,7 @@ register = _declared.register
 
 def conventions() -> Mapping[str, Conventions]:
     """Every declaration by the name that recipes give, in lower case; ``none`` first."""
-    return {PLAIN.name: PLAIN} | {n.casefold(): c for n, c in _declared.all().items()}
+    return {PLAIN.name: PLAIN} | {c.name.casefold(): c for c in _declared.in_order()}
 
 
 def recognised(columns: Sequence[str]) -> tuple[str, str] | None:
