@@ -32,6 +32,7 @@ from typing import Any
 import polars as pl
 
 from opinioncast.backends.sentences import SentenceModel
+from opinioncast.csv_files import write_csv
 from opinioncast.errors import DataError
 from opinioncast.evaluate.compare import paired_test
 from opinioncast.evaluate.scores import CellScores, score_cells
@@ -309,7 +310,7 @@ def main() -> None:
         made = network.predict(cells).table
         results.append(Result(network.name, score_cells(observed, made), None))
     table = table_of(results)
-    table.write_csv(args.out / "ablation.csv")
+    write_csv(table, args.out / "ablation.csv", for_excel=False)
     text = markdown(table)
     print(text)
     if args.markdown:

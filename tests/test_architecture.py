@@ -14,7 +14,7 @@ from tests.imports import ROOT, UNKNOWN, imported_rooms, room_of, rooms
 
 PACKAGE = Path(__file__).parents[1] / "src" / "opinioncast"
 
-OPEN = {"errors", "files"}
+OPEN = {"errors", "files", "texts", "csv_files"}
 """Every room may import these."""
 
 COMPUTED = {
@@ -26,6 +26,8 @@ COMPUTED = {
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "files": set(),
+    "texts": set(),
+    "csv_files": set(),
     "yaml_values": set(),
     "documents": {"yaml_values"},
     "declarations": set(),

@@ -11,9 +11,9 @@ from rich.table import Table
 
 from opinioncast.backends.protocol import continuations, writer
 from opinioncast.cli.progress import progress_bar
+from opinioncast.csv_files import write_csv
 from opinioncast.curate.recipe import load_curation
 from opinioncast.curate.refine import Generate
-from opinioncast.files import atomic_path
 from opinioncast.jobs.curate import bounds_of, curate_to_files, decisions, summary
 from opinioncast.predictor import Predictor
 
@@ -127,6 +127,5 @@ def bounds(
     for row in table.iter_rows():
         grid.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
     _console.print(grid)
-    with atomic_path(out) as temporary:
-        table.write_csv(temporary)
+    write_csv(table, out, for_excel=False)
     _console.print(f"wrote {out}", highlight=False, soft_wrap=True)

@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import yaml
 
+from opinioncast.csv_files import write_csv
 from opinioncast.documents import read_document
 from opinioncast.errors import InputError
 from opinioncast.files import atomic_path
+from opinioncast.texts import cell_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +40,13 @@ def write_review(path: str | Path, rows: Sequence[ReviewRow]) -> None:
         InputError: a variable appears twice.
     """
     _check_unique(rows, str(path))
+    raw = [asdict(r) for r in rows]
+    if not _is_yaml(path):
+        write_csv(pl.DataFrame(raw, dict.fromkeys(_COLUMNS, pl.String)), path, for_excel=False)
+        return
+    text = yaml.safe_dump(raw, allow_unicode=True, sort_keys=False, width=100)
     with atomic_path(path) as temporary:
-        if _is_yaml(path):
-            text = yaml.safe_dump(
-                [asdict(r) for r in rows], allow_unicode=True, sort_keys=False, width=100
-            )
-            temporary.write_text(text, encoding="utf-8")
-            return
-        with temporary.open("w", encoding="utf-8", newline="") as handle:
-            writer = csv.DictWriter(handle, _COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(asdict(r) for r in rows)
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_review(path: str | Path) -> list[ReviewRow]:
@@ -63,7 +62,7 @@ def read_review(path: str | Path) -> list[ReviewRow]:
             raw = read_document(path, "A review file") or []
         else:
             with Path(path).open(encoding="utf-8-sig", newline="") as handle:
-                raw = list(csv.DictReader(handle))
+                raw = [_as_written(row) for row in csv.DictReader(handle)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             "A review file cannot be read",
@@ -81,6 +80,11 @@ def read_review(path: str | Path) -> list[ReviewRow]:
     rows = [_row(entry, f"{source}, row {i}") for i, entry in enumerate(raw, start=1)]
     _check_unique(rows, source)
     return rows
+
+
+def _as_written(row: dict[str | Any, str | Any]) -> dict[str | Any, str | Any]:
+    """A row of the CSV with its texts as they were before they were made safe to open."""
+    return {k: cell_text(v) if isinstance(v, str) else v for k, v in row.items()}
 
 
 def _row(entry: Any, where: str) -> ReviewRow:

@@ -10,9 +10,9 @@ from typing import NoReturn
 
 import polars as pl
 
+from opinioncast.csv_files import write_csv
 from opinioncast.curate.bootstrap import WaveQuestions, resample_psus, resample_respondents
 from opinioncast.curate.overlap import (
-    MINILM_THRESHOLD,
     Encoder,
     QuestionSet,
     find_overlap,
@@ -32,6 +32,7 @@ from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.jobs.terms import write_terms
 from opinioncast.readers.missing_answers import SCHEMA, summaries
 from opinioncast.survey import OpinionTable
+from opinioncast.survey.sameness import MINILM_THRESHOLD
 from opinioncast.survey.tables import KEY
 
 TABLE = "opinions.parquet"
@@ -110,9 +111,7 @@ def curate_to_files(
             write_review(path, wave.refinement.review_rows(wave.items))
             files.append(path)
     if removed is not None:
-        files.append(out / "overlap.csv")
-        with atomic_path(files[-1]) as temporary:
-            removed.write_csv(temporary)
+        files.append(write_csv(removed, out / "overlap.csv", for_excel=False))
     notes = out / "notes.txt"
     with atomic_path(notes) as temporary:
         temporary.write_text(_notes(curation), "utf-8")
@@ -126,9 +125,7 @@ def curate_to_files(
             linked=links,
         )
         files += [part.write(out / f"{name}.parquet") for name, part in split.parts.items()]
-        files.append(out / "split.csv")
-        with atomic_path(files[-1]) as temporary:
-            split.report.write_csv(temporary)
+        files.append(write_csv(split.report, out / "split.csv", for_excel=False))
     record = {
         "recipe": recipe.model_dump(mode="json"),
         "rows": len(table),
@@ -293,7 +290,7 @@ def decisions(curation: Curation) -> list[str]:
 def _csv(
     path: Path, waves: Sequence[CuratedWave], frame: Callable[[CuratedWave], pl.DataFrame]
 ) -> Path:
-    """One CSV of a frame per wave, with the wave in front; a BOM lets Excel read it."""
+    """One CSV of a frame per wave, with the wave in front."""
     whole = pl.concat(
         [
             frame(w).select(
@@ -302,9 +299,7 @@ def _csv(
             for w in waves
         ]
     )
-    with atomic_path(path) as temporary:
-        whole.write_csv(temporary, include_bom=True)
-    return path
+    return write_csv(whole, path)
 
 
 def _dropped_cells(path: Path, curation: Curation, table: OpinionTable) -> Path:
@@ -326,9 +321,7 @@ def _dropped_cells(path: Path, curation: Curation, table: OpinionTable) -> Path:
             pl.lit("the evaluation asks the same (overlap.csv)").alias("reason"),
         )
     )
-    with atomic_path(path) as temporary:
-        pl.concat(parts).write_csv(temporary, include_bom=True)
-    return path
+    return write_csv(pl.concat(parts), path)
 
 
 def _notes(curation: Curation) -> str:

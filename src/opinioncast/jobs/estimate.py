@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from opinioncast.csv_files import write_csv
 from opinioncast.curate.design import SampleDesign, read_weights, sample_design
 from opinioncast.curate.pipeline import CuratedWave
 from opinioncast.errors import DataError
@@ -21,7 +22,6 @@ from opinioncast.evidence.greg import Answered, mean_prediction
 from opinioncast.evidence.observations import option_places
 from opinioncast.evidence.people import Groups
 from opinioncast.evidence.sample import Answers, Sample, read_sample
-from opinioncast.files import atomic_path
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.jobs.update import PilotFile, curated_pilot
 from opinioncast.survey import PredictionTable, Question, Subpopulation
@@ -100,10 +100,7 @@ def estimate_to_files(
     wave, name, terms = curated_pilot(pilot, folders)
     table, notes = estimate(predictions, wave, frame)
     path = out / "estimates.csv"
-    with atomic_path(path) as temporary:
-        table.with_columns(basis=pl.lit(BASIS)).write_csv(
-            temporary, include_bom=True, float_precision=6
-        )
+    write_csv(table.with_columns(basis=pl.lit(BASIS)), path, decimals=6)
     record = {
         "basis": BASIS,
         "estimator": "generalised regression; Taylor linearisation of the residuals",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from opinioncast.csv_files import write_csv
 from opinioncast.errors import InputError
 from opinioncast.evaluate.bands import entropy_bands, similarity_bands
 from opinioncast.evaluate.compare import PairedTest, improvement_by, paired_test, skill_score
@@ -114,7 +115,7 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
             caption=_CAPTIONS[name],
             shown=[c for c in frame.columns if c in _SHOWN or c in KEY or c.endswith("_band")],
         )
-    files.append(_write(out / "coverage.csv", scores.coverage.frame().write_csv()))
+    files.append(write_csv(scores.coverage.frame(), out / "coverage.csv", for_excel=False))
     title = "Predicted and observed answers" + _of(inputs.opinions)
     chart = group_chart(
         scores,
@@ -327,7 +328,7 @@ def _write_cells(scores: CellScores, path: Path, withheld: str | None) -> Path:
         frame = frame.with_columns(
             pl.col(c).cast(pl.List(pl.String)).list.join(" | ") for c in lists
         )
-    return _write(path, frame.write_csv(include_bom=True))
+    return write_csv(frame, path)
 
 
 def _withhold_few(frame: pl.DataFrame) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from opinioncast.csv_files import read_csv
 from opinioncast.errors import DataError
 from opinioncast.evaluate.bands import Encode
 from opinioncast.evaluate.bounds import OVERALL
@@ -93,7 +94,7 @@ def read_bounds(path: Path) -> pl.DataFrame:
             belongs.
     """
     try:
-        frame = pl.read_csv(path, infer_schema_length=None)
+        frame = read_csv(path, infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(
             "Bounds cannot be read", where=str(path), expected="a CSV file", found=error

@@ -22,6 +22,7 @@ from opinioncast.backends.catalogue import CATALOGUE
 from opinioncast.backends.packed_forward import longest_packed
 from opinioncast.backends.prompt_tokens import PromptTokenizer
 from opinioncast.backends.torch_model import choose_device
+from opinioncast.csv_files import write_csv
 from opinioncast.errors import InputError, ModelError
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.files import atomic_path
@@ -120,8 +121,7 @@ def finetune_to_folder(
             for run in done
         ]
     )
-    with atomic_path(out / SWEEP) as temporary:
-        table.write_csv(temporary)
+    write_csv(table, out / SWEEP, for_excel=False)
     if not finished:
         raise _diverged(best)
     files = (*(target / f.name for f in best.files), out / SWEEP)
@@ -316,7 +316,5 @@ def _write_records(
     for path, content in written.items():
         with atomic_path(path) as temporary:
             temporary.write_text(content, "utf-8")
-    curve = folder / CURVE
-    with atomic_path(curve) as temporary:
-        pl.DataFrame(run.state.curve, infer_schema_length=None).write_csv(temporary)
-    return [*written, curve]
+    curve = pl.DataFrame(run.state.curve, infer_schema_length=None)
+    return [*written, write_csv(curve, folder / CURVE, for_excel=False)]

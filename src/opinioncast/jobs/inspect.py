@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from opinioncast.csv_files import write_csv
 from opinioncast.curate.inspect import inspect
 from opinioncast.curate.inspection import Inspection
 from opinioncast.curate.starter import StarterFiles, starter_files
@@ -47,8 +48,7 @@ def inspect_to_files(
     found = inspect(path, codebook=codebook, wording=wording, encoding=encoding)
     page, table = out / PAGE, out / TABLE
     write_inspection(page, found)
-    with atomic_path(table) as temporary:
-        _variables(found).write_csv(temporary, include_bom=True)
+    write_csv(_variables(found), table)
     return found, (page, table)
 
 

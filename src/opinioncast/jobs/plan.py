@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from opinioncast.csv_files import write_csv
 from opinioncast.errors import InputError
 from opinioncast.evidence.plan_design import (
     DEFAULT_TARGET,
@@ -96,9 +97,7 @@ def plan_to_files(
         frame: pl.DataFrame = getattr(plan, name)
         if name != "strata":
             frame = frame.with_columns(source=pl.lit(f"planned from predictions: {ORIGIN}"))
-        with atomic_path(path) as temporary:
-            frame.write_csv(temporary, include_bom=True, float_precision=4)
-        files.append(path)
+        files.append(write_csv(frame, path, decimals=4))
     record = {
         "origin": ORIGIN,
         "design": design.model_dump(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from opinioncast.jobs.update import (
 from opinioncast.methods.prediction import Prediction, Progress
 from opinioncast.predictor import Predictor, PredictSettings
 from opinioncast.questionnaires import Questionnaire
-from opinioncast.report.report import Report, chosen_formats
+from opinioncast.report.report import Report, ReportFormat, chosen_formats
 from opinioncast.survey import GroupScheme
 from opinioncast.survey.tables import ORIGIN
 
@@ -36,11 +36,13 @@ class PredictionRun:
 
     Attributes:
         prediction: the method's; with evidence, its table is what starts from that.
+        questionnaire: what was asked.
         scores: None where nothing observed was predicted.
         updated: what was read on the method's predictions, if there was evidence.
     """
 
     prediction: Prediction
+    questionnaire: Questionnaire
     scores: CellScores | None
     folder: Path
     files: tuple[Path, ...]
@@ -75,44 +77,45 @@ def predict_questionnaire(
     """
     started = time.monotonic()
     wanted = chosen_formats(formats)
-    evidence, frame = _evidence(questionnaire, groups, sources)
+    known = read_starting_point(questionnaire, groups, sources)
     (out / NAME).unlink(missing_ok=True)  # of an earlier run: its files are about to change
     with Predictor(settings) as predictor:
         prediction = predictor.predict(questionnaire.questions, groups, progress=progress)
-    updated = None
-    files: list[Path] = []
-    if evidence and frame is not None:
-        updated = read_on(prediction.table, evidence, frame, sources.prior)
-        prediction = replace(prediction, table=updated.table)
-        files = updated.keep(out)
-    else:
-        forget(out)  # an earlier run's evidence is not this one's
-    scores = None
-    observed = questionnaire.observed
-    if observed is not None and share_cells(observed, prediction.table):
-        scores = score_cells(observed, prediction.table)
-    report = Report(prediction.table, observed, prediction.details)
-    files += [file for kind in wanted for file in kind.write(report, out)]
-    files.append(
-        write_manifest(
-            out,
-            run_record(prediction, groups, time.monotonic() - started)
-            | {"settings": settings.record(), "formats": [kind.name for kind in wanted]}
-            | {"questionnaire": questionnaire.name, "questionnaire_sha256": questionnaire.sha256}
-            | {"questionnaire_notes": list(questionnaire.notes)}
-            | {"population": questionnaire.population.record()}
-            | (dict(updated.record) if updated else {})
-            | ({"scores": scores.mean()} if scores else {}),
-            files,
-        )
+    return write_prediction(
+        prediction,
+        questionnaire,
+        groups,
+        known,
+        out,
+        formats=wanted,
+        record={"settings": settings.record()},
+        started=started,
     )
-    return PredictionRun(prediction, scores, out, tuple(files), updated)
 
 
-def _evidence(
+@dataclass(frozen=True)
+class StartingPoint:
+    """What predictions start from, and the population that it is read on.
+
+    Attributes:
+        evidence: none: from the wording alone.
+        frame: None where there is no evidence.
+        prior: of `opinioncast learn-prior`; None: the shipped one.
+    """
+
+    evidence: tuple[Evidence, ...] = ()
+    frame: Frame | None = None
+    prior: Path | None = None
+
+
+def read_starting_point(
     questionnaire: Questionnaire, groups: GroupScheme, sources: Sources
-) -> tuple[list[Evidence], Frame | None]:
-    """What is known, and the population it is read on; (), None where nothing is."""
+) -> StartingPoint:
+    """What the questionnaire and the sources say is known.
+
+    Raises:
+        InputError: evidence that cannot be read; a population without evidence.
+    """
     own = known_in_questionnaire(questionnaire, groups)
     if own is None and not sources:
         if sources.frame is not None:
@@ -122,10 +125,61 @@ def _evidence(
                 found=f"--frame {sources.frame}",
                 hint="leave it out, or give --pilot, --known or --past",
             )
-        return [], None
+        return StartingPoint()
     frame = population_frame(sources.frame, questionnaire.population)
     given = gather(sources, questionnaire.questions, groups)
-    return [*([own] if own else []), *given], frame
+    return StartingPoint((*([own] if own else []), *given), frame, sources.prior)
+
+
+def write_prediction(
+    prediction: Prediction,
+    questionnaire: Questionnaire,
+    groups: GroupScheme,
+    known: StartingPoint,
+    out: Path,
+    *,
+    formats: Sequence[ReportFormat],
+    record: Mapping[str, object],
+    started: float,
+) -> PredictionRun:
+    """What is known read on a method's predictions, scores, and all files with their manifest.
+
+    Args:
+        prediction: of every question of the questionnaire, from the wording alone.
+        record: what the manifest says beside what it always does.
+        started: when the run began, by ``time.monotonic()``.
+
+    Raises:
+        InputError: evidence that contradicts itself. StorageError: a file cannot be written.
+    """
+    updated = None
+    files: list[Path] = []
+    if known.evidence and known.frame is not None:
+        updated = read_on(prediction.table, known.evidence, known.frame, known.prior)
+        prediction = replace(prediction, table=updated.table)
+        files = updated.keep(out)
+    else:
+        forget(out)  # an earlier run's evidence is not this one's
+    scores = None
+    observed = questionnaire.observed
+    if observed is not None and share_cells(observed, prediction.table):
+        scores = score_cells(observed, prediction.table)
+    report = Report(prediction.table, observed, prediction.details)
+    files += [file for kind in formats for file in kind.write(report, out)]
+    files.append(
+        write_manifest(
+            out,
+            run_record(prediction, groups, time.monotonic() - started)
+            | {**record, "formats": [kind.name for kind in formats]}
+            | {"questionnaire": questionnaire.name, "questionnaire_sha256": questionnaire.sha256}
+            | {"questionnaire_notes": list(questionnaire.notes)}
+            | {"population": questionnaire.population.record()}
+            | (dict(updated.record) if updated else {})
+            | ({"scores": scores.mean()} if scores else {}),
+            files,
+        )
+    )
+    return PredictionRun(prediction, questionnaire, scores, out, tuple(files), updated)
 
 
 def run_record(prediction: Prediction, groups: GroupScheme, seconds: float) -> dict[str, object]:

@@ -15,6 +15,7 @@ import polars as pl
 
 from opinioncast.backends.catalogue import CATALOGUE, EMBEDDED, folder_of, label_of
 from opinioncast.backends.torch_model import LoadedModel, load_model
+from opinioncast.csv_files import write_csv
 from opinioncast.errors import InputError
 from opinioncast.files import atomic_path
 from opinioncast.finetune.card import front_matter
@@ -203,9 +204,8 @@ def _write(out: Path, model: str, training: CommunityTraining, card: str) -> lis
         files.append(out / file.name)
         with atomic_path(files[-1]) as temporary:
             shutil.copyfile(file, temporary)
-    files.append(out / CURVE)
-    with atomic_path(files[-1]) as temporary:
-        pl.DataFrame(list(training.curve), infer_schema_length=None).write_csv(temporary)
+    curve = pl.DataFrame(list(training.curve), infer_schema_length=None)
+    files.append(write_csv(curve, out / CURVE, for_excel=False))
     files.append(out / CARD)
     with atomic_path(files[-1]) as temporary:
         temporary.write_text(card, "utf-8")

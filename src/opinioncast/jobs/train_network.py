@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from opinioncast.csv_files import write_csv
 from opinioncast.curate.overlap import MINILM_THRESHOLD, QuestionSet, find_overlap
 from opinioncast.errors import InputError
 from opinioncast.evaluate.scores import CellScores, score_cells
@@ -80,10 +81,8 @@ def train_network_to_folder(
             progress=lambda done, total, _: progress(done, total) if progress else None,
         )
         files += network.save(out)
-        files.append(out / HISTORY)
         rows = [{"member": i} | epoch for i, h in enumerate(histories) for epoch in h]
-        with atomic_path(files[-1]) as temporary:
-            pl.DataFrame(rows).write_csv(temporary, float_precision=6)
+        files.append(write_csv(pl.DataFrame(rows), out / HISTORY, for_excel=False, decimals=6))
     model = load_embedding_model(out, encoder)  # what is scored is what was written
     prediction = model.predict(Cells.of_table(validation))
     scores = score_cells(validation, prediction.table)

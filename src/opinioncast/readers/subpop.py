@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from opinioncast.csv_files import read_csv, write_csv
 from opinioncast.documents import parse_json
 from opinioncast.errors import DataError
 from opinioncast.files import atomic_path, checksum
@@ -192,19 +193,13 @@ def write_subpop(table: OpinionTable, path: str | Path) -> Path:
             "wave": int(row["wave"]) if row["wave"].isdecimal() else row["wave"] or None,
         }
         lines.append(line)
+    if path.suffix.casefold() == ".csv":
+        rows = [{k: json.dumps(v) if k in _LISTS else v for k, v in line.items()} for line in lines]
+        return write_csv(pl.DataFrame(rows, infer_schema_length=None), path, for_excel=False)
     with atomic_path(path) as temporary:
-        if path.suffix.casefold() == ".csv":
-            pl.DataFrame(
-                [
-                    {k: json.dumps(v) if k in _LISTS else v for k, v in line.items()}
-                    for line in lines
-                ],
-                infer_schema_length=None,
-            ).write_csv(temporary)
-        else:
-            temporary.write_text(
-                "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8"
-            )
+        temporary.write_text(
+            "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8"
+        )
     return path
 
 
@@ -260,7 +255,7 @@ def _bad_line(path: Path, number: int, found: object) -> DataError:
 
 def _csv_rows(path: Path) -> list[dict[str, Any]]:
     try:
-        table = pl.read_csv(path, infer_schema=False)
+        table = read_csv(path, infer_schema=False)
     except pl.exceptions.PolarsError as error:
         raise DataError(
             "A table cannot be read", where=path.name, expected="a CSV table", found=error

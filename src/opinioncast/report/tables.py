@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from opinioncast.csv_files import write_csv
 from opinioncast.files import atomic_path
 
 _LATEX = {
@@ -41,8 +42,7 @@ def write_table(
         decimals: of numbers that are not whole, in the two rounded files.
     """
     csv, markdown, latex = (Path(f"{stem}{s}") for s in (".csv", ".md", ".tex"))
-    with atomic_path(csv) as temporary:
-        frame.write_csv(temporary, include_bom=True)  # BOM: for Excel
+    write_csv(frame, csv)
     page = frame if shown is None else frame.select(shown)
     for path, text in (
         (markdown, to_markdown(page, caption=caption, decimals=decimals)),

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from opinioncast.csv_files import read_csv
 from opinioncast.curate.overlap import (
-    MINILM_THRESHOLD,
     Encoder,
     QuestionSet,
     find_overlap,
@@ -45,6 +45,7 @@ from opinioncast.reproduce.context import (
 from opinioncast.reproduce.recipe import MethodRow, Value, subset_training
 from opinioncast.reproduce.result import Result, beside_paper
 from opinioncast.survey import load_groups, standard_attributes
+from opinioncast.survey.sameness import MINILM_THRESHOLD
 
 UNIT = "training questions"
 WITH_WAVES = "with waves"
@@ -222,7 +223,7 @@ def curves(context: Context) -> Result:
     for model in recipe.models:
         for name, training in recipe.curves.items():
             folder = context.workshop.training_record(recipe, model, training)
-            frame = read_curve(pl.read_csv(folder / CURVE))
+            frame = read_curve(read_csv(folder / CURVE))
             label = name if len(recipe.models) == 1 else f"{name}, {context.label(model)}"
             frames[label] = frame
             rows.append({"loss": label, **_ends(frame)})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from opinioncast.csv_files import write_csv
 from opinioncast.errors import InputError
 from opinioncast.files import atomic_path
 from opinioncast.jobs.manifest import NAME, write_manifest
@@ -149,9 +150,7 @@ def write_result(result: Result, folder: Path, record: Mapping[str, Any]) -> dic
     files = write_table(result.table, stem, caption=caption, shown=result.shown)
     for name, frame in result.more.items():
         path = folder / f"{recipe.name}_{name}.csv"
-        with atomic_path(path) as temporary:
-            frame.write_csv(temporary, include_bom=True)
-        files.append(path)
+        files.append(write_csv(frame, path))
     figure = result.draw()
     files += [write_figure(figure, Path(f"{stem}{s}"), dpi=120) for s in (".svg", ".png")]
     files.append(

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from opinioncast.csv_files import read_csv, write_csv
 from opinioncast.curate.recipe import CurationRecipe
 from opinioncast.curate.sources import described, find_file
 from opinioncast.errors import DataError, InputError
 from opinioncast.evaluate.bounds import OVERALL
 from opinioncast.evaluate.scores import QUESTION
-from opinioncast.files import atomic_path
 from opinioncast.jobs.curate import TABLE, bounds_of, curate_to_files
 from opinioncast.jobs.evaluation_inputs import GROUP
 from opinioncast.readers.subpop import read_rows, to_table
@@ -201,10 +201,9 @@ class Tables:
 
         def make(folder: Path) -> None:
             frame = bounds_of(recipe, folders, questions=keys)
-            with atomic_path(folder / _BOUNDS) as temporary:
-                frame.write_csv(temporary)
+            write_csv(frame, folder / _BOUNDS, for_excel=False)
 
-        return pl.read_csv(self.store.step("bounds", curation, shape, make) / _BOUNDS)
+        return read_csv(self.store.step("bounds", curation, shape, make) / _BOUNDS)
 
 
 def pooled(frames: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
