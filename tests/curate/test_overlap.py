@@ -21,6 +21,7 @@ from opinioncast.curate.overlap import (
 )
 from opinioncast.curate.question_map import principal_components, question_map
 from opinioncast.errors import InputError
+from opinioncast.survey import sameness
 from opinioncast.survey.tables import OpinionTable
 
 
@@ -38,11 +39,11 @@ def some(name: str, n: int, seed: int) -> QuestionSet:
 @given(st.integers(0, 40), st.integers(1, 40), st.integers(0, 10), st.floats(-0.5, 0.95))
 def test_pairs_and_histogram_equal_brute_force(n: int, m: int, seed: int, threshold: float) -> None:
     left, right = some("a", n, seed), some("b", m, seed + 100)
-    block, module._BLOCK_CELLS = module._BLOCK_CELLS, 64  # several blocks
+    block, sameness._BLOCK_CELLS = sameness._BLOCK_CELLS, 64  # several blocks
     try:
         found = find_overlap(left, right, threshold=threshold)
     finally:
-        module._BLOCK_CELLS = block
+        sameness._BLOCK_CELLS = block
     cosine = 1 - cdist(left.vectors, right.vectors, "cosine") if n else np.zeros((0, m))
     sure = np.argwhere(cosine >= threshold + 1e-5)
     maybe = np.argwhere(cosine >= threshold - 1e-5)
@@ -56,11 +57,11 @@ def test_pairs_and_histogram_equal_brute_force(n: int, m: int, seed: int, thresh
 
 def test_within_one_set_each_pair_counts_once() -> None:
     left = some("a", 30, 3)
-    block, module._BLOCK_CELLS = module._BLOCK_CELLS, 200
+    block, sameness._BLOCK_CELLS = sameness._BLOCK_CELLS, 200
     try:
         found = find_overlap(left, threshold=0.5)
     finally:
-        module._BLOCK_CELLS = block
+        sameness._BLOCK_CELLS = block
     cosine = left.vectors @ left.vectors.T
     expected = {
         (left.ids[i], left.ids[j])
@@ -138,8 +139,8 @@ def test_removal_keeps_a_record_with_the_reason() -> None:
     rest, removed = remove_overlap(train, held, overlap)
     assert rest.frame["question_id"].unique().to_list() == ["GOD_W61"]
     assert removed.select("id", "rows", "reason", "evaluation_id").rows() == [
-        (question_key("ATP", "61", "GUN_W61"), 2, "the same by wording", "ATP/92/X_W92"),
-        (question_key("ATP", "82", "TAX_W82"), 2, "the same question key", "ATP/92/TAX_W92"),
+        (question_key("ATP", "61", "GUN_W61"), 2, "the same meaning", "ATP/92/X_W92"),
+        (question_key("ATP", "82", "TAX_W82"), 2, "the same key", "ATP/92/TAX_W92"),
     ]
     assert removed["cosine"].to_list() == [pytest.approx(1, abs=1e-3), None]
     with pytest.raises(InputError, match="not of these two tables"):

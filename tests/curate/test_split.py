@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import polars as pl
@@ -89,7 +90,13 @@ def test_another_seed_gives_another_split() -> None:
     whole = table(100, 1)
     a, b = (split_table(whole, by="question", fractions=THREE, seed=s) for s in (1, 2))
     assert keys(a.parts["test"]) != keys(b.parts["test"])
-    assert a.parts["test"].meta["split"] == {"by": "question", "fractions": THREE, "seed": 1}
+    assert a.parts["test"].meta["split"] == {
+        "by": "question",
+        "fractions": THREE,
+        "seed": 1,
+        "questions": len(keys(whole)),
+        "together": 100,
+    }
 
 
 def test_groups_are_balanced_closely() -> None:
@@ -107,7 +114,7 @@ def test_groups_are_balanced_closely() -> None:
 
 def test_by_wave_and_family() -> None:
     whole = OpinionTable.from_rows(
-        row(f, w, f"q{w}{i}", "Male")
+        row(f, w, f"{f}{w}{i}", "Male")
         for f in ("GSS", "ANES")
         for w in ("1", "2", "3", "4")
         for i in range(5)
@@ -135,6 +142,41 @@ def test_waves_that_share_an_item_cannot_be_cut() -> None:
 def test_fractions_are_checked(fractions: dict[str, float]) -> None:
     with pytest.raises(InputError, match="not shares"):
         split_table(table(10, 0), by="question", fractions=fractions, seed=0)
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(20, 40), st.integers(0, 1000))
+def test_a_wording_is_never_on_both_sides(n: int, seed: int) -> None:
+    """Each asked twice: under another id, wave, family, in other letters and apostrophes."""
+    draw = random.Random(seed)
+    rows = []
+    for i in range(n):
+        text = f"Don't you agree with statement {i}?"
+        rows.append(row("GSS", "2016", f"a{i}", "Male") | {"question": text})
+        twin = draw.choice(
+            [
+                row("GSS", "2018", f"A{i}_W2018", "Male"),
+                row("ANES", "2020", f"v{draw.randrange(10**6)}", "Male")
+                | {"question": text.upper().replace("'", "’") + " "},
+                row("GSS", "2018", f"b{i}", "Male") | {"question": text.replace("'", "")},
+            ]
+        )
+        rows.append(twin)
+    split = split_table(
+        OpinionTable.from_rows(rows), by="question", fractions={"a": 0.75, "b": 0.25}, seed=seed
+    )
+    sides = [
+        {int(re.findall(r"\d+", i)[0]) for i in t.frame.filter(family="GSS")["question_id"]}
+        for t in split.parts.values()
+    ]
+    assert not sides[0] & sides[1]
+    numbers = [
+        {re.findall(r"(\d+)\?", q)[0] for q in t.frame["question"] if "statement" in q.lower()}
+        for t in split.parts.values()
+    ]
+    assert not numbers[0] & numbers[1]
+    assert abs(len(split.parts["b"]) - n / 2) <= 2  # a pair is two rows
+    assert split.parts["a"].meta["split"]["together"] == n
 
 
 def test_links_to_questions_that_are_not_there_are_refused() -> None:

@@ -154,7 +154,7 @@ def test_overlap_with_the_embedded_sentence_model(tmp_path: Path) -> None:
             run = curate_to_files(recipe, folders, tmp_path / "out")
             assert run.removed is not None
             assert run.removed["id"].to_list() == ["MADE/1/q2"]
-            assert run.removed["reason"].to_list() == ["the same by wording"]
+            assert run.removed["reason"].to_list() == ["the same meaning"]
 
 
 def test_bounds_through_a_recipe(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ Paper, appendix A.5 and Figures 7 and 8.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,13 @@ import numpy.typing as npt
 import polars as pl
 
 from opinioncast.errors import InputError
+from opinioncast.survey.sameness import (
+    MINILM_THRESHOLD,
+    Asked,
+    Sameness,
+    find_same,
+    similarities,
+)
 from opinioncast.survey.tables import OpinionTable
 
 Vectors = npt.NDArray[np.float32]
@@ -22,15 +29,10 @@ Encoder = Callable[[Sequence[str]], Vectors]
 PAPER_THRESHOLD = 0.87
 """A.5, for OpenAI-text-embedding-3-large; for another model see :func:`choose_threshold`."""
 
-MINILM_THRESHOLD = 0.72
-"""The same rule (no labelled pair missed) for the embedded sentence model; measured by
-``benchmarks/overlap_threshold.py``, where 0.87 misses 7% of reworded questions."""
-
 BINS = 400
 """Of the histogram over cosines from -1 to 1: each 0.005 wide."""
 
 MAX_PAIRS = 5_000_000
-_BLOCK_CELLS = 16_000_000  # 64 MB of float32 similarities at a time
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def find_overlap(
     counts = np.zeros(BINS, dtype=np.int64)
     nearest = np.full(len(left.ids), -np.inf, dtype=np.float32)
     found = 0
-    for start, stop, block in _similarities(left.vectors, other.vectors):
+    for start, stop, block in similarities(left.vectors, other.vectors):
         if within:  # below and on the diagonal: counted when seen from the other side
             seen = np.arange(len(other.ids))[None, :] <= np.arange(start, stop)[:, None]
             counts += _count(block[~seen])
@@ -184,15 +186,6 @@ def find_overlap(
     )
 
 
-def _similarities(left: Vectors, right: Vectors) -> Iterator[tuple[int, int, Vectors]]:
-    """Cosines of a run of left rows with all right rows: first row, end row, the block."""
-    height = max(1, _BLOCK_CELLS // max(1, len(right)))
-    for start in range(0, len(left), height):
-        stop = min(start + height, len(left))
-        block = left[start:stop] @ right.T
-        yield start, stop, np.clip(block, -1, 1, out=block)
-
-
 def _count(cosines: Vectors) -> npt.NDArray[np.int64]:
     bins = ((cosines.ravel() + 1) * (BINS / 2)).astype(np.int32)
     return np.bincount(np.minimum(bins, BINS - 1), minlength=BINS).astype(np.int64)
@@ -212,7 +205,7 @@ def remove_overlap(
 
     Returns:
         The rest of ``train``, and one row per removed question: id, question, rows, reason,
-        evaluation_id, evaluation_question, cosine (null where the two share their key).
+        evaluation_id, evaluation_question, cosine (null where the two share key or wording).
 
     Raises:
         InputError: the pairs name questions that are in neither table.
@@ -230,14 +223,12 @@ def remove_overlap(
             found=", ".join(sorted(strange)[:5]),
             hint="make both sets with QuestionSet.of_table, the training table first",
         )
-    same_key = {(k[0], item_key(*k[1:])): question_key(*k) for k, _ in _questions(evaluation)}
     record: dict[str, tuple[str, str, float | None]] = {}
+    for same in sameness_of(train, evaluation).found:
+        left, right = (question_key(*each[:3]) for each in (same.question, same.other))
+        record[left] = (f"the same {same.reason}", right, None)
     for left, right, cosine in overlap.pairs.select("left_id", "right_id", "cosine").iter_rows():
-        record.setdefault(left, ("the same by wording", right, cosine))  # nearest first
-    for key, _ in _questions(train):
-        match = same_key.get((key[0], item_key(*key[1:])))
-        if match is not None:
-            record.setdefault(question_key(*key), ("the same question key", match, None))
+        record.setdefault(left, ("the same meaning", right, cosine))  # nearest first
     ids = pl.concat_str("family", "wave", "question_id", separator="/")
     keyed = train.frame.with_columns(key=ids)
     rows = dict(keyed.group_by("key").len().iter_rows())
@@ -268,9 +259,16 @@ def remove_overlap(
     return OpinionTable(rest, train.meta), removed
 
 
-def item_key(wave: str, question_id: str) -> str:
-    """The question's key without its wave: ``SATIS_W82`` of wave 82 is the item ``SATIS``."""
-    return question_id.removesuffix(f"_W{wave}")
+def sameness_of(
+    table: OpinionTable,
+    other: OpinionTable,
+    encode: Encoder | None = None,
+    *,
+    threshold: float = MINILM_THRESHOLD,
+) -> Sameness:
+    """The questions of ``table`` that ``other`` asks too: :func:`survey.sameness.find_same`."""
+    sides = ([Asked(*key, text) for key, text in _questions(t)] for t in (table, other))
+    return find_same(*sides, encode, threshold=threshold)
 
 
 def _questions(table: OpinionTable) -> list[tuple[tuple[str, str, str], str]]:

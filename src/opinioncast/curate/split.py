@@ -6,14 +6,14 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from opinioncast.curate.overlap import item_key
 from opinioncast.errors import InputError
+from opinioncast.survey.sameness import Asked, clusters
 from opinioncast.survey.tables import OpinionTable
 
 By = Literal["question", "wave", "family"]
@@ -43,8 +43,10 @@ def split_table(
 ) -> Split:
     """Divide ``table`` by question, wave or family.
 
-    What must stay together goes to one part as a whole: the rows of a question; one item asked in
-    several waves of a family; linked questions; with ``by`` "wave" or "family", everything in it.
+    What must stay together goes to one part as a whole: the rows of a question; questions that are
+    one by key or wording, whatever wave, family or id (:mod:`opinioncast.survey.sameness`); linked
+    questions; with ``by`` "wave" or "family", everything in it. Each part's meta counts, under
+    ``split``, the questions and what they hang together in.
     The largest of these clusters are placed first, each where it brings every group nearest to its
     share (chi-square of rows by group). The result depends on rows and seed, not on row order.
 
@@ -86,18 +88,21 @@ def split_table(
     placed = keyed.with_columns(
         part=pl.col("cluster").replace_strict(dict(enumerate(part.tolist())))
     )
+    settings = {
+        "by": by,
+        "fractions": dict(fractions),
+        "seed": seed,
+        "questions": len(cluster),
+        "together": len(numbers),
+    }
     parts = {
         name: OpinionTable(
             placed.filter(pl.col("part") == i).drop("key", "cluster", "part"),
-            {**table.meta, "part": name, "split": _settings(by, fractions, seed)},
+            {**table.meta, "part": name, "split": settings},
         )
         for i, name in enumerate(names)
     }
     return Split(parts, _report(rows, part, list(column), fractions))
-
-
-def _settings(by: str, fractions: Mapping[str, float], seed: int) -> dict[str, Any]:
-    return {"by": by, "fractions": dict(fractions), "seed": seed}
 
 
 def _check(by: str, fractions: Mapping[str, float]) -> None:
@@ -120,37 +125,31 @@ def _check(by: str, fractions: Mapping[str, float]) -> None:
 
 def _clusters(keyed: pl.DataFrame, by: By, linked: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Question key -> name of its cluster (the smallest key in it)."""
-    unique = keyed.select("key", "family", "wave", "question_id").unique().sort("key")
-    parent = {key: key for key in unique["key"]}
-
-    def root(key: str) -> str:
-        while parent[key] != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
-
-    def join(a: str, b: str) -> None:
-        first, second = sorted((root(a), root(b)))
-        parent[second] = first
-
-    holders: dict[tuple[str, ...], str] = {}
-    for key, family, wave, question_id in unique.iter_rows():
-        item = ("item", family, item_key(wave, question_id))
-        unit = {"question": item, "wave": ("wave", family, wave), "family": ("family", family)}[by]
-        for what in (item, unit):
-            join(key, holders.setdefault(what, key))
+    columns = ("key", "family", "wave", "question_id", "question")
+    unique = keyed.select(columns).unique("key").sort("key")
+    keys = unique["key"].to_list()
+    asked = [Asked(*row[1:]) for row in unique.iter_rows()]
+    units = {
+        "question": keys,
+        "wave": [f"{q.family}/{q.wave}" for q in asked],
+        "family": [q.family for q in asked],
+    }[by]
+    place = {key: i for i, key in enumerate(keys)}
+    links = []
     for a, b in linked:
         for key in (a, b):
-            if key not in parent:
+            if key not in place:
                 raise InputError(
                     "A pair links a question the table does not have",
                     where=f"{a} and {b}",
-                    expected=f'question keys such as "{next(iter(parent), "GSS/2018/abany")}"',
+                    expected=f'question keys such as "{next(iter(place), "GSS/2018/abany")}"',
                     found=key,
                     hint="find the pairs in this very table (QuestionSet.of_table)",
                 )
-        join(a, b)
-    return {key: root(key) for key in parent}
+        links.append((place[a], place[b]))
+    numbers = clusters(asked, links, units=units)
+    first: dict[int, str] = {}
+    return {key: first.setdefault(n, key) for key, n in zip(keys, numbers, strict=True)}
 
 
 def _place(

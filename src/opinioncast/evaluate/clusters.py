@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from opinioncast.survey.sameness import Asked, clusters
+
 CLUSTER = "cluster"
 """Column with the number of a cell's question."""
 
@@ -18,33 +20,16 @@ _ASKED = ("family", "wave", "question_id", "question")
 def with_clusters(cells: pl.DataFrame) -> pl.DataFrame:
     """``cells`` with :data:`CLUSTER`: the number of each one's question, by first appearance.
 
-    Cells are of one question where, within a family, they have the same ``question_id`` (without
-    the wave that Pew's keys end in: ``SATIS_W82`` and ``SATIS_W92`` are one), or the same wording
-    but for case and spaces; and so is everything that is linked to another in that way. A wording
-    that several items share (a battery's stem) makes one question of them: intervals are then
-    rather too wide than too narrow.
+    Cells are of one question by key or wording (:mod:`opinioncast.survey.sameness`), and so is
+    everything that is linked to another in that way. A wording that several items share (a
+    battery's stem) makes one question of them: intervals are then rather too wide than too narrow.
 
     Args:
         cells: at least family, wave, question_id, question; none of them null.
     """
     asked = cells.select(_ASKED).unique(maintain_order=True)
-    has_wave = pl.col("wave") != ""
-    item = pl.col("question_id").str.strip_suffix(pl.concat_str(pl.lit("_W"), "wave"))
-    wording = pl.col("question").str.to_lowercase().str.replace_all(r"\s+", " ")
-    named = asked.select(
-        "family",
-        item=pl.when(has_wave).then(item).otherwise("question_id"),
-        wording=wording.str.strip_chars(" "),
-        number=pl.int_range(pl.len()),
-    )
-    while True:  # until no link leads further: a few passes, however many questions
-        linked = named
-        for column in ("item", "wording"):
-            linked = linked.with_columns(pl.col("number").min().over("family", column))
-        if linked["number"].equals(named["number"]):
-            break
-        named = linked
-    numbers = (named["number"].rank("dense").cast(pl.Int64) - 1).alias(CLUSTER)
+    found = clusters([Asked(*row) for row in asked.iter_rows()])
+    numbers = pl.Series(CLUSTER, found, dtype=pl.Int64)
     return cells.join(
         asked.with_columns(numbers), on=list(_ASKED), how="left", maintain_order="left"
     )

@@ -28,8 +28,9 @@ from opinioncast.errors import DataError, InputError
 from opinioncast.evaluate.bounds import bounds
 from opinioncast.files import atomic_path
 from opinioncast.jobs.evaluation_inputs import read_opinions
-from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.jobs.manifest import write_manifest
 from opinioncast.jobs.terms import write_terms
+from opinioncast.output_folder import holds_folder
 from opinioncast.readers.missing_answers import SCHEMA, summaries
 from opinioncast.survey import OpinionTable
 from opinioncast.survey.sameness import MINILM_THRESHOLD
@@ -54,6 +55,7 @@ class CurationRun:
     files: tuple[Path, ...]
 
 
+@holds_folder("curate", plan=(TABLE, "curation_report.csv", "notes.txt"))
 def curate_to_files(
     recipe: CurationRecipe,
     folders: Sequence[Path],
@@ -83,7 +85,6 @@ def curate_to_files(
         DataError: no question is left; report, dropped cells and notes are written all the same.
     """
     started = time.monotonic()
-    (out / NAME).unlink(missing_ok=True)
     curation = curate(
         recipe, folders, partial=partial, generate=generate, progress=progress, empty=True
     )
@@ -142,7 +143,7 @@ def curate_to_files(
 def _write_nothing_left(out: Path, curation: Curation) -> NoReturn:
     """Write the report and the notes of a curation without a question, and say so."""
     for stale in (TABLE, f"{TABLE}.json"):
-        (out / stale).unlink(missing_ok=True)  # of an earlier run: it is not this recipe's table
+        discard(out / stale)  # of an earlier run: it is not this recipe's table
     report = _csv(out / "curation_report.csv", curation.waves, lambda w: w.report)
     dropped = _dropped_cells(out / "dropped_cells.csv", curation, curation.table)
     notes = out / "notes.txt"

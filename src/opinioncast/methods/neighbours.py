@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ import numpy as np
 from opinioncast.methods.embedding.features import TextEncoder, Vectors
 from opinioncast.prompts.few_shot import Example
 from opinioncast.survey import OpinionTable, Question, Subpopulation
+from opinioncast.survey.sameness import Mark, marks, same_question
 
 _SAME_COSINE = 5
 """Decimals: one wording's embeddings differ by less, from one batch of texts to another."""
@@ -54,17 +54,17 @@ class TrainingQuestions:
         return self.encoder.encode([q.text for q in asked]) @ self._vectors.T
 
     @cached_property
-    def _sameness(self) -> dict[tuple[str, ...], list[int]]:
+    def _sameness(self) -> dict[Mark, list[int]]:
         """Numbers of the training questions, by what tells that two are the same."""
-        found: dict[tuple[str, ...], list[int]] = {}
+        found: dict[Mark, list[int]] = {}
         for i, question in enumerate(self.questions):
-            for mark in _marks(question):
+            for mark in marks(question):
                 found.setdefault(mark, []).append(i)
         return found
 
     def same_as(self, question: Question) -> frozenset[int]:
-        """Numbers of the training questions that are ``question`` (:func:`same_question`)."""
-        return frozenset(i for mark in _marks(question) for i in self._sameness.get(mark, ()))
+        """Numbers of the training questions that are ``question``, by key or wording."""
+        return frozenset(i for mark in marks(question) for i in self._sameness.get(mark, ()))
 
     @cached_property
     def answers(self) -> dict[tuple[str, str], dict[int, Example]]:
@@ -84,7 +84,7 @@ class TrainingQuestions:
         """For each question, (number, cosine) of the training questions, most alike first; of those
         equally alike (one wording in several waves) the newest wave first.
 
-        The question itself is left out: the same family and id (any wave), or the same wording.
+        The question itself is left out, by key or wording (:mod:`opinioncast.survey.sameness`).
         """
         if not asked or not self.questions:
             return [[] for _ in asked]
@@ -118,13 +118,3 @@ class TrainingQuestions:
             ):
                 near.append(Neighbour(answered[number], cosine))
         return near[::-1]
-
-
-def same_question(one: Question, other: Question) -> bool:
-    """Whether two questions are one: the same family and id, or the same words."""
-    return not set(_marks(one)).isdisjoint(_marks(other))
-
-
-def _marks(question: Question) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    words = re.findall(r"\w+", question.text.casefold())
-    return ("id", question.family, question.question_id), ("words", *words)
