@@ -67,6 +67,14 @@ ELSEWHERE: dict[str, str] = {
     "curate/sources.py": "curate/test_recipe.py",
     "curate/subjects.py": "curate/test_select.py",
     "curate/wording_rules.py": "curate/test_refine.py",
+    # one table, through the whole book
+    "banners/columns.py": "banners/test_build.py",
+    "banners/distributions.py": "banners/test_significance.py",
+    "banners/marks.py": "banners/test_build.py",
+    "banners/microdata.py": "banners/test_build.py",
+    "banners/settings.py": "banners/test_build.py",
+    "banners/table.py": "banners/test_build.py",
+    "banners/words.py": "banners/test_build.py",
     "evaluate/coverage.py": "evaluate/test_scores.py",
     # whole runs on tiny models
     "finetune/base.py": "finetune/test_finetune.py",
@@ -126,6 +134,7 @@ ELSEWHERE: dict[str, str] = {
     "readers/response_sets.py": "readers/test_file_says.py",
     "readers/system_file.py": "readers/test_file_says.py",
     "yaml_values.py": "test_documents.py",
+    "output_records.py": "test_output_folder.py",
     "questionnaires/csv_file.py": "questionnaires/test_questionnaire.py",
     "questionnaires/declaration.py": "questionnaires/test_questionnaire.py",
     "questionnaires/decoding.py": "questionnaires/test_questionnaire.py",

@@ -1,0 +1,1 @@
+"""Toplines and banner tables: what stands in each cell, computed exactly; writers are elsewhere."""
