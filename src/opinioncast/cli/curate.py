@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from opinioncast.backends.protocol import continuations, writer
 from opinioncast.cli.progress import progress_bar
+from opinioncast.cli.screen import Screen
 from opinioncast.csv_files import write_csv
 from opinioncast.curate.recipe import load_curation
 from opinioncast.curate.refine import Generate
 from opinioncast.jobs.curate import bounds_of, curate_to_files, decisions, summary
 from opinioncast.predictor import Predictor
 
-_console = Console()
+_console = Screen()
 _SHOWN, _WIDTH = 15, 240
 
 
@@ -73,7 +73,7 @@ def curate(
         grid.add_row(*map(str, row.values()))
     _console.print(grid)
     if run.removed is not None:
-        _console.print(f"{run.removed.height} questions removed: the evaluation asks the same")
+        _console.say(f"{run.removed.height} questions removed: the evaluation asks the same")
     told = decisions(run.curation)
     _say(told, "labels that read like missing answers (missing_answers.csv)")
     notes = [
@@ -84,22 +84,21 @@ def curate(
     ]
     _say(notes, "what had to be decided to read the files (notes.txt)")
     for name in run.curation.absent:
-        _console.print(f"absent: {name}", highlight=False, soft_wrap=True)
-    _console.print(f"terms: {wanted.terms}", highlight=False, soft_wrap=True)
-    for file in run.files:
-        _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
+        _console.line(f"absent: {name}")
+    _console.line(f"terms: {wanted.terms}")
+    _console.wrote(run.files)
 
 
 def _say(lines: list[str], title: str) -> None:
     """Lines under a title, the first ``_SHOWN``, each cut to a terminal's three lines."""
     if not lines:
         return
-    _console.print(f"{title}:", highlight=False, soft_wrap=True)
+    _console.line(f"{title}:")
     for line in lines[:_SHOWN]:
         shown = line if len(line) <= _WIDTH else f"{line[: _WIDTH - 4]} ..."
-        _console.print(f"  {shown}", highlight=False, soft_wrap=True, markup=False)
+        _console.line(f"  {shown}")
     if len(lines) > _SHOWN:
-        _console.print(f"  and {len(lines) - _SHOWN} more", highlight=False)
+        _console.say(f"  and {len(lines) - _SHOWN} more")
 
 
 def bounds(
@@ -128,4 +127,4 @@ def bounds(
         grid.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
     _console.print(grid)
     write_csv(table, out, for_excel=False)
-    _console.print(f"wrote {out}", highlight=False, soft_wrap=True)
+    _console.line(f"wrote {out}")

@@ -7,16 +7,16 @@ from typing import Annotated
 
 import polars as pl
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from opinioncast.cli.screen import Screen
 from opinioncast.evidence.frame import read_frame
 from opinioncast.jobs.estimate import BASIS, estimate_to_files
 from opinioncast.jobs.update import PilotFile
 from opinioncast.survey import PredictionTable
 from opinioncast.survey.groups import TOTAL_ATTRIBUTE
 
-_console = Console()
+_console = Screen()
 _SHOWN = 12
 
 
@@ -44,7 +44,7 @@ def estimate(
         out,
         folders=tuple(data or (Path(),)),
     )
-    _console.print(f"[bold]Design-based estimates[/bold]: {BASIS}\n")
+    _console.heading("Design-based estimates", f": {BASIS}\n")
     grid = Table(box=None, pad_edge=False)
     for column in ("question", "option", "n", "share", "± (se)", "pilot alone", "± (se)", "gain"):
         grid.add_column(column, justify="left" if column in ("question", "option") else "right")
@@ -58,8 +58,7 @@ def estimate(
             "-" if row["gain"] is None else f"{100 * row['gain']:+.0f}%",
         )
     _console.print(grid)
-    _console.print("\nThe whole sample; its groups are in the file. Gain: respondents saved.")
+    _console.say("\nThe whole sample; its groups are in the file. Gain: respondents saved.")
     for note in run.notes[:_SHOWN]:
-        _console.print(f"note: {note}", highlight=False, markup=False)
-    for file in run.files:
-        _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
+        _console.say(f"note: {note}")
+    _console.wrote(run.files)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from opinioncast.backends.sentences import SentenceModel
+from opinioncast.cli.screen import Screen
 from opinioncast.evaluate.clusters import question_words
 from opinioncast.evidence.worth import OVERALL
 from opinioncast.jobs.evaluate import evaluate_to_files
@@ -22,7 +22,7 @@ from opinioncast.report.report import MODEL_OUTPUT
 from opinioncast.report.terminal import decimal, percent, score_table, span
 from opinioncast.survey import load_groups
 
-_console = Console()
+_console = Screen()
 
 
 def evaluate(
@@ -66,33 +66,32 @@ def evaluate(
         private=private,
     )
     run = evaluate_to_files(inputs, out)
-    _console.print(f"[bold]{MODEL_OUTPUT}[/bold], compared with survey data\n")
+    _console.heading(MODEL_OUTPUT, ", compared with survey data\n")
     if OVERALL in run.worth:
-        _console.print(f"[bold]{run.worth[OVERALL]}[/bold] a group, over all cells")
-    _console.print("\nWorth in respondents; mean Wasserstein distance to the answers (0 to 1)")
+        _console.heading(str(run.worth[OVERALL]), " a group, over all cells")
+    _console.say("\nWorth in respondents; mean Wasserstein distance to the answers (0 to 1)")
     _console.print(score_table(run.scores, run.worth))
     means = run.scores.mean()
     interval = span(*run.scores.interval())
-    _console.print(
+    _console.say(
         f"\n{means['cells']} of {means['asked']} cells of "
         f"{question_words(run.scores.frame.drop_nulls('wd'))}: model "
         f"{decimal(means['wd'])} (95% over questions {interval}), uniform guess "
         f"{decimal(means['wd_uniform'])}, sampling noise {decimal(means['wd_noise'])}"
     )
     if means["covered"] is not None:
-        _console.print(
+        _console.say(
             f"90% intervals hold {percent(means['covered'])} of the observed shares, half-width "
             f"{100 * means['half_width']:.0f} points on average"
         )
     if run.test is not None:
-        _console.print(
+        _console.say(
             f"against the baseline's {decimal(run.test.second)}: {run.test.difference:+.3f} "
             f"({span(run.test.low, run.test.high)}, p = {run.test.p_value:.2g}), over "
             f"{run.test.cells} shared cells of {run.test.questions} questions"
         )
     for finding in run.scores.coverage.findings:
-        _console.print(f"note: {finding}", highlight=False, markup=False)
+        _console.say(f"note: {finding}")
     if run.withheld is not None:
-        _console.print(run.withheld, highlight=False)
-    for file in run.files:
-        _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
+        _console.say(run.withheld)
+    _console.wrote(run.files)

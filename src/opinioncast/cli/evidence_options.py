@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from opinioncast.cli.screen import Screen
 from opinioncast.errors import InputError
 from opinioncast.evidence.reading import Reading
 from opinioncast.jobs.update import PilotFile, Sources
@@ -83,12 +83,12 @@ def sources_of(
     )
 
 
-def say_reading(console: Console, reading: Reading) -> None:
+def say_reading(console: Screen, reading: Reading) -> None:
     """What the rows rest on, and what was not used."""
     for basis, rows in reading.frame["basis"].value_counts(sort=True).iter_rows():
-        console.print(f"{rows} rows: {basis}", highlight=False, markup=False)
+        console.say(f"{rows} rows: {basis}")
     for word, lines in (("not used", reading.left_out), ("note", reading.notes)):
         for line in lines[:_SHOWN]:
-            console.print(f"{word}: {line}", highlight=False, markup=False, soft_wrap=True)
+            console.line(f"{word}: {line}")
         if len(lines) > _SHOWN:
-            console.print(f"{word}: {len(lines) - _SHOWN} more, all in manifest.json")
+            console.say(f"{word}: {len(lines) - _SHOWN} more, all in manifest.json")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from opinioncast.cli.screen import Screen
 from opinioncast.errors import ModelError
 from opinioncast.report.terminal import decimal, score_table, span
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from opinioncast.finetune.trainer import Moment
 
-_console = Console()
+_console = Screen()
 
 
 def finetune(
@@ -50,26 +50,25 @@ def finetune(
         return
     training = run.training
     if run.scores is not None:
-        _console.print("Mean Wasserstein distance to the validation answers (0 to 1)")
+        _console.say("Mean Wasserstein distance to the validation answers (0 to 1)")
         _console.print(score_table(run.scores))
         means = run.scores.mean()
-        _console.print(
+        _console.say(
             f"\nall {means['cells']} cells: model {decimal(means['wd'])} (95% over questions "
             f"{span(*run.scores.interval())}), uniform guess {decimal(means['wd_uniform'])}, "
             f"sampling noise {decimal(means['wd_noise'])}"
         )
-    _console.print(
+    _console.say(
         f"{training.stopped} after update {training.state.step}; kept update {training.best_step}; "
         f"{training.rows_per_second:.1f} rows/s"
     )
-    for file in run.files:
-        _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
+    _console.wrote(run.files)
 
 
 @contextmanager
 def _display() -> Iterator[Callable[[Moment], None]]:
     """A bar in a terminal; elsewhere a line every twentieth of the run."""
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     with Progress(
         TextColumn("updates"),
         BarColumn(),
@@ -85,7 +84,7 @@ def _display() -> Iterator[Callable[[Moment], None]]:
             bar.update(task, completed=moment.step, total=moment.steps, description=text)
             every = max(1, moment.steps // 20)
             if not console.is_terminal and moment.step % every == 0:
-                console.print(text, highlight=False, soft_wrap=True)
+                console.line(text)
 
         yield show
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
+from opinioncast.cli.screen import Screen
 from opinioncast.survey import standard_attributes
 from opinioncast.survey.groups import builtin_schemes
 
-_console = Console()
+_console = Screen()
 
 
 def groups() -> None:
@@ -19,4 +19,4 @@ def groups() -> None:
     for attribute in standard_attributes().values():
         grid.add_row(attribute.name, attribute.label, "; ".join(attribute.groups))
     _console.print(grid)
-    _console.print(f"\nschemes: {', '.join(builtin_schemes())}, total")
+    _console.say(f"\nschemes: {', '.join(builtin_schemes())}, total")

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from opinioncast.cli.options import takes_predict_options
 from opinioncast.cli.progress import progress_bar
+from opinioncast.cli.screen import Screen
 from opinioncast.jobs.evaluation_inputs import read_opinions
 from opinioncast.jobs.input_use import input_use_to_files
 from opinioncast.methods.prediction import raise_for_problems
 from opinioncast.predictor import PredictSettings
 from opinioncast.report.report import MODEL_OUTPUT
 
-_console = Console()
+_console = Screen()
 
 
 @takes_predict_options(but=("seed",))
@@ -37,7 +37,7 @@ def input_use(
         run = input_use_to_files(
             read_opinions(opinions), settings, out, seed=seed, progress=progress
         )
-    _console.print(f"[bold]{MODEL_OUTPUT}[/bold], compared with survey data\n")
+    _console.heading(MODEL_OUTPUT, ", compared with survey data\n")
     columns = ("input", "wd", "worse_by", "low", "high", "p_value", "moved", "cells")
     grid = Table(box=None, pad_edge=False)
     for column in columns:
@@ -45,6 +45,5 @@ def input_use(
     for row in run.table.select(columns).iter_rows():
         grid.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v or "-") for v in row))
     _console.print(grid)
-    for file in run.files:
-        _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
+    _console.wrote(run.files)
     raise_for_problems(run.problems, hint=settings.kind.advice)

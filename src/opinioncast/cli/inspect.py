@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from opinioncast.cli.screen import Screen
 from opinioncast.jobs.inspect import init_to_files, inspect_to_files
-from opinioncast.report.inspection import inspection_tables, shown
+from opinioncast.report.inspection import inspection_tables
 
-_console = Console()
+_console = Screen()
 
 _File = Annotated[Path, typer.Argument(help="Microdata: SPSS, Stata, SAS, CSV or parquet.")]
 _Codebook = Annotated[
@@ -35,8 +35,7 @@ def inspect(
         file, out, codebook=codebook, wording=wording, encoding=encoding
     )
     _console.print(inspection_tables(found, every=every))
-    for path in files:
-        _console.print(f"wrote {path}", highlight=False, soft_wrap=True, markup=False)
+    _console.wrote(files)
 
 
 def init(
@@ -50,19 +49,9 @@ def init(
     out = out or Path("opinioncast-out/init") / file.stem
     run = init_to_files(file, out, codebook=codebook, wording=wording, encoding=encoding)
     groups = ", ".join(run.starter.attributes) or "none"
-    _console.print(
-        f"{run.starter.questions} questions; groups by {groups}",
-        highlight=False,
-        soft_wrap=True,
-        markup=False,
-    )
+    _console.line(f"{run.starter.questions} questions; groups by {groups}")
     for line in run.found.odd[:8]:
-        _console.print(shown(f"look: {line}"), highlight=False, soft_wrap=True, markup=False)
-    for path in run.files:
-        _console.print(f"wrote {path}", highlight=False, soft_wrap=True, markup=False)
-    _console.print(
-        f"next: check what is marked GUESS, then\n  opinioncast curate {run.recipe}",
-        highlight=False,
-        soft_wrap=True,
-        markup=False,
-    )
+        _console.line(f"look: {line}")
+    _console.wrote(run.files)
+    _console.say("next: check what is marked GUESS, then")
+    _console.line(f"  opinioncast curate {run.recipe}")

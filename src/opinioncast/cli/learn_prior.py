@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from opinioncast.cli.progress import progress_bar
+from opinioncast.cli.screen import Screen
 from opinioncast.jobs.learn_prior import learn_prior_to_file
 
-_console = Console()
+_console = Screen()
 
 
 def learn_prior(
@@ -33,10 +33,8 @@ def learn_prior(
             recipes, data or [Path()], out, exclude=exclude or (), progress=progress
         )
     card = run.prior.card
-    _console.print(
+    _console.say(
         f"{card['questions']} questions of {', '.join(card['waves'])}; "
         f"{len(run.prior.groups)} groups; {len(run.left_out)} questions kept apart",
-        highlight=False,
     )
-    for file in run.files:
-        _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
+    _console.wrote(run.files)

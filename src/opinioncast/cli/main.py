@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from opinioncast import __version__
+from opinioncast.cli.screen import forgiving_streams, one_screen
 from opinioncast.errors import OpinioncastError
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -17,6 +18,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "predict",
         "predict",
         "Predict a questionnaire for subpopulations, from its wording and what is known already.",
+    ),
+    "merge": (
+        "predict",
+        "merge",
+        "Put together what `predict --shard` made: the files that one machine would have written.",
+    ),
+    "import": (
+        "import_file",
+        "import_file",
+        "Read an instrument (Word, Qualtrics, Triple-S, ...) into YAML, with a check list.",
     ),
     "update": (
         "update",
@@ -104,6 +115,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 command is: nobody waits for a chart library to list groups."""
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
+_GOES_ON = "interrupted; finished work is kept, the same command goes on from here"
+_TRACEBACK = "--traceback"
 
 
 class _Commands(TyperGroup):
@@ -155,7 +168,7 @@ def options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Version.")
     ] = False,
     traceback: Annotated[
-        bool, typer.Option("--traceback", help="Show where in the code an error arose.")
+        bool, typer.Option(_TRACEBACK, help="Show where in the code an error arose.")
     ] = False,
 ) -> None:
     """Options before the command. ``--traceback`` is read by :func:`main`."""
@@ -165,30 +178,32 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point: run a command and turn errors into one screen and an exit status.
 
     Status 0: all there. 2: the input or machine does not allow it. 3: the run ended with rows
-    missing or without label mass. 130: interrupted. 1: a fault of this program.
+    missing or without label mass. 130: interrupted. 1: a fault of this program. What becomes of
+    standard output changes none of them.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    try:
-        app(arguments, standalone_mode=True)
-    except OpinioncastError as error:
-        if "--traceback" in arguments:
+    traceback = _TRACEBACK in arguments
+    with forgiving_streams():
+        try:
+            app([a for a in arguments if a != _TRACEBACK], standalone_mode=True)
+        except OpinioncastError as error:
+            if traceback:
+                raise
+            _complain(str(error))
+            sys.exit(error.exit_code)
+        except SystemExit as stop:
+            if stop.code == _INTERRUPTED:
+                _complain(_GOES_ON)
             raise
-        print(f"opinioncast: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except SystemExit as stop:
-        if stop.code == _INTERRUPTED:
-            print(
-                "opinioncast: interrupted; finished work is kept, the same command goes on from "
-                "here",
-                file=sys.stderr,
+        except Exception as error:
+            if traceback:
+                raise
+            _complain(
+                f"a fault of the program itself ({type(error).__name__}: {error})\n"
+                "  what to do: run `opinioncast --traceback ...` and report what it prints"
             )
-        raise
-    except Exception as error:
-        if "--traceback" in arguments:
-            raise
-        print(
-            f"opinioncast: a fault of the program itself ({type(error).__name__}: {error})\n"
-            "  what to do: run `opinioncast --traceback ...` and report what it prints",
-            file=sys.stderr,
-        )
-        sys.exit(1)
+            sys.exit(1)
+
+
+def _complain(text: str) -> None:
+    print(one_screen(f"opinioncast: {text}"), file=sys.stderr)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from opinioncast.cli.screen import Screen
 from opinioncast.jobs import listing
 
-_console = Console()
+_console = Screen()
 
 
 def methods(

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import polars as pl
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from opinioncast.cli.screen import Screen
 from opinioncast.errors import InputError
 from opinioncast.evidence.frame import read_frame
 from opinioncast.evidence.plan_design import read_design
@@ -19,7 +19,7 @@ from opinioncast.report.group_labels import attributes_once
 from opinioncast.report.report import MODEL_OUTPUT
 from opinioncast.survey import PredictionTable
 
-_console = Console()
+_console = Screen()
 _PAIRS = 12  # differences shown in the terminal; all are in the file
 
 
@@ -59,15 +59,14 @@ def plan(
     }
     wanted = read_design(design, {k: v for k, v in changes.items() if v is not None})
     run = plan_to_files(PredictionTable.read(predictions), wanted, read_frame(frame).share, out)
-    _console.print(f"[bold]Planned from predictions. {MODEL_OUTPUT}[/bold]\n")
+    _console.heading(f"Planned from predictions. {MODEL_OUTPUT}", "\n")
     _console.print(_group_table(run.plan))
     for line in _summary_lines(run.plan):
-        _console.print(line, highlight=False)
+        _console.say(line)
     _console.print(_difference_table(run.plan))
     for note in run.plan.notes:
-        _console.print(f"assumed: {note}", highlight=False, markup=False)
-    for file in run.files:
-        _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
+        _console.say(f"assumed: {note}")
+    _console.wrote(run.files)
 
 
 def _effect(given: float | None, weights: str | None) -> float | None:

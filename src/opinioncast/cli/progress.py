@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,13 +14,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from opinioncast.cli.screen import Screen
 from opinioncast.methods.prediction import Progress as Callback
 
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callback]:
     """Yield a callback (done, in all) that moves the bar; nothing is drawn without a terminal."""
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     columns = (
         TextColumn(what),
         BarColumn(),

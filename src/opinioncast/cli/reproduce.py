@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from opinioncast.cli.finetune import describe
+from opinioncast.cli.screen import Screen
 from opinioncast.errors import ModelError
 from opinioncast.models import adapter_folder
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from opinioncast.finetune.trainer import Moment
     from opinioncast.reproduce.plan import Plan
 
-_console = Console()
+_console = Screen()
 _OFTEN = 20
 
 
@@ -88,21 +88,20 @@ def reproduce(
         return
     if docs is not None:  # before hours of work, not after
         check_document(docs, request.load()[1].name)
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
 
     def say(text: str) -> None:
-        console.print(text, highlight=False, soft_wrap=True, markup=False)
+        console.line(text)
 
     def moment(now: Moment) -> None:
         if now.step % max(1, now.steps // _OFTEN) == 0:
             say(f"  {describe(now)}")
 
     run = run_recipes(request, Reporter(say, moment))
-    for folder in run.made:
-        _console.print(f"wrote {folder}", highlight=False, soft_wrap=True)
+    _console.wrote(run.made)
     if docs is not None and run.contents:
         for path in write_document(run, docs):
-            _console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+            _console.line(f"wrote {path}")
     run.raise_for_failures()
 
 
@@ -114,13 +113,10 @@ def _print_plan(plan: Plan) -> None:
         text = f"{step.name} ({step.text})" if step.text and step.kind == "train" else step.name
         grid.add_row(step.kind, text, f"{step.rows:,}" if step.rows else "", step.wanted_by)
     _console.print(grid)
-    _console.print(
+    _console.say(
         f"\nabout {plan.rows('train'):,} rows of training and {plan.rows('predict'):,} prompts "
         "(as many as are not in the cache, nor done before)",
-        highlight=False,
     )
     for what, names in (("file", plan.files), ("model", plan.models)):
         for name, how in names.items():
-            _console.print(
-                f"missing {what}: {name}: {how}", highlight=False, soft_wrap=True, markup=False
-            )
+            _console.say(f"missing {what}: {name}: {how}")

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from opinioncast.cli.progress import progress_bar
+from opinioncast.cli.screen import Screen
 from opinioncast.errors import ModelError
 
-_console = Console()
+_console = Screen()
 
 
 def train_community(
@@ -85,8 +85,7 @@ def train_community(
             terms=terms,
             progress=progress,
         )
-    _console.print(
+    _console.say(
         f"held-out perplexity {run.before:.2f} before, {run.after:.2f} after {run.steps} updates"
     )
-    for file in run.files:
-        _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
+    _console.wrote(run.files)

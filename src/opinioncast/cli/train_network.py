@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from opinioncast.cli.progress import progress_bar
+from opinioncast.cli.screen import Screen
 from opinioncast.errors import InputError
 from opinioncast.report.terminal import decimal, span
 from opinioncast.survey import OpinionTable
 
-_console = Console()
+_console = Screen()
 
 
 def train_network(
@@ -66,10 +66,9 @@ def train_network(
     with progress_bar("epochs") as progress:
         run = train_network_to_folder(train, held, encoder, settings, out, progress=progress)
     means = run.scores.mean()
-    _console.print(
+    _console.say(
         f"{means['cells']} validation cells: {run.model.name} {decimal(means['wd'])} (95% over "
         f"questions {span(*run.scores.interval())}), uniform guess "
         f"{decimal(means['wd_uniform'])}, sampling noise {decimal(means['wd_noise'])}"
     )
-    for file in run.files:
-        _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
+    _console.wrote(run.files)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from opinioncast.cli.evidence_options import (
     Data,
@@ -21,10 +20,11 @@ from opinioncast.cli.evidence_options import (
     sources_of,
 )
 from opinioncast.cli.progress import progress_bar
+from opinioncast.cli.screen import Screen
 from opinioncast.jobs.update import update_to_files
 from opinioncast.report.report import MODEL_OUTPUT
 
-_console = Console()
+_console = Screen()
 
 
 def update(
@@ -50,7 +50,6 @@ def update(
     sources = sources_of(pilot, recipe, known, past, year, frame, prior, data, groups)
     with progress_bar("questions") as progress:
         run = update_to_files(predictions, sources, out, progress)
-    _console.print(f"[bold]{MODEL_OUTPUT}[/bold], read with what is known")
+    _console.heading(MODEL_OUTPUT, ", read with what is known")
     say_reading(_console, run.reading)
-    for file in run.files:
-        _console.print(f"wrote {file}", highlight=False, soft_wrap=True)
+    _console.wrote(run.files)

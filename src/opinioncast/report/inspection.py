@@ -13,6 +13,7 @@ from rich.text import Text
 from opinioncast.curate.inspection import Column, Inspection, Kind
 from opinioncast.curate.traits import Bounds, Trait
 from opinioncast.files import atomic_path
+from opinioncast.texts import visible
 
 MAX_ROWS = 40
 """Of the terminal; the page has all variables."""
@@ -46,9 +47,9 @@ def inspection_tables(found: Inspection, *, every: bool = False) -> RenderableTy
         Text(),
         Text("Look at first", style="bold"),
     ]
-    parts += [Text(shown(f"  - {line}"), overflow="fold") for line in found.odd]
+    parts += [Text(visible(f"  - {line}"), overflow="fold") for line in found.odd]
     parts += [Text(), Text("Design", style="bold")]
-    parts += [Text(shown(f"  {what}: {value}")) for what, value in _design(found)]
+    parts += [Text(visible(f"  {what}: {value}")) for what, value in _design(found)]
     parts += [Text(), Text("Looks like", style="bold"), _traits(found), Text()]
     columns = _in_order(found)
     rows = columns if every else columns[:MAX_ROWS]
@@ -89,11 +90,11 @@ def _traits(found: Inspection) -> Table:
     for attribute, candidates in found.traits.items():
         best = candidates[0]
         grid.add_row(
-            Text(shown(f"  {attribute}")),
-            Text(shown(best.variable)),
+            Text(visible(f"  {attribute}")),
+            Text(visible(best.variable)),
             Text(_group_words(best)),
             f"{best.share:.0%}" if best.groups else "-",
-            Text(shown(best.evidence)),
+            Text(visible(best.evidence)),
         )
     return grid
 
@@ -104,13 +105,6 @@ def _group_words(trait: Trait) -> str:
     if trait.own:
         return f"{len(trait.groups)} of the file's own"
     return str(len(trait.groups))
-
-
-def shown(text: str) -> str:
-    """A text of the file as it may be printed: control and direction marks visible, not obeyed."""
-    return "".join(
-        c if c.isprintable() else " " if c in "\n\t" else f"\\u{ord(c):04x}" for c in text
-    )
 
 
 def _in_order(found: Inspection) -> list[Column]:
@@ -129,11 +123,11 @@ def _variables(columns: Sequence[Column]) -> Table:
     for column in columns:
         gone = sum(a.n for a in column.missing) + column.empty
         grid.add_row(
-            Text(shown(column.name), overflow="ellipsis", no_wrap=True),
+            Text(visible(column.name), overflow="ellipsis", no_wrap=True),
             column.kind.value,
             str(column.n),
             str(gone),
-            Text(shown(_answers(column)), overflow="ellipsis", no_wrap=True),
+            Text(visible(_answers(column)), overflow="ellipsis", no_wrap=True),
         )
     return grid
 
@@ -155,7 +149,7 @@ def write_inspection(path: Path, found: Inspection) -> Path:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: shown(value) if isinstance(value, str) else value,
+        finalize=lambda value: visible(value) if isinstance(value, str) else value,
     )
     looks_like = {t.variable: a for a, each in found.traits.items() for t in each}
     html = environment.get_template("inspection.html").render(

@@ -19,6 +19,7 @@ from opinioncast.report.group_labels import attributes_once
 from opinioncast.survey import Subpopulation
 from opinioncast.survey.question import Question, label
 from opinioncast.survey.tables import INTERVAL, NEVER_MEASURED, PredictionTable
+from opinioncast.texts import visible
 
 MAX_QUESTIONS = 8
 _NOTES = {"refusal_rate": "refused", "label_mass": "label mass", "order_spread": "order spread"}
@@ -33,7 +34,7 @@ def prediction_table(table: PredictionTable) -> RenderableType:
     Where the options' names leave no room for their numbers, letters stand above the columns and
     the names before the table; columns that are still too many go on below.
     """
-    shown: list[RenderableType] = [Text(worth_words(table.meta), style="bold"), Text()]
+    shown: list[RenderableType] = [Text(visible(worth_words(table.meta)), style="bold"), Text()]
     questions = table.questions()
     unjudged = _mass_unjudged(table)
     for question in questions[:MAX_QUESTIONS]:
@@ -76,20 +77,22 @@ class _Shares:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         question, rows = self.question, self.rows
-        title = Text(f"{question.question_id}: {question.text}", style="bold")
+        title = Text(visible(f"{question.question_id}: {question.text}"), style="bold")
         yield title.append(f"  ({interval_words(rows)})", style="not bold dim")
-        attributes = attributes_once(rows["attribute"])
+        attributes = [visible(a) for a in attributes_once(rows["attribute"])]
+        groups = [visible(g) for g in rows["group"]]
+        options_shown = [visible(o) for o in question.options]
         attribute_width = min(_ATTRIBUTE, max(map(cell_len, attributes)))
-        group_width = min(_GROUP, max(len("group"), *map(cell_len, rows["group"])))
+        group_width = min(_GROUP, max(len("group"), *map(cell_len, groups)))
         shares = [_share_cells(row) for row in rows.iter_rows(named=True)]
         number = max(_NUMBER, *(cell_len(cell) for row in shares for cell in row))
         room = max(options.max_width - attribute_width - group_width - _GAP, number + _GAP)
-        names, heads = list(question.options), [_NOTES[c] for c in self.notes]
+        names, heads = list(options_shown), [_NOTES[c] for c in self.notes]
         least = sum(_narrow(n, number) + _GAP for n in names)
         least += sum(_narrow(h) + _GAP for h in heads)
         if any(_longest_word(n) > _HEAD for n in names) or least > room:
             names = [label(i) for i in range(len(names))]
-            key = zip(names, question.options, strict=True)
+            key = zip(names, options_shown, strict=True)
             yield Text("   ".join(f"{name}\u00a0{option}" for name, option in key), style="dim")
         every = [*names, *heads]
         numbers = [number] * len(names) + [_NUMBER] * len(heads)
@@ -107,7 +110,7 @@ class _Shares:
             for i in part:
                 style = "" if i < len(names) else "dim"
                 grid.add_column(Text(every[i]), justify="right", style=style, width=widths[i])
-            for attribute, group, row in zip(attributes, rows["group"], cells, strict=True):
+            for attribute, group, row in zip(attributes, groups, cells, strict=True):
                 shown = (Text(row[i]) for i in part)
                 grid.add_row(Text(attribute), Text(group), *shown)
             yield grid
@@ -190,8 +193,8 @@ def score_table(scores: CellScores, worth: Mapping[str, Worth] | None = None) ->
     for attribute, row in zip(attributes, groups.iter_rows(named=True), strict=True):
         found = (worth or {}).get(str(Subpopulation.from_key(row["attribute"], row["group"])))
         grid.add_row(
-            attribute,
-            row["group"],
+            Text(visible(attribute)),
+            Text(visible(row["group"])),
             *([number_words(None if found is None else found.respondents)] if worth else []),
             *(decimal(row[c]) for c in ("wd", "wd_uniform", "wd_noise")),
             str(row["cells"]),
@@ -213,9 +216,10 @@ def plain_table(frame: pl.DataFrame) -> Table:
     """A frame as it is: words to the left in the first column, the rest to the right."""
     grid = Table(box=None, pad_edge=False)
     for i, name in enumerate(frame.columns):
-        grid.add_column(name, justify="right" if i else "left")
+        grid.add_column(Text(visible(name)), justify="right" if i else "left")
     for row in frame.iter_rows():
-        grid.add_row(*(decimal(v) if isinstance(v, float) else str(v) for v in row))
+        cells = (decimal(v) if isinstance(v, float) else str(v) for v in row)
+        grid.add_row(*(Text(visible(cell)) for cell in cells))
     return grid
 
 

@@ -70,8 +70,12 @@ _NUMBER_WANTED = re.compile(
     re.IGNORECASE,
 )
 _BLANK = re.compile(
-    r"^(?:_+|\.{3,}|\[.*\]|<.*>|(?:enter|type|write|specify)\b.*|number|open[- ]?end(?:ed)?)$", re.I
+    r"^(?:_+|\.{3,}|number|open[- ]?end(?:ed)?|(?:enter|type|write|specify)\b.*"
+    r"|[\[<]\s*(?:[_.…\s]*|(?:enter|type|write|specify|record|fill)\b.*"
+    r"|(?:.*\b)?(?:number|text|verbatim|open[- ]?end(?:ed)?|blank|amount|year)(?:\b.*)?)\s*[\]>])$",
+    re.I,
 )
+"""An answer to be written. Brackets alone are none: "[Don't know]" is not read out, and an answer."""
 _WHOLE = re.compile(r"-?\d+")
 
 _NO_ANSWER = re.compile(
@@ -107,8 +111,14 @@ class Asked:
     several: bool = False
 
 
-def as_asked(question: Question) -> Asked:
+def as_asked(
+    question: Question, *, several: bool | None = None, keys: Sequence[str] = ()
+) -> Asked:
     """The question as a model can be asked it.
+
+    Args:
+        several: whether several options can be named; None: as the wording says.
+        keys: of the options, for the ids of yes/no items; 1, 2, ... where left out.
 
     Raises:
         InputError: no single choice and no set of them: a ranking, points to hand out, an open
@@ -116,9 +126,9 @@ def as_asked(question: Question) -> Asked:
             like the code of a missing answer.
     """
     _refuse_what_is_no_choice(question)
-    if takes_several(question.text):
+    if takes_several(question.text) if several is None else several:
         return Asked(
-            tuple(_items(question)),
+            tuple(_items(question, keys)),
             f'"{question.question_id}" takes several answers: asked as {len(question.options)} '
             "yes/no items, one for each option",
             several=True,
@@ -190,24 +200,27 @@ def _refuse_missing_codes(options: Sequence[str], scale: Sequence[float]) -> Non
         )
 
 
-def _items(question: Question) -> list[Question]:
+def _items(question: Question, keys: Sequence[str]) -> list[Question]:
     stem = item_stem(question.text)
+    count = len(question.options)
+    if len(set(keys)) != count:
+        keys = [str(i) for i in range(1, count + 1)]
     return [
         replace(
             question,
-            question_id=f"{question.question_id}_{i}",
+            question_id=f"{question.question_id}_{key}",
             text=f"{stem} - {option}",
             options=YES_NO,
             ordinal=(),
         )
-        for i, option in enumerate(question.options, start=1)
+        for key, option in zip(keys, question.options, strict=True)
     ]
 
 
 def item_stem(text: str) -> str:
     """A wording without the instruction to name several options."""
     parts = re.split(r"(?<=[.?!。？！])\s*|(?=[(\[（])|(?<=[)\]）])\s*", text.strip())
-    kept = [p.strip() for p in parts if p and p.strip() and not takes_several(p)]
+    kept = [p.strip() for p in parts if p and re.search(r"\w", p) and not takes_several(p)]
     return " ".join(kept).strip() or text.strip()
 
 
