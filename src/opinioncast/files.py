@@ -1,62 +1,212 @@
-"""Writing files so that a reader never meets half of one."""
+"""Writing files so that a reader never meets half of one, and one error where that fails."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
+import secrets
+import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
-import polars as pl
+from opinioncast.errors import OpinioncastError, StorageError
 
-from opinioncast.errors import StorageError
+_SPACE = (
+    "free some space or choose another folder; finished rows are in the cache, so the same command "
+    "goes on where it stopped"
+)
+_SYSTEM = re.compile(
+    r"os error \d|errno \d|no space left|permission denied|read-only file ?system|disk quota|"
+    r"disk is full|input/output error|i/o error|too many open files|file too large|"
+    r"pytorchstreamwriter|unexpected pos",
+    re.IGNORECASE,
+)
+"""How libraries that raise errors of their own (polars, safetensors, PyTorch, Arrow) word the
+system's: none of them keeps its number."""
+
+
+def is_storage_problem(error: BaseException) -> bool:
+    """Whether an error, of whatever library, is the disk's: full, not permitted, broken."""
+    if isinstance(error, OSError):
+        return not isinstance(error, ConnectionError | TimeoutError)
+    if isinstance(error, sqlite3.Error):
+        return True
+    return isinstance(error, Exception) and bool(_SYSTEM.search(str(error)))
+
+
+def storage_error(
+    error: BaseException,
+    place: str | Path | None = None,
+    *,
+    title: str = "A file could not be written",
+    expected: str = "a folder that can be written, with free space",
+    hint: str = _SPACE,
+) -> StorageError:
+    """The error a user sees for one that :func:`is_storage_problem` knows."""
+    named = place or getattr(error, "filename", None)
+    return StorageError(
+        title,
+        where=None if named is None else str(named),
+        expected=expected,
+        found=error,
+        hint=hint,
+    )
+
+
+@contextmanager
+def storing(place: str | Path, *, hint: str = _SPACE) -> Iterator[None]:
+    """Whatever library writes in the block, what the disk refuses is a :class:`StorageError`.
+
+    Raises:
+        StorageError: with ``place``, the cause, and what to do.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_storage_problem(error):
+            raise
+        raise storage_error(error, place, hint=hint) from error
+
+
+class Owner(Protocol):
+    """Of an output folder, who knows what in it may be replaced
+    (:class:`opinioncast.output_folder.OutputFolder`)."""
+
+    token: str
+
+    def holds(self, target: Path) -> bool: ...
+
+    def check(self, target: Path) -> None: ...
+
+    def settle(self, target: Path, made: Path) -> None: ...
+
+    def discard(self, target: Path) -> None: ...
+
+
+OWNERS: list[Owner] = []
+"""Of the folders that jobs of this process write at the moment; the last one that holds a file
+decides. Here and not in a context variable, because threads write too."""
+
+
+def _owner(target: Path) -> Owner | None:
+    return next((o for o in reversed(OWNERS) if o.holds(target)), None)
 
 
 @contextmanager
 def atomic_path(target: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``target``; rename it onto ``target`` when the block succeeds.
 
+    In an output folder that a job holds, what is in the way and is not the job's own is kept
+    (:mod:`opinioncast.output_folder`). A link to a file is written through, and so is what is no
+    file (``/dev/stdout``, a pipe). The mode is what the user's umask makes of a new file.
+
     Raises:
         StorageError: the folder cannot be written or the disk is full; ``target`` keeps what it
             held before and the temporary file is removed.
+        InputError: ``target`` is a folder, in an output folder.
     """
     target = Path(target)
+    owner = _owner(target)
     temporary: Path | None = None
     try:
+        if owner is not None:
+            owner.check(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent
-        )
+        # behind a link; in a folder that is held, a link is in the way like anything else
+        place = target if owner is not None else Path(os.path.realpath(target))
+        stream = owner is None and _is_stream(place)
+        mark = secrets.token_hex(4) if owner is None else f"{owner.token}{secrets.token_hex(2)}"
+        beside = Path(tempfile.gettempdir()) if stream else place.parent
+        temporary = beside / f".{_short(target.name)}.{mark}{target.suffix[-20:]}"
+        # not by tempfile: here the system itself applies the user's umask
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+        mode = os.fstat(handle).st_mode & 0o777
         os.close(handle)
-        temporary = Path(name)
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o644 & ~_umask())
-        temporary.replace(target)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        # polars words a full disk as an error of its own, with the system's message inside
-        if isinstance(error, pl.exceptions.PolarsError) and "os error" not in str(error):
+        temporary.chmod(mode)  # some libraries put a file of their own in its place
+        if owner is not None:
+            owner.settle(target, temporary)
+        if stream:
+            place.write_bytes(temporary.read_bytes())
+        else:
+            temporary.replace(place)
+    except Exception as error:
+        if isinstance(error, OpinioncastError) or not is_storage_problem(error):
             raise
-        raise StorageError(
-            "A file could not be written",
-            where=str(target),
-            expected="a folder that can be written, with free space",
-            found=error,
-            hint="free some space or choose another folder; finished rows are in the cache, "
-            "so the same command goes on where it stopped",
-        ) from error
+        raise storage_error(error, target) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+def _is_stream(place: Path) -> bool:
+    """Whether it is there and neither file nor folder: a terminal, a pipe, a device."""
+    return place.exists() and not place.is_file() and not place.is_dir()
+
+
+def _short(name: str) -> str:
+    """As much of a name as leaves room for the mark of a temporary one (255 bytes in all)."""
+    return name.encode()[:180].decode(errors="ignore")
+
+
+def discard(target: Path) -> None:
+    """Remove a file that an earlier run of the same job wrote, if it is there; in an output folder
+    that a job holds, what is not the job's own is kept and named."""
+    owner = _owner(target)
+    if owner is not None:
+        owner.discard(target)
+        return
+    with storing(target):
+        target.unlink(missing_ok=True)
+
+
+_UNSAFE = re.compile(r"[^\w.,+=@~ -]+")
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)", re.IGNORECASE)
+_LONGEST = 80
+
+
+def safe_name(text: str) -> str:
+    """A file's name made of a text that comes from data: letters, digits and a few signs.
+
+    What is left out would leave the folder (separators, dots in front), or be refused by some
+    system (control characters, names of devices, length). A text that is changed gets six digits of
+    its hash, so that two texts never share a name because of that.
+
+    >>> safe_name("train"), safe_name("../../etc/passwd")
+    ('train', 'etc_passwd-3754d6')
+    """
+    name = _UNSAFE.sub("_", text).strip("._- ")[:_LONGEST].strip()
+    if name == text and not _RESERVED.match(name):
+        return name
+    return f"{name or 'unnamed'}-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:6]}"
+
+
+def safe_names(texts: Iterable[str]) -> dict[str, str]:
+    """:func:`safe_name` of each, told apart where they differ in case only (Windows and macOS take
+    them for one).
+
+    >>> safe_names(["Age", "AGE", "sex"])
+    {'Age': 'Age', 'AGE': 'AGE-2', 'sex': 'sex'}
+    """
+    given: dict[str, str] = {}
+    taken: set[str] = set()
+    for text in texts:
+        if text in given:
+            continue
+        base, number = safe_name(text), 1
+        name = base
+        while name.casefold() in taken:
+            number += 1
+            name = f"{base}-{number}"
+        taken.add(name.casefold())
+        given[text] = name
+    return given
 
 
 def checksum(file: str | Path) -> str:

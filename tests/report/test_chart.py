@@ -9,6 +9,7 @@ import pytest
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
+from opinioncast.output_folder import output_folder
 from opinioncast.report.chart import (
     distribution_chart,
     draw_charts,
@@ -42,9 +43,15 @@ def table(n: int) -> PredictionTable:
 
 
 def test_sheets_of_six_and_none_left_over(tmp_path: Path) -> None:
-    assert [p.name for p in draw_charts(table(8), tmp_path)] == ["chart.png", "chart-2.png"]
-    assert [p.name for p in draw_charts(table(2), tmp_path)] == ["chart.png"]
-    assert [p.name for p in tmp_path.iterdir()] == ["chart.png"]
+    (tmp_path / "chart-budget.png").write_text("the user's")
+    with output_folder(tmp_path, "predict") as owner:
+        assert [p.name for p in draw_charts(table(8), tmp_path)] == ["chart.png", "chart-2.png"]
+        owner.finish({"versions": {}})
+    with output_folder(tmp_path, "predict") as owner:
+        assert [p.name for p in draw_charts(table(2), tmp_path)] == ["chart.png"]
+        owner.finish({"versions": {}})
+    there = sorted(p.name for p in tmp_path.iterdir())
+    assert there == ["chart-budget.png", "chart.png", "manifest.json"]
 
 
 def test_it_says_model_output_and_the_error_and_the_base() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from opinioncast.errors import DataError
 from opinioncast.evidence.observations import Cell, Evidence, Pilot, Published
 from opinioncast.evidence.people import Groups
-from opinioncast.files import atomic_path
+from opinioncast.files import atomic_path, discard
 from opinioncast.survey import Subpopulation
 
 FOLDER = "evidence"
@@ -60,7 +60,7 @@ def write_evidence(folder: Path, evidence: Sequence[Evidence]) -> list[Path]:
         files.append(path)
     for old in folder.glob("piece_*"):
         if old not in files:
-            old.unlink()
+            discard(old)
     return files
 
 
@@ -69,7 +69,7 @@ def forget(out: Path) -> None:
     folder = out / FOLDER
     for file in (folder / PREDICTIONS, folder / FRAME, *folder.glob("piece_*")):
         for written in (file, file.with_name(f"{file.name}.json")):
-            written.unlink(missing_ok=True)
+            discard(written)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
 

@@ -26,7 +26,7 @@ from opinioncast.curate.sources import find_file
 from opinioncast.curate.split import split_table
 from opinioncast.errors import DataError, InputError
 from opinioncast.evaluate.bounds import bounds
-from opinioncast.files import atomic_path
+from opinioncast.files import atomic_path, discard
 from opinioncast.jobs.evaluation_inputs import read_opinions
 from opinioncast.jobs.manifest import write_manifest
 from opinioncast.jobs.terms import write_terms

@@ -14,11 +14,12 @@ import polars as pl
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.evidence.worth import OVERALL, Worth, measure_worth, number_words
 from opinioncast.jobs.demo_story import Chapter, tell
-from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.jobs.manifest import write_manifest
 from opinioncast.jobs.predict import run_record
 from opinioncast.methods.blend import abstentions
 from opinioncast.methods.prediction import Prediction, Problem, Progress
 from opinioncast.models import SHIPPED
+from opinioncast.output_folder import holds_folder
 from opinioncast.predictor import Predictor, PredictSettings
 from opinioncast.report.answers_chart import answers_chart
 from opinioncast.report.figure_files import write_figure
@@ -57,6 +58,7 @@ class DemoRun:
     files: tuple[Path, ...]
 
 
+@holds_folder("demo", plan=("page.html"))
 def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
     """Predict the demo table's questions for its groups, twice: with the default method and with
     the fine-tuned embedded language model; write the answers by group, chart, page, tables and
@@ -65,7 +67,6 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
     observed = demo_table()
     questions = observed.questions()
     groups = GroupScheme.of_standard(observed.subpopulations(), "demo")
-    (out / NAME).unlink(missing_ok=True)
     tuned = PredictSettings(method="zero-shot", adapter=SHIPPED)
     with Predictor(tuned) as of_model, Predictor(beside=of_model) as default:
         fine_tuned = of_model.predict(questions, groups, progress=progress)

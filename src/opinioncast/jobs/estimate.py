@@ -22,8 +22,9 @@ from opinioncast.evidence.greg import Answered, mean_prediction
 from opinioncast.evidence.observations import option_places
 from opinioncast.evidence.people import Groups
 from opinioncast.evidence.sample import Answers, Sample, read_sample
-from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.jobs.manifest import write_manifest
 from opinioncast.jobs.update import PilotFile, curated_pilot
+from opinioncast.output_folder import holds_folder
 from opinioncast.survey import PredictionTable, Question, Subpopulation
 from opinioncast.survey.tables import MODEL
 
@@ -71,6 +72,7 @@ class EstimateRun:
     files: tuple[Path, ...]
 
 
+@holds_folder("estimate", plan=("estimates.csv"))
 def estimate_to_files(
     predictions: PredictionTable,
     pilot: PilotFile,
@@ -88,7 +90,6 @@ def estimate_to_files(
         InputError: what curation refuses.
     """
     started = time.monotonic()
-    (out / NAME).unlink(missing_ok=True)
     used = predictions.frame.filter(~pl.col("basis").str.split(",").list.first().eq(MODEL))
     if used.height:
         raise DataError(

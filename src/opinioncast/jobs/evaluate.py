@@ -29,7 +29,8 @@ from opinioncast.jobs.evaluation_inputs import (
     waves,
     why_withheld,
 )
-from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.jobs.manifest import write_manifest
+from opinioncast.output_folder import holds_folder
 from opinioncast.report.answers_chart import answers_chart
 from opinioncast.report.figure_files import save_figure
 from opinioncast.report.group_chart import group_chart
@@ -78,6 +79,7 @@ class EvaluationRun:
     files: tuple[Path, ...]
 
 
+@holds_folder("evaluate", plan=("scores.csv", "summary.json", "page.html"))
 def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
     """Score, and write everything to ``out``.
 
@@ -92,7 +94,6 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
         InputError: training questions without an encoder.
     """
     started = time.monotonic()
-    (out / NAME).unlink(missing_ok=True)
     scores = _scored(inputs)
     other = None if inputs.baseline is None else score_cells(inputs.opinions, inputs.baseline)
     test = None if other is None else paired_test(scores, other)

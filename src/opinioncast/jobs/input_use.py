@@ -10,8 +10,9 @@ from pathlib import Path
 import polars as pl
 
 from opinioncast.evaluate.input_use import input_use
-from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.jobs.manifest import write_manifest
 from opinioncast.methods.prediction import Problem, Progress
+from opinioncast.output_folder import holds_folder
 from opinioncast.predictor import Predictor, PredictSettings
 from opinioncast.report.dot_chart import DotPanel, DotSeries, dot_figure
 from opinioncast.report.figure_files import save_figure
@@ -41,6 +42,7 @@ class InputUseRun:
     problems: tuple[Problem, ...] = ()
 
 
+@holds_folder("input-use")
 def input_use_to_files(
     opinions: OpinionTable,
     settings: PredictSettings,
@@ -59,7 +61,6 @@ def input_use_to_files(
         DataError: predictions that share no cell with the table.
     """
     started = time.monotonic()
-    (out / NAME).unlink(missing_ok=True)
     scheme = GroupScheme.of_standard(opinions.subpopulations(), "the opinion table")
     problems: list[tuple[Problem, ...]] = []
 

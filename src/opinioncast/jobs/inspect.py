@@ -13,6 +13,8 @@ from opinioncast.curate.inspection import Inspection
 from opinioncast.curate.starter import StarterFiles, starter_files
 from opinioncast.errors import InputError
 from opinioncast.files import atomic_path
+from opinioncast.jobs.manifest import write_manifest
+from opinioncast.output_folder import holds_folder
 from opinioncast.report.inspection import write_inspection
 
 PAGE = "inspection.html"
@@ -33,6 +35,7 @@ class StarterRun:
     files: tuple[Path, ...]
 
 
+@holds_folder("inspect", plan=(PAGE, TABLE))
 def inspect_to_files(
     path: Path,
     out: Path,
@@ -49,9 +52,11 @@ def inspect_to_files(
     page, table = out / PAGE, out / TABLE
     write_inspection(page, found)
     write_csv(_variables(found), table)
-    return found, (page, table)
+    record = {"file": path.name, "variables": len(found.columns)}
+    return found, (page, table, write_manifest(out, record, [page, table]))
 
 
+@holds_folder("init", manifest=None)
 def init_to_files(
     path: Path,
     out: Path,

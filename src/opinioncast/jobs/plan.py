@@ -33,7 +33,8 @@ from opinioncast.evidence.planning import (
     worst_variance,
 )
 from opinioncast.files import atomic_path
-from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.jobs.manifest import write_manifest
+from opinioncast.output_folder import holds_folder
 from opinioncast.report.figure_files import write_figure
 from opinioncast.report.json_text import json_text
 from opinioncast.report.plan_chart import plan_chart
@@ -79,6 +80,7 @@ class PlanRun:
     files: tuple[Path, ...]
 
 
+@holds_folder("plan", plan=("plan.json"))
 def plan_to_files(
     predictions: PredictionTable, design: PlanDesign, share: Share, out: Path
 ) -> PlanRun:
@@ -89,7 +91,6 @@ def plan_to_files(
         share: of the population, for what the design's ``population`` does not say.
     """
     started = time.monotonic()
-    (out / NAME).unlink(missing_ok=True)
     plan = plan_sample(predictions, design, share)
     files = []
     for name in ("groups", "strata", "differences"):

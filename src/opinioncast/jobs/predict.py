@@ -13,7 +13,7 @@ from opinioncast.evidence.frame import Frame
 from opinioncast.evidence.known import known_in_questionnaire
 from opinioncast.evidence.observations import Evidence
 from opinioncast.evidence.store import forget
-from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.jobs.manifest import write_manifest
 from opinioncast.jobs.update import (
     WORDING_ALONE,
     Sources,
@@ -23,6 +23,7 @@ from opinioncast.jobs.update import (
     read_on,
 )
 from opinioncast.methods.prediction import Prediction, Progress
+from opinioncast.output_folder import holds_folder
 from opinioncast.predictor import Predictor, PredictSettings
 from opinioncast.questionnaires import Questionnaire
 from opinioncast.report.report import Report, ReportFormat, chosen_formats
@@ -49,6 +50,7 @@ class PredictionRun:
     updated: Updated | None = None
 
 
+@holds_folder("predict")
 def predict_questionnaire(
     questionnaire: Questionnaire,
     groups: GroupScheme,
@@ -78,7 +80,6 @@ def predict_questionnaire(
     started = time.monotonic()
     wanted = chosen_formats(formats)
     known = read_starting_point(questionnaire, groups, sources)
-    (out / NAME).unlink(missing_ok=True)  # of an earlier run: its files are about to change
     with Predictor(settings) as predictor:
         prediction = predictor.predict(questionnaire.questions, groups, progress=progress)
     return write_prediction(

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from opinioncast.csv_files import write_csv
-from opinioncast.curate.overlap import MINILM_THRESHOLD, QuestionSet, find_overlap
+from opinioncast.curate.overlap import question_key, sameness_of
 from opinioncast.errors import InputError
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.evidence.worth import OVERALL, measure_worth
 from opinioncast.files import atomic_path
-from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.jobs.manifest import write_manifest
 from opinioncast.methods.embedding.features import TextEncoder
 from opinioncast.methods.embedding.kernel_regression import (
     KernelRegression,
@@ -26,8 +26,10 @@ from opinioncast.methods.embedding.kernel_regression import (
 from opinioncast.methods.embedding.training import TrainingSettings, train_network
 from opinioncast.methods.network import load_embedding_model
 from opinioncast.methods.prediction import Progress
+from opinioncast.output_folder import holds_folder
 from opinioncast.report.terminal import decimal, span
 from opinioncast.survey import Cells, OpinionTable
+from opinioncast.survey.sameness import Sameness
 
 if TYPE_CHECKING:
     from opinioncast.methods.network import EmbeddingModel
@@ -45,6 +47,7 @@ class NetworkRun:
     files: tuple[Path, ...]
 
 
+@holds_folder("train-network")
 def train_network_to_folder(
     train: OpinionTable,
     validation: OpinionTable,
@@ -67,8 +70,7 @@ def train_network_to_folder(
         StorageError: the folder cannot be written.
     """
     started = time.monotonic()
-    _check_apart(train, validation, encoder)
-    (out / NAME).unlink(missing_ok=True)
+    same = _checked_apart(train, validation, encoder)
     files = []
     if isinstance(settings, KernelSettings):
         files += fit_kernel(train, validation, encoder, settings, progress=progress).save(out)
@@ -90,13 +92,14 @@ def train_network_to_folder(
     summary = scores.mean() | {"wd_low": low, "wd_high": high}
     files.append(out / CARD)
     with atomic_path(files[-1]) as temporary:
-        temporary.write_text(_card(model, train, scores, summary), "utf-8")
+        temporary.write_text(_card(model, train, scores, summary, same), "utf-8")
     record = {
         "origin": "model trained on survey data, group level",
         "method": model.name,
         "record": dict(model.record),
         "train": _source(train),
         "validation": _source(validation),
+        "asked_in_training_too": same.record(),
         "scores": summary,
         "seconds": round(time.monotonic() - started, 1),
     }
@@ -104,22 +107,23 @@ def train_network_to_folder(
     return NetworkRun(model, scores, tuple(files))
 
 
-def _check_apart(train: OpinionTable, validation: OpinionTable, encoder: TextEncoder) -> None:
-    overlap = find_overlap(
-        QuestionSet.of_table("training table", train, encoder.encode),
-        QuestionSet.of_table("validation table", validation, encoder.encode),
-        threshold=MINILM_THRESHOLD,
-    )
-    if overlap.pairs.height:
-        first = overlap.pairs.row(0, named=True)
+def _checked_apart(train: OpinionTable, validation: OpinionTable, encoder: TextEncoder) -> Sameness:
+    """The validation questions that the training table asks too: none, or it is refused."""
+    same = sameness_of(validation, train, encoder.encode)
+    if same.found:
+        first = same.found[0]
+        cosine = "" if first.cosine is None else f", cosine {first.cosine:.2f}"
         raise InputError(
             "The validation asks what the training table asks too",
-            where=f"{overlap.pairs.height} pairs; {first['left_id']} and {first['right_id']}",
-            expected=f"questions whose embeddings have a cosine below {MINILM_THRESHOLD}",
-            found=f"{first['left_text']} / {first['right_text']} ({first['cosine']:.2f})",
+            where=f"{len(same.found)} of {same.questions} questions; "
+            f"{question_key(*first.question[:3])} and {question_key(*first.other[:3])}",
+            expected="questions that differ in key and wording, and whose embeddings have a cosine "
+            f"below {same.threshold}",
+            found=f"{first.question.text} / {first.other.text} (the same {first.reason}{cosine})",
             hint="split one table with linked questions kept together (`split` and `overlap` in a "
             "curation recipe)",
         )
+    return same
 
 
 def _source(table: OpinionTable) -> Mapping[str, Any]:
@@ -133,7 +137,11 @@ def _source(table: OpinionTable) -> Mapping[str, Any]:
 
 
 def _card(
-    model: EmbeddingModel, train: OpinionTable, scores: CellScores, summary: Mapping[str, Any]
+    model: EmbeddingModel,
+    train: OpinionTable,
+    scores: CellScores,
+    summary: Mapping[str, Any],
+    same: Sameness,
 ) -> str:
     record = model.record
     worth = measure_worth(scores)
@@ -165,8 +173,8 @@ def _card(
             "",
             "## Validation",
             "",
-            f"{record['validation_questions']} questions that are not in the training table, nor "
-            "like any in it; they chose epochs and temperature, so the figure flatters a little.",
+            f"{record['validation_questions']} questions, of which the training table asks "
+            f"{same.words()}; they chose epochs and temperature, so the figure flatters a little.",
             "",
             *([f"In respondents a group: {worth[OVERALL]}.", ""] if worth else []),
             f"Mean Wasserstein distance (0 to 1) over {summary['cells']} cells: "

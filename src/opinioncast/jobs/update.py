@@ -33,7 +33,8 @@ from opinioncast.evidence.store import (
     write_evidence,
 )
 from opinioncast.jobs.evaluation_inputs import read_opinions
-from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.jobs.manifest import write_manifest
+from opinioncast.output_folder import holds_folder
 from opinioncast.report.report import Report, chosen_formats
 from opinioncast.survey import (
     US_ADULTS,
@@ -109,6 +110,7 @@ class UpdateRun:
     files: tuple[Path, ...]
 
 
+@holds_folder("update", plan=("predictions.parquet", "predictions.csv"))
 def update_to_files(
     predictions: Path,
     sources: Sources,
@@ -141,7 +143,6 @@ def update_to_files(
     frame = population_frame(sources.frame, base.meta.get("population"), earlier)
     updated = read_on(base, [*before, *given], frame, sources.prior, progress)
     table = updated.table
-    (out / NAME).unlink(missing_ok=True)
     files = updated.keep(out)
     report = Report(table)
     files += [f for kind in chosen_formats(["parquet", "csv"]) for f in kind.write(report, out)]

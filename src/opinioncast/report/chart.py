@@ -38,12 +38,11 @@ def draw_charts(
 ) -> list[Path]:
     """Draw every question, six to a sheet: ``chart.png``, ``chart-2.png``, ``chart-3.png``, ...
 
-    Sheets left in ``folder`` by an earlier run of more questions are removed.
+    Sheets that an earlier run of more questions left are removed by who holds ``folder``
+    (:mod:`opinioncast.output_folder`).
     """
     questions = predictions.questions()
     sheets = [questions[i : i + _PER_SHEET] for i in range(0, len(questions), _PER_SHEET)]
-    for old in [folder / "chart.png", *folder.glob("chart-*.png")]:
-        old.unlink(missing_ok=True)
     paths = []
     for number, sheet in enumerate(sheets, start=1):
         path = folder / ("chart.png" if number == 1 else f"chart-{number}.png")

@@ -12,11 +12,10 @@ WRITTEN = "written.jsonl"
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """``written.jsonl``; none, and an earlier run's is removed, where nothing was written."""
-    path = folder / WRITTEN
+    """``written.jsonl``; none where nothing was written."""
     if not report.details:
-        path.unlink(missing_ok=True)  # of an earlier run with another method
         return []
+    path = folder / WRITTEN
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for detail in report.details:
             file.write(json.dumps(detail, ensure_ascii=False) + "\n")
