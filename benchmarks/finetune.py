@@ -31,16 +31,17 @@ from accelerate import Accelerator
 from opinioncast.backends.packed_forward import after_head
 from opinioncast.backends.prompt_tokens import PromptTokenizer
 from opinioncast.finetune.base import open_base
+from opinioncast.finetune.epoch import Ask, epoch_plan
 from opinioncast.finetune.model import (
     DistributionModel,
     add_adapter,
     compile_layers,
     label_log_shares,
 )
-from opinioncast.finetune.packing import Ask, Packer, epoch_plan
+from opinioncast.finetune.objective import batch_losses
+from opinioncast.finetune.packing import Packer
 from opinioncast.finetune.recipe import FinetuneRecipe, LoraRecipe
 from opinioncast.finetune.targets import training_rows
-from opinioncast.finetune.trainer import batch_losses
 from opinioncast.jobs.demo import demo_table
 from opinioncast.prompts import Layout
 from opinioncast.survey import GroupScheme, load_groups

@@ -17,6 +17,12 @@ from tests.finetune.small_table import make_table
 from opinioncast.survey import OpinionTable
 
 
+@pytest.fixture(autouse=True)
+def no_sentence_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading one takes seconds; what it does to a split is tested beside ``training_data``."""
+    monkeypatch.setattr("opinioncast.jobs.training_data.embedded_encoder", lambda: None)
+
+
 @pytest.fixture
 def table() -> OpinionTable:
     return make_table()

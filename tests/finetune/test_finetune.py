@@ -25,7 +25,7 @@ from tests.finetune.small_table import GROUPS, QUESTIONS, make_table
 
 from opinioncast.errors import InputError, ModelError
 from opinioncast.finetune.recipe import FinetuneRecipe, SweepRecipe, parse_finetune
-from opinioncast.finetune.trainer import Trainer, diverges
+from opinioncast.finetune.trainer import Trainer
 from opinioncast.jobs.finetune import finetune_to_folder
 from opinioncast.jobs.training_data import training_data
 from opinioncast.predictor import Predictor, predict
@@ -286,21 +286,6 @@ def test_a_question_that_cannot_be_put_is_named_before_training(
     assert "refusal: false in a recipe" in str(found.value.hint)
 
 
-@pytest.mark.parametrize(
-    ("losses", "expected"),
-    [
-        ([1.0, 1.1, 0.9] + [2.1] * 10, True),
-        ([1.0, 1.1, 0.9] + [1.9] * 10, False),
-        ([1.0, 1.1, 0.9] + [9.0] * 9, False),
-        ([1.0, float("nan")], True),
-        ([0.5] * 40, False),
-    ],
-)
-def test_what_counts_as_diverging(losses: list[float], expected: bool) -> None:
-    checks = [{"step": 0.0, "valid_kl": 9.0}]
-    assert diverges([*checks, *({"loss": v} for v in losses)]) is expected
-
-
 def test_patience_stops_early(make_recipe: Recipe, tmp_path: Path) -> None:
     recipe = make_recipe(
         optimizer={"learning_rate": 1.0, "batch_rows": 4, "epochs": 30},
@@ -420,6 +405,7 @@ def test_what_does_not_fit_is_named(make_recipe: Recipe, tmp_path: Path) -> None
             make_recipe(
                 validation=str(unscaled),
                 table=str(make_table(QUESTIONS[:2]).write(tmp_path / "two.parquet")),
+                checks={"metric": "wd"},
             ),
             tmp_path / "e",
         )

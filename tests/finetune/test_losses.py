@@ -12,7 +12,8 @@ from tests.finetune.small_table import subpopulations
 
 from opinioncast.evaluate import distance
 from opinioncast.finetune import losses
-from opinioncast.finetune.packing import Ask, _scales
+from opinioncast.finetune.epoch import Ask
+from opinioncast.finetune.packing import _scales
 from opinioncast.finetune.targets import TrainingRow
 from opinioncast.survey import Question
 

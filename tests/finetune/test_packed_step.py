@@ -16,11 +16,12 @@ from tests.finetune.small_table import GROUPS
 
 from opinioncast.backends.low_rank import lighten
 from opinioncast.backends.prompt_tokens import PromptTokenizer
+from opinioncast.finetune.epoch import Ask, epoch_plan
 from opinioncast.finetune.model import DistributionModel, add_adapter
-from opinioncast.finetune.packing import Ask, Packer, epoch_plan
+from opinioncast.finetune.objective import batch_losses
+from opinioncast.finetune.packing import Packer
 from opinioncast.finetune.recipe import LoraRecipe
 from opinioncast.finetune.targets import training_rows
-from opinioncast.finetune.trainer import batch_losses
 from opinioncast.prompts import Answers, Format, Layout, Prompting, build_prompt
 from opinioncast.survey import OpinionTable, load_groups
 

@@ -14,7 +14,8 @@ from tests.finetune.small_table import GROUPS, make_table
 
 from opinioncast.backends.prompt_tokens import PromptTokenizer
 from opinioncast.errors import ModelError
-from opinioncast.finetune.packing import Packer, epoch_plan, share
+from opinioncast.finetune.epoch import epoch_plan
+from opinioncast.finetune.packing import Packer, share
 from opinioncast.finetune.targets import training_rows
 from opinioncast.prompts import Answers, Layout, Prompting
 from opinioncast.survey import OpinionTable, Question, load_groups
@@ -127,9 +128,7 @@ def test_processes_share_an_update(table: OpinionTable, packer: Packer, processe
     update = packer.update(updates[0], 300)
     dealt = [share(update, p, processes) for p in range(processes)]
     assert len({len(d) for d in dealt}) == 1, "as many forward passes on each"
-    counted = [
-        owner for d in dealt for trees, counts in d if counts for t in trees for owner in t.owners
-    ]
+    counted = [owner for d in dealt for b in d if b.counts for t in b.trees for owner in t.owners]
     assert sorted(counted) == sorted(owner for tree in update.trees for owner in tree.owners)
     assert {request for request, _ in counted} == set(range(16))
 

@@ -31,6 +31,8 @@ def launch(recipe: Any, out: Path, script: Path, *, setup: str = "") -> None:
             import torch
             torch.set_num_threads(1)
             {setup}
+            from opinioncast.jobs import training_data
+            training_data.embedded_encoder = lambda: None
             from opinioncast.finetune.recipe import parse_finetune
             from opinioncast.jobs.finetune import finetune_to_folder
             recipe = parse_finetune(json.loads({json.dumps(recipe.model_dump_json())}), "test")

@@ -10,11 +10,19 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from opinioncast.backends.catalogue import folder_of, label_of
+from opinioncast.backends.model_identity import weight_identity
 from opinioncast.backends.torch_backend import TorchBackend
-from opinioncast.backends.torch_model import LoadedModel, check_folder, load_model
+from opinioncast.backends.torch_model import (
+    LoadedModel,
+    check_folder,
+    choose_dtype,
+    hash_weights,
+    load_model,
+)
 from opinioncast.errors import ModelError
 from opinioncast.finetune.recipe import FinetuneRecipe
 
@@ -25,8 +33,8 @@ class TrainingBase:
 
     Attributes:
         name: what a person calls it.
-        fingerprint: SHA-256 of its weights; of its name and configuration where no process holds
-            all weights.
+        fingerprint: SHA-256 of its weights in memory and their precision, whichever process holds
+            them; in 4 bits, of a sample of the weights they were made of.
     """
 
     causal: Any
@@ -50,9 +58,9 @@ def open_base(recipe: FinetuneRecipe, accelerator: Accelerator) -> TrainingBase:
     check_folder(where)
     loaded = None
     if recipe.lora is not None and recipe.lora.quantize:
-        base = _quantized(where, accelerator)
+        base = _quantized(where, recipe, accelerator)
     elif accelerator.distributed_type.value == "FSDP":
-        base = _sharded(where, recipe)
+        base = _sharded(where, recipe, accelerator)
     else:
         loaded = load_model(where, device=str(accelerator.device), dtype=_dtype(recipe))
         name = label_of(recipe.model) or loaded.name
@@ -86,19 +94,39 @@ def _dtype(recipe: FinetuneRecipe) -> str | None:
     return recipe.dtype or ("float32" if recipe.lora is None else None)
 
 
-def _sharded(where: str, recipe: FinetuneRecipe) -> TrainingBase:
+def _sharded(where: str, recipe: FinetuneRecipe, accelerator: Accelerator) -> TrainingBase:
     """With FSDP. Transformers reads the weights on the first process only; accelerate spreads them
-    when the model is prepared. Run here with two processes on a CPU; not run on GPUs."""
-    dtype = torch.float32 if _dtype(recipe) == "float32" else torch.bfloat16
+    when the model is prepared. Run here with two processes on a CPU; not run on GPUs.
+
+    The first process hashes what it read, so that the fingerprint is that of one process alone and
+    a run begun under FSDP goes on without it, where the precision is the same.
+    """
+    dtype = choose_dtype(accelerator.device, _dtype(recipe))
     try:
         tokenizer = AutoTokenizer.from_pretrained(where)
         causal = AutoModelForCausalLM.from_pretrained(where, dtype=dtype)
     except Exception as error:  # the libraries raise their own kinds, and bare ones
         raise _cannot_load(where, error) from error
-    return TrainingBase(causal, tokenizer, where, _named_hash(where, causal))
+    found = [hash_weights(causal) if accelerator.is_main_process else ""]
+    if accelerator.num_processes > 1:
+        broadcast_object_list(found)
+    return TrainingBase(causal, tokenizer, label_of(recipe.model) or where, found[0])
 
 
-def _quantized(where: str, accelerator: Accelerator) -> TrainingBase:
+def quantization() -> Any:
+    """How 4 bits are made of 16: NF4, double quantisation, computed in bfloat16."""
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_quant_storage=torch.bfloat16,  # so that FSDP can shard it
+    )
+
+
+def _quantized(where: str, recipe: FinetuneRecipe, accelerator: Accelerator) -> TrainingBase:
     """QLoRA: weights in 4 bits (NF4, double quantisation). Not run on a GPU."""
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError(
@@ -116,31 +144,20 @@ def _quantized(where: str, accelerator: Accelerator) -> TrainingBase:
             found=accelerator.device.type,
             hint="leave quantize out",
         )
-    from transformers import BitsAndBytesConfig
-
-    config = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-        bnb_4bit_quant_storage=torch.bfloat16,  # so that FSDP can shard it
-    )
     try:
         tokenizer = AutoTokenizer.from_pretrained(where)
         causal = AutoModelForCausalLM.from_pretrained(
             where,
             dtype=torch.bfloat16,
-            quantization_config=config,
+            quantization_config=quantization(),
             device_map={"": accelerator.local_process_index},
         )
     except Exception as error:
         raise _cannot_load(where, error) from error
-    return TrainingBase(causal, tokenizer, where, _named_hash(where, causal))
-
-
-def _named_hash(where: str, causal: Any) -> str:
     config = json.dumps(causal.config.to_dict(), sort_keys=True, default=str)
-    return hashlib.sha256(f"{where} {config}".encode()).hexdigest()
+    made_of = f"4 bits of {weight_identity(where) or where} {config}"
+    fingerprint = hashlib.sha256(made_of.encode()).hexdigest()
+    return TrainingBase(causal, tokenizer, label_of(recipe.model) or where, fingerprint)
 
 
 def _cannot_load(where: str, error: Exception) -> ModelError:

@@ -11,6 +11,7 @@ from opinioncast.evidence.worth import OVERALL, measure_worth
 from opinioncast.finetune.recipe import FinetuneRecipe, SplitValidation
 from opinioncast.finetune.targets import TrainingRow
 from opinioncast.survey import OpinionTable
+from opinioncast.survey.sameness import Sameness
 
 LIMITS = """\
 Predictions are model output. They are not survey data, do not stand for respondents, and must not
@@ -48,7 +49,9 @@ def card(
     table: OpinionTable,
     rows: Sequence[TrainingRow],
     valid_rows: Sequence[TrainingRow],
+    sameness: Sameness | None,
     scores: CellScores | None,
+    metric: str,
     checks: int,
     best_step: int,
     steps: int,
@@ -58,7 +61,9 @@ def card(
     Args:
         notice: terms of the base model, if it has any to pass on.
         rows, valid_rows: what was trained on, and what was held out to validate on.
+        sameness: of the validation rows' questions with those of the training rows.
         scores: of the validation cells; None without validation.
+        metric: what the update was chosen by.
         checks: how often the validation rows were looked at, before the first update included.
     """
     questions = _questions(rows)
@@ -95,7 +100,7 @@ def card(
         + f"; rows weighted {recipe.row_weight}",
         f"* AdamW, learning rate {recipe.optimizer.learning_rate:g}, about "
         f"{recipe.optimizer.batch_rows} rows per update; update {best_step} of {steps} was kept "
-        f"(best {recipe.checks.metric} on the validation rows of {checks} checks, the first before "
+        f"(best {metric} on the validation rows of {checks} checks, the first before "
         "training)"
         if scores
         else f"* AdamW, learning rate {recipe.optimizer.learning_rate:g}, about "
@@ -106,7 +111,7 @@ def card(
         f"* Groups ({len(groups)}): {'; '.join(groups)}",
         "",
         *_data(table),
-        *_scores(scores),
+        *_scores(scores, sameness),
         "## Limits",
         "",
         LIMITS,
@@ -140,7 +145,7 @@ def _data(table: OpinionTable) -> list[str]:
     return [*lines, ""]
 
 
-def _scores(scores: CellScores | None) -> list[str]:
+def _scores(scores: CellScores | None, sameness: Sameness | None) -> list[str]:
     if scores is None:
         return ["## Scores", "", "None: there were no validation rows.", ""]
     mean = scores.mean()
@@ -154,8 +159,12 @@ def _scores(scores: CellScores | None) -> list[str]:
     return [
         "## Scores on the validation rows",
         "",
-        "Questions that are not in the training table. They chose the checkpoint, so the figures "
-        "may flatter a little.",
+        *(
+            [f"Questions that the training rows ask too: {sameness.words()}.", ""]
+            if sameness
+            else []
+        ),
+        "They chose the checkpoint, so the figures may flatter a little.",
         "",
         *([f"In respondents a group: {worth[OVERALL]}.", ""] if worth else []),
         f"Mean Wasserstein distance (0 to 1) over {mean['cells']} cells: {_number(mean['wd'])} "

@@ -10,10 +10,9 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -28,6 +27,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from opinioncast.errors import InputError, StorageError
+from opinioncast.finetune.divergence import Start
 
 WEIGHTS = "trained.safetensors"
 OPTIMIZER = "optimizer.safetensors"
@@ -40,21 +40,34 @@ class RunState:
     """Where a run is.
 
     Attributes:
-        fingerprint: of recipe, tables and base model; a checkpoint fits no other run.
+        fingerprint: of all that shapes the result; a checkpoint fits no other run.
         step: updates made.
         pack_tokens: the budget the run was started with.
-        curve: one entry per update and per check (see :mod:`opinioncast.finetune.trainer`).
+        start_loss, uniform_loss: see :class:`opinioncast.finetune.divergence.Start`.
+        curve: one entry per update and per check (see :mod:`opinioncast.finetune.trainer`); None
+            where a check gave no number.
         best_step, best_value: of the check with the best metric.
         worse: checks since then.
     """
 
     fingerprint: dict[str, str]
     pack_tokens: int
+    start_loss: float = 0.0
+    uniform_loss: float = 0.0
     step: int = 0
-    curve: list[dict[str, float]] = field(default_factory=list)
+    curve: list[dict[str, float | None]] = field(default_factory=list)
     best_step: int | None = None
     best_value: float | None = None
     worse: int = 0
+
+    @property
+    def start(self) -> Start:
+        return Start(self.start_loss, self.uniform_loss)
+
+    @property
+    def checks(self) -> list[dict[str, float | None]]:
+        """The entries of the validation checks."""
+        return [entry for entry in self.curve if "valid_kl" in entry]
 
 
 class Checkpoints:
@@ -63,18 +76,11 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def newest(
-        self,
-        fingerprint: Mapping[str, str],
-        same: Mapping[str, Callable[[str | None], bool]] = MappingProxyType({}),
-    ) -> RunState | None:
+    def newest(self, fingerprint: Mapping[str, str]) -> RunState | None:
         """The state of the newest whole checkpoint, None if there is none.
 
-        ``same`` tells of a part of the fingerprint whether what was recorded stands for it: an
-        older version hashed tables in another way, and its checkpoints are gone on with.
-
         Raises:
-            InputError: it belongs to another recipe, table or base model.
+            InputError: something that shapes the result is another now: the error names it.
         """
         steps = self._steps()
         if not steps:
@@ -85,17 +91,15 @@ class Checkpoints:
         except (OSError, ValueError, TypeError) as error:
             raise self._unreadable(path, error) from error
         recorded = state.fingerprint
-        differs = [
-            k
-            for k, v in fingerprint.items()
-            if not (same[k](recorded.get(k)) if k in same else recorded.get(k) == v)
-        ]
+        differs = [k for k in fingerprint | recorded if fingerprint.get(k) != recorded.get(k)]
         if differs:
             raise InputError(
                 "The checkpoint belongs to another run",
                 where=str(path.parent),
                 expected=f"the same {', '.join(fingerprint)}",
-                found=f"another {', '.join(differs)}",
+                found=f"another {', '.join(differs)}"
+                if recorded.keys() == fingerprint.keys()
+                else "a checkpoint of another version of opinioncast",
                 hint="give another folder with --out, or delete this one to start anew",
             )
         return state
@@ -120,7 +124,7 @@ class Checkpoints:
             work.mkdir(parents=True)
             save_file({k: v.contiguous() for k, v in weights.items()}, work / WEIGHTS)
             save_file({k: v.contiguous() for k, v in moments.items()}, work / OPTIMIZER)
-            (work / STATE).write_text(json.dumps(asdict(state)), "utf-8")
+            (work / STATE).write_text(json.dumps(asdict(state), allow_nan=False), "utf-8")
             for file in work.iterdir():
                 with file.open("rb+") as written:
                     os.fsync(written.fileno())

@@ -80,6 +80,13 @@ def label_log_shares(read: Tensor, reading: LabelReading) -> Tensor:
     return torch.log_softmax(torch.logsumexp(spelling, dim=-1), dim=-1)
 
 
+def uniform_log_shares(reading: LabelReading) -> Tensor:
+    """What :func:`label_log_shares` gives of a model that knows nothing."""
+    there = reading.used.flatten(2).any(dim=-1)
+    none = torch.zeros(there.shape, device=there.device).masked_fill(~there, _NEVER)
+    return torch.log_softmax(none, dim=-1)
+
+
 def add_adapter(causal: Any, lora: LoraRecipe, *, seed: int) -> Any:
     """``causal`` with a fresh LoRA adapter, its own weights frozen.
 
@@ -169,22 +176,15 @@ def save_trained(
     """
     own = {k.removeprefix("inner."): v for k, v in weights.items()}
     peft = getattr(model.inner, "peft_config", None)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with made_apart(folder) as work:
         if peft is None:
-            model.inner.save_pretrained(folder, state_dict=own)
+            model.inner.save_pretrained(work, state_dict=own)
             if tokenizer is not None:
-                tokenizer.save_pretrained(folder)
+                tokenizer.save_pretrained(work)
         else:
             peft["default"].base_model_name_or_path = base
-            model.inner.save_pretrained(folder, state_dict=own, save_embedding_layers=False)
-            record_base(folder, base)
-    except (OSError, SafetensorError) as error:
-        raise StorageError(
-            "The trained weights could not be written",
-            where=str(folder),
-            expected="a folder that can be written, with free space",
-            found=error,
-            hint="free some space; the same command goes on from the last checkpoint",
-        ) from error
-    return sorted(f for f in folder.iterdir() if f.suffix in (".safetensors", ".json"))
+            model.inner.save_pretrained(work, state_dict=own, save_embedding_layers=False)
+            (work / "README.md").unlink(missing_ok=True)  # PEFT's, of which there is our own
+            record_base(work, base)
+        made = sorted(f.relative_to(work) for f in work.rglob("*") if f.is_file())
+    return [folder / name for name in made if name.suffix in (".safetensors", ".json")]

@@ -1,17 +1,11 @@
-"""From training rows to micro-batches: prompts, token trees, packs, and the tensors losses need.
-
-The plan of an epoch (which rows make which update, in which option order) depends on the recipe
-and the seed alone, not on the number of processes, so a resumed or distributed run makes the same
-updates.
-"""
+"""From asks to micro-batches: prompts, token trees, packs, and the tensors losses need."""
 
 from __future__ import annotations
 
-import random
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,32 +15,11 @@ from opinioncast.backends.labels import LabelPlan
 from opinioncast.backends.prompt_tokens import PromptTokenizer
 from opinioncast.backends.trees import Pack, PromptTokens, Tree, lay_out, packs, plant
 from opinioncast.errors import ModelError
-from opinioncast.finetune.targets import TrainingRow, one_hot, replicas
-from opinioncast.prompts import Layout, Prompt, Prompting, build_prompt
+from opinioncast.finetune.epoch import Ask, Order, question_key
+from opinioncast.finetune.targets import TrainingRow
+from opinioncast.prompts import Prompt, Prompting, build_prompt
 from opinioncast.survey import GroupScheme
 from opinioncast.survey.question import OFF_SCALE
-
-Order = tuple[int, ...]
-OptionOrder = Literal["given", "reversed", "random"]
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A row as it is put in one update: its option order and its target there."""
-
-    row: TrainingRow
-    order: Order
-    target: tuple[float, ...]
-
-    @property
-    def has_distance(self) -> bool:
-        """Whether the target has a place on a scale: a one-hot target on "Refused" has none."""
-        question = self.row.question
-        return question.has_scale and any(
-            share > 0
-            for share, position in zip(self.target, question.ordinal, strict=False)
-            if position != OFF_SCALE
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,90 +86,6 @@ class MicroBatch:
         return replace(self, reading=reading, **moved)
 
 
-def epoch_plan(
-    rows: Sequence[TrainingRow],
-    *,
-    layout: Layout,
-    batch_rows: int,
-    option_order: OptionOrder,
-    target: Literal["explicit", "one-hot", "augment"],
-    augment: int | None,
-    epoch: int,
-    seed: int,
-    groups_per_question: int | None = None,
-) -> list[list[Ask]]:
-    """The updates of one epoch, each a list of asks; as many in every epoch.
-
-    Question first, an update holds whole questions, because they are what prompts share; in the
-    paper's layout it holds rows drawn at random, which share their group. ``augment`` makes
-    ``augment`` passes over the rows, in each of which a row shows one of its replicas, so that all
-    are seen once per epoch. ``groups_per_question`` rows of each question are drawn anew for every
-    epoch; the others wait.
-    """
-    updates = []
-    targets = [_targets(r, target, augment, f"{seed}/{epoch}/{i}") for i, r in enumerate(rows)]
-    for turn in range(augment or 1):
-        draw = random.Random(f"{seed}/{epoch}/{turn}")
-        orders = _orders(rows, option_order, draw)
-        units = _units(rows, layout)
-        if groups_per_question is not None:
-            units = [draw.sample(u, min(groups_per_question, len(u))) for u in units]
-        draw.shuffle(units)
-        count = min(max(1, round(sum(map(len, units)) / batch_rows)), len(units))
-        for part in np.array_split(np.arange(len(units)), count):
-            updates.append(
-                [
-                    Ask(rows[i], orders[_question(rows[i])], targets[i][turn])
-                    for u in part
-                    for i in units[u]
-                ]
-            )
-    return updates
-
-
-def _question(row: TrainingRow) -> tuple[str, str, str]:
-    return row.question.family, row.question.wave, row.question.question_id
-
-
-def _units(rows: Sequence[TrainingRow], layout: Layout) -> list[list[int]]:
-    if layout is Layout.PAPER:
-        return [[i] for i in range(len(rows))]
-    units: dict[tuple[str, str, str], list[int]] = {}
-    for i, row in enumerate(rows):
-        units.setdefault(_question(row), []).append(i)
-    return list(units.values())
-
-
-def _orders(
-    rows: Sequence[TrainingRow], option_order: OptionOrder, draw: random.Random
-) -> dict[tuple[str, str, str], Order]:
-    orders: dict[tuple[str, str, str], Order] = {}
-    for row in rows:
-        key = _question(row)
-        if key in orders:
-            continue
-        order = list(range(len(row.question.options)))
-        if option_order == "random":
-            draw.shuffle(order)
-        elif option_order == "reversed" and draw.random() < 0.5:
-            order.reverse()
-        orders[key] = tuple(order)
-    return orders
-
-
-def _targets(
-    row: TrainingRow, kind: str, augment: int | None, seed: str
-) -> list[tuple[float, ...]]:
-    """What the row shows in each pass of an epoch."""
-    if kind == "one-hot":
-        return [one_hot(row.target)]
-    if augment is None:
-        return [row.target]
-    shown = replicas(row.target, augment)
-    random.Random(seed).shuffle(shown)
-    return shown
-
-
 @dataclass(frozen=True)
 class Update:
     """One optimizer step's work: its asks, how their labels are read, and their token trees."""
@@ -209,12 +98,12 @@ class Update:
     @property
     def weight(self) -> float:
         """Of all its rows."""
-        return sum(a.row.weight for a in self.asks)
+        return sum(a.weight for a in self.asks)
 
     @property
     def scaled_weight(self) -> float:
         """Of its rows whose target has a place on a scale."""
-        return sum(a.row.weight for a in self.asks if a.has_distance)
+        return sum(a.weight for a in self.asks if a.has_distance)
 
     def micro_batches(self) -> list[list[Tree]]:
         """Trees grouped into packs of at most ``max_tokens`` tokens."""
@@ -226,7 +115,7 @@ class Update:
         place = {owner: i for i, owner in enumerate(pack.owners)}
         numbers = list(dict.fromkeys(request for request, _ in pack.owners))
         asks = [self.asks[i] for i in numbers]
-        questions = {q: n for n, q in enumerate(dict.fromkeys(_question(a.row) for a in asks))}
+        questions = {q: n for n, q in enumerate(dict.fromkeys(question_key(a.row) for a in asks))}
         width = max(len(a.target) for a in asks)
         on_scale, order, steps = _scales(asks, width)
         target = np.zeros((len(asks), width), dtype=np.float32)
@@ -236,12 +125,12 @@ class Update:
             pack=pack,
             reading=_reading([self.plans[i] for i in numbers], numbers, place),
             target=torch.from_numpy(target),
-            weight=torch.tensor([a.row.weight for a in asks], dtype=torch.float32),
+            weight=torch.tensor([a.weight for a in asks], dtype=torch.float32),
             on_scale=torch.from_numpy(on_scale),
             order=torch.from_numpy(order),
             steps=torch.from_numpy(steps),
             scaled=torch.tensor([float(a.has_distance) for a in asks]),
-            question=torch.tensor([questions[_question(a.row)] for a in asks]),
+            question=torch.tensor([questions[question_key(a.row)] for a in asks]),
             asks=tuple(numbers),
         )
 
@@ -273,19 +162,20 @@ class Packer:
         longest: dict[Any, tuple[int, Ask]] = {}
         for row in rows:
             ask = Ask(row, tuple(range(len(row.question.options))), row.target)
-            length = len(self._prompt(ask).text)
-            for key in (_question(row), row.subpopulation.key):
+            length = len(self.prompt(row).text)
+            for key in (question_key(row), row.subpopulation.key):
                 if key not in longest or length > longest[key][0]:
                     longest[key] = (length, ask)
         self.update([ask for _, ask in longest.values()], max_tokens=1)
 
-    def _prompt(self, ask: Ask) -> Prompt:
+    def prompt(self, row: TrainingRow, order: Order | None = None) -> Prompt:
+        """How a row is put to the model; its options as given where no order is."""
         return build_prompt(
-            ask.row.question,
-            ask.row.subpopulation,
+            row.question,
+            row.subpopulation,
             self.groups,
             self.prompting,
-            order=ask.order,
+            order=order,
             chat_template=self.tokenizer.chat_text if self.prompting.chat else None,
         )
 
@@ -299,7 +189,7 @@ class Packer:
         families: dict[str, list[PromptTokens]] = {}
         plans = []
         for i, ask in enumerate(asks):
-            prompt = self._prompt(ask)
+            prompt = self.prompt(ask.row, ask.order)
             plan = self.tokenizer.plan(
                 prompt.text, prompt.labels[: len(ask.target)], words=prompt.words
             )
@@ -325,25 +215,42 @@ class Packer:
         return Update(asks, plans, trees, max_tokens)
 
 
-def share(update: Update, process: int, processes: int) -> list[tuple[list[Tree], bool]]:
-    """The micro-batches of one process, and whether they count.
+class Dealt(NamedTuple):
+    """A micro-batch as it is dealt to a process.
+
+    Attributes:
+        number: its place in the update, whichever process has it: what is random in it is drawn
+            by that, so that the number of processes does not matter.
+        counts: False where it only keeps the processes in step.
+    """
+
+    number: int
+    trees: list[Tree]
+    counts: bool
+
+
+def share(update: Update, process: int, processes: int) -> list[Dealt]:
+    """The micro-batches of one process.
 
     Dealt out largest first to the process with the least to do. Every process gets as many, or
     their collective calls would not meet: the missing ones repeat a tree and count for nothing.
     """
-    batches = update.micro_batches()
+    batches = [Dealt(i, trees, True) for i, trees in enumerate(update.micro_batches())]
     if processes == 1:
-        return [(b, True) for b in batches]
+        return batches
     load = [0] * processes
-    dealt: list[list[list[Tree]]] = [[] for _ in range(processes)]
-    for batch in sorted(batches, key=lambda b: -sum(t.size for t in b)):
+    dealt: list[list[Dealt]] = [[] for _ in range(processes)]
+    for batch in sorted(batches, key=lambda b: -_tokens(b)):
         least = min(range(processes), key=lambda p: (load[p], p))
         dealt[least].append(batch)
-        load[least] += sum(t.size for t in batch)
+        load[least] += _tokens(batch)
     most = max(map(len, dealt))
-    filler = min(batches, key=lambda b: sum(t.size for t in b))
-    mine = [(b, True) for b in dealt[process]]
-    return mine + [(filler, False)] * (most - len(mine))
+    filler = min(batches, key=_tokens)._replace(counts=False)
+    return dealt[process] + [filler] * (most - len(dealt[process]))
+
+
+def _tokens(batch: Dealt) -> int:
+    return sum(tree.size for tree in batch.trees)
 
 
 def _scales(

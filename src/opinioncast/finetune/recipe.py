@@ -102,14 +102,15 @@ class CheckRecipe(Strict):
 
     Attributes:
         every: updates between checks; None: ten checks per run.
-        metric: what the best checkpoint is best in.
+        metric: what the best checkpoint is best in: Wasserstein distance or KL divergence. None:
+            the distance where a validation question has a scale, else the divergence.
         patience: checks without a better value after which training stops; None: never.
         questions: validate on this many questions, drawn with the seed; None: all.
         orders: option orders averaged in validation, as ``predict --orders``.
     """
 
     every: int | None = Field(default=None, ge=1)
-    metric: Literal["wd", "kl"] = "wd"
+    metric: Literal["wd", "kl"] | None = None
     patience: int | None = Field(default=None, ge=1)
     questions: int | None = Field(default=None, ge=1)
     orders: str = "given"
@@ -129,6 +130,9 @@ class FinetuneRecipe(Strict):
         model: ``embedded``, a folder, or a name on the Hugging Face hub.
         table: opinion table(s) to train on.
         validation: opinion table(s) to validate on, or a share of the training table, or none.
+        same_questions: what becomes of training questions that the validation tables ask too, by
+            key or wording: ``refuse`` them, or ``remove`` them from the training, with those of the
+            same meaning (A.5).
         fraction: share of the training questions to use, drawn with the seed (Figure 5).
         groups: group schemes or expressions; each needs rows. None: every group of the table.
         layout, format, refusal, chat: of the prompts, as in prediction.
@@ -154,6 +158,7 @@ class FinetuneRecipe(Strict):
     model: str = EMBEDDED
     table: str | tuple[str, ...]
     validation: SplitValidation | str | tuple[str, ...] | None = None
+    same_questions: Literal["refuse", "remove"] = "refuse"
     fraction: float = Field(default=1.0, gt=0, le=1)
     groups: tuple[str, ...] | None = None
     layout: Layout = Layout.QUESTION_FIRST
@@ -210,8 +215,15 @@ class FinetuneRecipe(Strict):
 
     @property
     def hash(self) -> str:
-        """Of everything that shapes the result; a checkpoint belongs to one recipe."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"name", "device"}), sort_keys=True)
+        """Of the settings that shape the result.
+
+        Not of where model, tables and groups are found: what is in them is hashed as it is put to
+        the model (:mod:`opinioncast.finetune.fingerprint`).
+        """
+        found = {"name", "device", "model", "table", "groups", "sweep"}
+        if not isinstance(self.validation, SplitValidation):
+            found.add("validation")
+        text = json.dumps(self.model_dump(mode="json", exclude=found), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def changed(self, **optimizer: Any) -> FinetuneRecipe:

@@ -1,8 +1,9 @@
 """The training loop, on accelerate: devices, mixed precision, DDP and FSDP come from there.
 
 Every update is planned the same way on every process; its micro-batches are dealt out, and the
-losses are divided by the update's whole weight, so one process and many make the same steps.
-Randomness is drawn from the seed and the step, so a resumed run makes the same steps too.
+losses are divided by what an update weighs on average over the epoch, so one process and many make
+the same steps. Randomness is drawn from the seed, the step and the micro-batch, so a resumed run
+makes the same steps too, on as many processes as there are then.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -22,8 +22,7 @@ import torch
 from accelerate import Accelerator
 
 from opinioncast.backends.trees import Tree
-from opinioncast.errors import InputError
-from opinioncast.finetune import losses
+from opinioncast.errors import InputError, ModelError
 from opinioncast.finetune.checkpoint import (
     Checkpoints,
     RunState,
@@ -32,16 +31,21 @@ from opinioncast.finetune.checkpoint import (
     restore_moments,
     restore_weights,
 )
-from opinioncast.finetune.model import DistributionModel
-from opinioncast.finetune.packing import Ask, MicroBatch, Packer, Update, epoch_plan, share
-from opinioncast.finetune.recipe import FinetuneRecipe, OptimizerRecipe
+from opinioncast.finetune.divergence import (
+    WINDOW,
+    has_diverged,
+    is_suspicious,
+    watched,
+)
+from opinioncast.finetune.epoch import Ask, epoch_plan, update_weight
+from opinioncast.finetune.model import DistributionModel, uniform_log_shares
+from opinioncast.finetune.objective import PARTS, batch_losses, mixed
+from opinioncast.finetune.packing import Packer, Update, share
+from opinioncast.finetune.recipe import FinetuneRecipe
+from opinioncast.finetune.schedule import schedule
 from opinioncast.finetune.targets import TrainingRow
 from opinioncast.finetune.validation import mean_distance, mean_kl, predict_rows
 
-PARTS = ("kl", "wasserstein", "contrast")
-
-_START, _WINDOW = 3, 10
-_DIVERGED = 2.0
 BUDGETS = {"cpu": (512, 1_024, 2_048), "cuda": (4_096, 8_192, 16_384, 32_768)}
 
 
@@ -90,8 +94,7 @@ class Trainer:
     Args:
         model: base and adapter; only what requires a gradient is trained.
         train, valid: rows; without validation rows nothing stops early and the last is the best.
-        fingerprint: of recipe, tables and base model.
-        same: see :meth:`~opinioncast.finetune.checkpoint.Checkpoints.newest`.
+        fingerprint: of all that shapes the result (:mod:`opinioncast.finetune.fingerprint`).
         folder: where checkpoints go.
     """
 
@@ -104,7 +107,6 @@ class Trainer:
         valid: Sequence[TrainingRow],
         *,
         fingerprint: dict[str, str],
-        same: Mapping[str, Callable[[str | None], bool]] = MappingProxyType({}),
         folder: Path,
         accelerator: Accelerator,
         progress: Callable[[Moment], None] | None = None,
@@ -114,7 +116,6 @@ class Trainer:
         self._train = train
         self._valid = valid
         self._fingerprint = fingerprint
-        self._same = same
         self._checkpoints = Checkpoints(folder)
         self._accelerator = accelerator
         self._progress = progress
@@ -126,12 +127,7 @@ class Trainer:
                 expected="questions with different scale positions",
                 hint="give the loss a kl part",
             )
-        if valid and recipe.checks.metric == "wd" and not any(r.question.has_scale for r in valid):
-            raise InputError(
-                "No validation question has a scale, so there is no distance to stop by",
-                expected="questions with different scale positions",
-                hint="set checks.metric: kl",
-            )
+        self.metric = choose_metric(recipe, valid)
         trained = [p for p in model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
             trained,
@@ -142,7 +138,12 @@ class Trainer:
         self._model, wrapped = accelerator.prepare(model, optimizer)
         self._optimizer: torch.optim.Optimizer = wrapped.optimizer
         self._trained = [p for p in self._model.parameters() if p.requires_grad]
-        self._updates = len(self._plan(0))
+        plan = self._plan(0)
+        self._watched = watched(plan)
+        self._updates = len(plan)
+        self._weight = update_weight(
+            train, target=recipe.target, augment=recipe.augment, updates=len(plan)
+        )
         self.steps = self._updates * recipe.optimizer.epochs
         self._every = recipe.checks.every or max(1, math.ceil(self.steps / 10))
 
@@ -152,11 +153,21 @@ class Trainer:
 
         Raises:
             InputError: the checkpoint belongs to another run.
+            ModelError: no check gave a number to choose a checkpoint by.
             StorageError: a checkpoint cannot be written or read.
         """
-        state = self._checkpoints.newest(self._fingerprint, self._same)
+        state = self._checkpoints.newest(self._fingerprint)
         if state is None:
             state = RunState(self._fingerprint, self._recipe.pack_tokens or self._probe())
+            state.start_loss, state.uniform_loss = self._look(state.pack_tokens)
+            if not math.isfinite(state.start_loss):
+                raise ModelError(
+                    "The base model's shares are no numbers, so there is nothing to train from",
+                    where=f"loss on {len(self._watched)} rows before the first update",
+                    expected="a number",
+                    found=state.start_loss,
+                    hint="try dtype: float32, or another base model",
+                )
             self._check(state)
         else:
             restore_weights(self._model, self._checkpoints.weights(state.step))
@@ -164,6 +175,7 @@ class Trainer:
         first, started, training, rows = state.step, time.monotonic(), 0.0, 0
         stopped: Literal["finished", "early", "diverged"] = "finished"
         plan: list[list[Ask]] = []
+        looked = 0
         while state.step < self.steps:
             if self._out_of_patience(state):
                 stopped = "early"
@@ -178,13 +190,20 @@ class Trainer:
             rows += len(update.asks)
             state.step += 1
             state.curve.append({"step": state.step, "epoch": state.step / self._updates, **entry})
-            if diverges(state.curve):
+            self._accelerator.log(entry, step=state.step)
+            if not all(math.isfinite(entry[name]) for name in ("loss", "gradient_norm")):
                 stopped = "diverged"
                 break
+            losses = [e["loss"] for e in state.curve if e.get("loss") is not None]
+            if state.step - looked >= WINDOW and is_suspicious(losses, state.start):
+                looked = state.step
+                if has_diverged(self._look(state.pack_tokens)[0], state.start):
+                    stopped = "diverged"
+                    break
             if state.step % self._every == 0 or state.step == self.steps:
                 self._check(state)
             if self._progress is not None and self._accelerator.is_main_process:
-                recent = [e["loss"] for e in state.curve if "loss" in e][-_WINDOW:]
+                recent = losses[-WINDOW:]
                 per_step = (time.monotonic() - started) / (state.step - first)
                 self._progress(
                     Moment(
@@ -198,8 +217,17 @@ class Trainer:
                     )
                 )
         best = state.best_step
+        if best is None and self._valid and stopped != "diverged":
+            raise ModelError(
+                "No check of the validation rows gave a number",
+                where=f"{len(state.checks)} checks, checks.metric: {self.metric}",
+                expected="a number in one check at least",
+                found="the model's shares are no numbers, or 0 for an option that people chose",
+                hint="see valid_wd and valid_kl in checkpoints/*/state.json; set the other metric, "
+                "or another dtype",
+            )
         if best is None:  # without validation; there is one: the check before the first update
-            since = _WINDOW if stopped == "diverged" else 0
+            since = 2 * WINDOW if stopped == "diverged" else 0
             best = self._checkpoints.last_step(before=state.step - since)
         weights = self._checkpoints.weights(best)
         restore_weights(self._model, weights)
@@ -234,10 +262,9 @@ class Trainer:
         )
 
     def _step(self, update: Update, step: int) -> dict[str, float]:
-        """One optimizer step; the update's mean loss and its parts."""
+        """One optimizer step; the weighted mean loss of the update's rows, and its parts."""
         accelerator = self._accelerator
         self._model.train()
-        torch.manual_seed(_seed(self._recipe.seed, step, accelerator.process_index))
         rate = self._recipe.optimizer.learning_rate * schedule(
             step, self.steps, self._recipe.optimizer
         )
@@ -245,16 +272,18 @@ class Trainer:
             group["lr"] = rate
         sums = torch.zeros(len(PARTS) + 1, device=accelerator.device)
         mine = share(update, accelerator.process_index, accelerator.num_processes)
-        for i, (trees, counts) in enumerate(mine):
+        for i, (number, trees, counts) in enumerate(mine):
+            torch.manual_seed(_seed(self._recipe.seed, step, number))
             batch = update.batch(trees).to(accelerator.device)
             with nullcontext() if i == len(mine) - 1 else accelerator.no_sync(self._model):
                 log_shares = self._model(batch.pack, batch.reading)
-                parts = batch_losses(log_shares, batch, update.weight, update.scaled_weight)
-                loss = sum(getattr(self._recipe.loss, n) * parts[n] for n in PARTS)
+                parts = batch_losses(log_shares, batch, *self._weight)
                 # DDP and FSDP take the mean over processes; the sum is wanted
-                accelerator.backward(loss * (accelerator.num_processes if counts else 0.0))
+                again = accelerator.num_processes if counts else 0.0
+                accelerator.backward(mixed(parts, self._recipe.loss) * again)
             if counts:
-                sums += torch.stack([loss, *parts.values()]).detach()
+                own = batch_losses(log_shares.detach(), batch, update.weight, update.scaled_weight)
+                sums += torch.stack([mixed(own, self._recipe.loss), *own.values()])
         norm = self._clip()
         if math.isfinite(norm):  # else the run ends here, with the weights it has
             self._optimizer.step()
@@ -263,6 +292,27 @@ class Trainer:
             sums = accelerator.reduce(sums, "sum")
         names = ("loss", *PARTS, "gradient_norm", "learning_rate", "rows")
         return dict(zip(names, [*sums.tolist(), norm, rate, len(update.asks)], strict=True))
+
+    def _look(self, pack_tokens: int) -> tuple[float, float]:
+        """The recipe's loss on the watched rows: the model's as it stands, a uniform guess's."""
+        accelerator = self._accelerator
+        update = self._packer.update(self._watched, pack_tokens)
+        sums = torch.zeros(2, device=accelerator.device)
+        self._model.eval()
+        with torch.no_grad():
+            for _, trees, counts in share(
+                update, accelerator.process_index, accelerator.num_processes
+            ):
+                batch = update.batch(trees).to(accelerator.device)
+                found = self._model(batch.pack, batch.reading)
+                for i, log_shares in enumerate((found, uniform_log_shares(batch.reading))):
+                    parts = batch_losses(log_shares, batch, update.weight, update.scaled_weight)
+                    sums[i] += mixed(parts, self._recipe.loss) * counts
+        self._model.train()
+        if accelerator.num_processes > 1:
+            sums = accelerator.reduce(sums, "sum")
+        model, uniform = sums.tolist()
+        return model, uniform
 
     def _clip(self) -> float:
         """Clip the gradient if the recipe says so; its norm before."""
@@ -280,8 +330,10 @@ class Trainer:
                 "valid_wd": mean_distance(self._valid, shares),
             }
             state.curve.append({"step": state.step, **found})
-            value = found[f"valid_{checks.metric}"]
-            if state.best_value is None or value < state.best_value:
+            numbers = {name: v for name, v in found.items() if v is not None}
+            self._accelerator.log(numbers, step=state.step)
+            value = found[f"valid_{self.metric}"]
+            if value is not None and (state.best_value is None or value < state.best_value):
                 state.best_value, state.best_step, state.worse = value, state.step, 0
             else:
                 state.worse += 1
@@ -289,7 +341,7 @@ class Trainer:
         moments = gather_moments(self._model, self._optimizer)
         if self._accelerator.is_main_process:
             # diverging is seen some updates late: without a best checkpoint an older one is kept
-            window = 0 if self._valid else _WINDOW
+            window = 0 if state.best_step is not None else 2 * WINDOW
             self._checkpoints.save(state, weights, moments, window=window)
         self._accelerator.wait_for_everyone()
 
@@ -332,56 +384,26 @@ class Trainer:
         return batch.tokens
 
 
-def batch_losses(
-    log_shares: torch.Tensor, batch: MicroBatch, weight: float, scaled_weight: float
-) -> dict[str, torch.Tensor]:
-    """This micro-batch's part of each mean loss of its update.
+def choose_metric(recipe: FinetuneRecipe, valid: Sequence[TrainingRow]) -> Literal["wd", "kl"]:
+    """What the best checkpoint is best in: the recipe's choice, else the distance where a
+    validation question has a scale, else the KL divergence.
 
-    Args:
-        weight, scaled_weight: of all rows of the update, and of those with a scale.
+    Raises:
+        InputError: the recipe asks for a distance and no validation question has a scale.
     """
-    rows = batch.weight / weight
-    scaled = batch.weight * batch.scaled / max(scaled_weight, 1e-9)
-    distance = losses.wasserstein(
-        log_shares, batch.target, batch.on_scale, batch.order, batch.steps
-    )
-    difference = losses.contrast(log_shares, batch.target, batch.question, batch.weight)
-    return {
-        "kl": (rows * losses.forward_kl(log_shares, batch.target)).sum(),
-        "wasserstein": (scaled * distance).sum(),
-        "contrast": (rows * difference).sum(),
-    }
+    scaled = any(r.question.has_scale for r in valid)
+    if recipe.checks.metric == "wd" and valid and not scaled:
+        raise InputError(
+            "No validation question has a scale, so there is no distance to stop by",
+            expected="questions with different scale positions",
+            hint="set checks.metric: kl, or leave it out",
+        )
+    return recipe.checks.metric or ("kl" if valid and not scaled else "wd")
 
 
-def schedule(step: int, steps: int, optimizer: OptimizerRecipe) -> float:
-    """Share of the learning rate at ``step`` of ``steps``."""
-    rising = optimizer.warmup * steps
-    if step < rising:
-        return (step + 1) / (rising + 1)
-    if optimizer.schedule == "constant":
-        return 1.0
-    left = (steps - step) / max(steps - rising, 1)
-    return left if optimizer.schedule == "linear" else 0.5 * (1 - math.cos(math.pi * left))
+def _seed(seed: int, step: int, batch: int) -> int:
+    return (seed * 1_000_003 + step) * 65_537 + batch
 
 
-def diverges(curve: Sequence[dict[str, float]]) -> bool:
-    """Whether the loss or its gradient is not a number any more, or the mean loss over the last ten
-    updates is twice that of the first three (when the learning rate has hardly risen yet)."""
-    updates = [entry for entry in curve if "loss" in entry]
-    found = [entry["loss"] for entry in updates]
-    if updates and not all(
-        math.isfinite(updates[-1].get(name, 0.0)) for name in ("loss", "gradient_norm")
-    ):
-        return True
-    if len(found) < _START + _WINDOW:
-        return False
-    recent = sum(found[-_WINDOW:]) / _WINDOW
-    return recent > _DIVERGED * sum(found[:_START]) / _START
-
-
-def _seed(seed: int, step: int, process: int) -> int:
-    return (seed * 1_000_003 + step) * 65_537 + process
-
-
-def _last(curve: Sequence[dict[str, float]], name: str) -> float | None:
+def _last(curve: Sequence[Mapping[str, float | None]], name: str) -> float | None:
     return next((entry[name] for entry in reversed(curve) if name in entry), None)

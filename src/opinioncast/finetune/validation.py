@@ -5,6 +5,7 @@ Read with the training model as it stands, on the same labels and in the same la
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +16,11 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from opinioncast.evaluate.distance import pad, wasserstein
-from opinioncast.finetune.packing import Ask, Packer, share
+from opinioncast.finetune.epoch import Ask
+from opinioncast.finetune.packing import Packer, share
 from opinioncast.finetune.targets import TrainingRow
 from opinioncast.prompts import orders as option_orders
+from opinioncast.survey.question import OFF_SCALE
 
 Array = npt.NDArray[np.float64]
 
@@ -46,11 +49,12 @@ def predict_rows(
         for start in range(0, len(asks), _ROWS):
             part = asks[start : start + _ROWS]
             update = packer.update([ask for _, ask in part], pack_tokens)
-            for trees, counts in share(
+            for _, trees, counts in share(
                 update, accelerator.process_index, accelerator.num_processes
             ):
                 batch = update.batch(trees).to(accelerator.device)
-                shares = model(batch.pack, batch.reading).exp().double().cpu().numpy()
+                # to double first: a share of 1e-50 is none in single precision, and KL infinite
+                shares = model(batch.pack, batch.reading).cpu().double().exp().numpy()
                 if counts:
                     for number, row in zip(batch.asks, shares, strict=True):
                         i, ask = part[number]
@@ -64,24 +68,40 @@ def predict_rows(
     return [t / t.sum() for t in totals]
 
 
-def mean_kl(rows: Sequence[TrainingRow], predicted: Sequence[Array]) -> float:
-    """Mean KL(people || model) over the labels of each row's target."""
+def mean_kl(rows: Sequence[TrainingRow], predicted: Sequence[Array]) -> float | None:
+    """Mean KL(people || model) over the labels of each row's target; None where it is no number: a
+    share that is none, or 0 for an option that people chose."""
     total = 0.0
     for row, shares in zip(rows, predicted, strict=True):
         target = np.array(row.target)
         some = target > 0
         with np.errstate(divide="ignore"):
             total += float((target[some] * np.log(target[some] / shares[some])).sum())
-    return total / len(rows)
+    return total / len(rows) if math.isfinite(total) else None
 
 
-def mean_distance(rows: Sequence[TrainingRow], predicted: Sequence[Array]) -> float:
-    """Mean Wasserstein distance over the rows with a scale, both sides without the refusal."""
-    scaled = [i for i, row in enumerate(rows) if row.question.has_scale]
+def with_distance(rows: Sequence[TrainingRow]) -> list[int]:
+    """Which rows have a distance: a scale, and people on it."""
+    return [
+        i
+        for i, row in enumerate(rows)
+        if row.question.has_scale
+        and any(
+            share > 0 and place != OFF_SCALE
+            for share, place in zip(row.target, row.question.ordinal, strict=False)
+        )
+    ]
+
+
+def mean_distance(rows: Sequence[TrainingRow], predicted: Sequence[Array]) -> float | None:
+    """Mean Wasserstein distance over the rows :func:`with_distance` names, both sides without the
+    refusal; None where there are none, or where the model's shares of one are no numbers."""
+    scaled = with_distance(rows)
     if not scaled:
-        return float("nan")
+        return None
     options = [len(rows[i].question.options) for i in scaled]
     ordinal = pad([rows[i].question.ordinal for i in scaled], np.nan)
     p = pad([rows[i].target[:k] for i, k in zip(scaled, options, strict=True)], 0.0)
     q = pad([predicted[i][:k].tolist() for i, k in zip(scaled, options, strict=True)], 0.0)
-    return float(np.nanmean(wasserstein(p, q, ordinal)))
+    mean = float(np.mean(wasserstein(p, q, ordinal)))
+    return mean if math.isfinite(mean) else None

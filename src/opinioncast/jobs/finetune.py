@@ -6,6 +6,7 @@ validation predictions and the manifest; ``out/checkpoints`` what a killed run r
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.files import atomic_path
 from opinioncast.finetune.base import TrainingBase, open_base, source
 from opinioncast.finetune.card import card, front_matter, sources
+from opinioncast.finetune.fingerprint import run_fingerprint
 from opinioncast.finetune.memory import available, check_memory
 from opinioncast.finetune.model import (
     DistributionModel,
@@ -39,6 +41,7 @@ from opinioncast.finetune.packing import Packer
 from opinioncast.finetune.recipe import FinetuneRecipe
 from opinioncast.finetune.targets import TrainingRow
 from opinioncast.finetune.trainer import Moment, Trainer, TrainingRun
+from opinioncast.finetune.validation import with_distance
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.jobs.training_data import TrainingData, training_data
 from opinioncast.survey import PredictionTable, opinion_row
@@ -55,11 +58,13 @@ class FinetuneRun:
 
     Attributes:
         recipe: the one that was trained; with a sweep, the best.
+        metric: what its best checkpoint was chosen by.
         scores: of the validation cells, None without validation.
         files: in ``folder``; empty on processes other than the main one.
     """
 
     recipe: FinetuneRecipe
+    metric: str
     training: TrainingRun
     scores: CellScores | None
     folder: Path
@@ -102,7 +107,7 @@ def finetune_to_folder(
         done.append(_finetune(changed, data, out / "sweep" / name, accelerator, progress))
         accelerator.free_memory()  # it would hold every run's model to the end
     finished = [run for run in done if run.training.stopped != "diverged"]
-    best = min(finished or done, key=lambda run: run.training.state.best_value or float("inf"))
+    best = min(finished or done, key=_value)
     if not accelerator.is_main_process:
         return best
     target = out / "adapter"
@@ -115,7 +120,7 @@ def finetune_to_folder(
                 "learning_rate": run.recipe.optimizer.learning_rate,
                 "batch_rows": run.recipe.optimizer.batch_rows,
                 "best_step": run.training.best_step,
-                recipe.checks.metric: run.training.state.best_value,
+                run.metric: run.training.state.best_value,
                 "stopped": run.training.stopped,
             }
             for run in done
@@ -125,7 +130,13 @@ def finetune_to_folder(
     if not finished:
         raise _diverged(best)
     files = (*(target / f.name for f in best.files), out / SWEEP)
-    return FinetuneRun(best.recipe, best.training, best.scores, target, files)
+    return FinetuneRun(best.recipe, best.metric, best.training, best.scores, target, files)
+
+
+def _value(run: FinetuneRun) -> float:
+    """How good a run is, least is best; one without a number is never the best."""
+    value = run.training.state.best_value
+    return math.inf if value is None else value
 
 
 def _diverged(run: FinetuneRun) -> ModelError:
@@ -192,7 +203,7 @@ def _finetune(
         files = save_trained(
             model, run.weights, folder, base=recipe.model, tokenizer=base.tokenizer
         )
-        files += _write_records(recipe, data, base, run, trainer.steps, scores, folder)
+        files += _write_records(recipe, data, base, run, trainer, scores, folder)
         if predictions is not None:
             written = predictions.write(folder / "validation.parquet")
             files += [written, written.with_name(written.name + ".json")]
@@ -200,19 +211,31 @@ def _finetune(
             "origin": "model trained on survey data, group level",
             "recipe": recipe.model_dump(mode="json"),
             "fingerprint": run.state.fingerprint,
+            "tables": {
+                "train": data.train.content_hash,
+                "validation": None if data.valid is None else data.valid.content_hash,
+            },
             "data": sources(data.train),
+            "taken_out_of_training": data.taken_out.record() if data.taken_out else None,
             "stopped": run.stopped,
             "best_step": run.best_step,
+            "best_value": run.state.best_value,
+            "metric": trainer.metric if data.valid_rows else None,
             "steps": trainer.steps,
             "rows_per_second": round(run.rows_per_second, 2),
             "processes": accelerator.num_processes,
             "pack_tokens": run.state.pack_tokens,
             "memory_estimate": None if memory is None else str(memory),
+            "validation": {
+                "rows": len(data.valid_rows),
+                "asked_in_training_too": data.sameness.record() if data.sameness else None,
+                "rows_with_a_distance": len(with_distance(data.valid_rows)),
+            },
             "scores": scores.mean() if scores else None,
         }
         files.append(write_manifest(folder, record, files))
     accelerator.wait_for_everyone()
-    return FinetuneRun(recipe, run, scores, folder, tuple(files))
+    return FinetuneRun(recipe, trainer.metric, run, scores, folder, tuple(files))
 
 
 def build_trainer(
@@ -251,14 +274,7 @@ def build_trainer(
         packer,
         data.train_rows,
         data.valid_rows,
-        fingerprint={
-            "recipe": recipe.hash,
-            "table": data.train.content_hash,
-            "validation table": data.valid.content_hash if data.valid is not None else "",
-            "base model": base.fingerprint,
-        },
-        same={"table": data.train.has_content}
-        | ({} if data.valid is None else {"validation table": data.valid.has_content}),
+        fingerprint=run_fingerprint(recipe, data.train_rows, data.valid_rows, packer, base),
         folder=checkpoints,
         accelerator=accelerator,
         progress=progress,
@@ -290,7 +306,7 @@ def _write_records(
     data: TrainingData,
     base: TrainingBase,
     run: TrainingRun,
-    steps: int,
+    trainer: Trainer,
     scores: CellScores | None,
     folder: Path,
 ) -> list[Path]:
@@ -302,10 +318,12 @@ def _write_records(
         table=data.train,
         rows=data.train_rows,
         valid_rows=data.valid_rows,
+        sameness=data.sameness,
         scores=scores,
-        checks=sum("valid_wd" in entry for entry in run.state.curve),
+        metric=trainer.metric,
+        checks=len(run.state.checks),
         best_step=run.best_step,
-        steps=steps,
+        steps=trainer.steps,
     )
     licence = None if shipped is None else shipped.licence
     written = {

@@ -1,7 +1,8 @@
 """SubPOP's published layout (JSON lines or CSV), read into an OpinionTable and written back.
 
 Columns ``qkey, attribute, group, responses, refusal_rate, ordinal, question, options``, and ``n``,
-``wave``, ``source`` where there are any. ``options`` ends with "Refused"; ``responses`` does not.
+``wave``, ``source`` where there are any; ``family``, ``n_eff`` and ``se`` where we wrote it.
+``options`` ends with "Refused"; ``responses`` does not.
 OpinionQA's group-level rows come in the same layout.
 """
 
@@ -36,7 +37,7 @@ COLUMNS = (
     "question",
     "options",
 )
-_LISTS = ("responses", "ordinal", "options")
+_LISTS = ("responses", "ordinal", "options", "se")
 _TYPES: dict[str, Any] = {
     "qkey": pl.String,
     "attribute": pl.String,
@@ -48,6 +49,9 @@ _TYPES: dict[str, Any] = {
     "options": pl.List(pl.String),
     "n": pl.Int64,
     "wave": pl.String,
+    "family": pl.String,
+    "n_eff": pl.Float64,
+    "se": pl.List(pl.Float64),
 }
 _WAVE = re.compile(r"_W(\d+)$")
 _NO_KEY = "no-key-"
@@ -64,10 +68,19 @@ def read_rows(path: str | Path) -> pl.DataFrame:
     if not path.is_file():
         raise DataError("A table is not there", where=str(path), expected="a file", found="nothing")
     rows = _csv_rows(path) if path.suffix.casefold() == ".csv" else _json_rows(path)
+    return _typed(rows, path.name)
+
+
+def frame_rows(frame: pl.DataFrame, *, where: str) -> pl.DataFrame:
+    """A frame's rows as :func:`read_rows` gives a file's; ``where`` is what errors call it."""
+    return _typed(frame.to_dicts(), where)
+
+
+def _typed(rows: list[dict[str, Any]], where: str) -> pl.DataFrame:
     if not rows:
-        raise DataError("A table has no rows", where=path.name, expected="one row per cell")
+        raise DataError("A table has no rows", where=where, expected="one row per cell")
     names = list(dict.fromkeys(name for row in rows for name in row))
-    check_names(COLUMNS, names, where=path.name)
+    check_names(COLUMNS, names, where=where)
     types = {n: _TYPES[n] for n in names if n in _TYPES}
     if "wave" in types:
         rows = [
@@ -78,7 +91,7 @@ def read_rows(path: str | Path) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
         raise DataError(
             "A table has a value of the wrong kind",
-            where=path.name,
+            where=where,
             expected=str(types),
             found=error,
         ) from error
@@ -126,8 +139,8 @@ def to_table(rows: pl.DataFrame, *, family: str) -> OpinionTable:
         match = _WAVE.search(question_id)
         out.append(
             {
-                "family": family,
-                "wave": row.get("wave") or (match[1] if match else ""),
+                "family": family if row.get("family") is None else row["family"],
+                "wave": (match[1] if match else "") if row.get("wave") is None else row["wave"],
                 "question_id": question_id,
                 "question": row["question"],
                 "options": options[:-1],
@@ -137,6 +150,8 @@ def to_table(rows: pl.DataFrame, *, family: str) -> OpinionTable:
                 "distribution": list(shares),
                 "refusal_rate": row["refusal_rate"],
                 "n": row.get("n"),
+                "n_eff": row.get("n_eff"),
+                "se": row.get("se"),
             }
         )
     return OpinionTable.from_rows(
@@ -171,12 +186,13 @@ def read_subpop(path: str | Path, *, family: str = "ATP") -> OpinionTable:
     return OpinionTable(table.frame, meta)
 
 
-def write_subpop(table: OpinionTable, path: str | Path) -> Path:
-    """Write ``table`` in SubPOP's layout (JSON lines, or CSV by the ending).
+def subpop_rows(table: OpinionTable, *, whole: bool = False) -> list[dict[str, Any]]:
+    """The rows of ``table`` in SubPOP's columns, and ``n`` and ``wave``.
 
-    ``n`` and ``wave`` go along; family, effective n and standard errors have no column there.
+    Args:
+        whole: ids and waves as they are, and three columns more (``family``, ``n_eff``, ``se``), so
+            that the table can be had back; else as the published files have them.
     """
-    path = Path(path)
     lines = []
     for row in table.frame.iter_rows(named=True):
         key = row["question_id"]
@@ -192,7 +208,20 @@ def write_subpop(table: OpinionTable, path: str | Path) -> Path:
             "n": row["n"],
             "wave": int(row["wave"]) if row["wave"].isdecimal() else row["wave"] or None,
         }
+        if whole:
+            line |= {"qkey": key} | {c: row[c] for c in ("wave", "family", "n_eff", "se")}
         lines.append(line)
+    return lines
+
+
+def write_subpop(table: OpinionTable, path: str | Path, *, whole: bool = False) -> Path:
+    """Write ``table`` in SubPOP's layout (JSON lines, or CSV by the ending).
+
+    ``n`` and ``wave`` go along. Family, effective n and standard errors have no column in the
+    published layout: ``whole`` writes them into columns of their own.
+    """
+    path = Path(path)
+    lines = subpop_rows(table, whole=whole)
     if path.suffix.casefold() == ".csv":
         rows = [{k: json.dumps(v) if k in _LISTS else v for k, v in line.items()} for line in lines]
         return write_csv(pl.DataFrame(rows, infer_schema_length=None), path, for_excel=False)

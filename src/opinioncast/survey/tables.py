@@ -159,6 +159,10 @@ class _Table:
     def filter(self, *predicates: pl.Expr) -> Self:
         return type(self)(self.frame.filter(*predicates), self.meta)
 
+    def in_key_order(self) -> Self:
+        """The same rows in the order of their keys, as the content hash takes them."""
+        return type(self)(self.frame.sort(*KEY), self.meta)
+
     def to_polars(self) -> pl.DataFrame:
         """The frame: one row per question x subpopulation."""
         return self.frame
