@@ -5,7 +5,7 @@ Paper, appendix A.5 and Figures 7 and 8.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -257,6 +257,16 @@ def remove_overlap(
     )
     rest = keyed.filter(~pl.col("key").is_in(list(record))).drop("key")
     return OpinionTable(rest, train.meta), removed
+
+
+def without_questions(table: OpinionTable, questions: Iterable[Asked]) -> OpinionTable:
+    """The table without these questions of its own."""
+    keys = ["family", "wave", "question_id"]
+    named = pl.DataFrame(
+        [q[:3] for q in questions], schema=dict.fromkeys(keys, pl.String), orient="row"
+    )
+    rest = table.frame.join(named, on=keys, how="anti", maintain_order="left")
+    return OpinionTable(rest, table.meta)
 
 
 def sameness_of(
