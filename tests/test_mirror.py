@@ -30,6 +30,8 @@ ELSEWHERE: dict[str, str] = {
     "backends/packed_forward.py": "backends/test_torch_backend.py",
     "backends/prompt_tokens.py": "finetune/test_packing.py",
     "backends/protocol.py": "backends/test_generation.py",
+    # a packed step against a plain one
+    "finetune/objective.py": "finetune/test_packed_step.py",
     # commands hold no logic: run beside the job they call
     "cli/evidence_options.py": "jobs/test_update.py",
     "cli/estimate.py": "jobs/test_estimate.py",
@@ -135,6 +137,13 @@ ELSEWHERE: dict[str, str] = {
     "readers/system_file.py": "readers/test_file_says.py",
     "yaml_values.py": "test_documents.py",
     "output_records.py": "test_output_folder.py",
+    "cli/import_file.py": "jobs/test_import_questionnaire.py",
+    "questionnaires/check_list.py": "questionnaires/test_assembly.py",
+    "questionnaires/entry_question.py": "questionnaires/test_questionnaire.py",
+    "questionnaires/file_format.py": "questionnaires/test_limits.py",
+    "questionnaires/found.py": "questionnaires/test_assembly.py",
+    "questionnaires/json_file.py": "questionnaires/test_qualtrics_qsf.py",
+    "questionnaires/scales.py": "questionnaires/test_assembly.py",
     "questionnaires/csv_file.py": "questionnaires/test_questionnaire.py",
     "questionnaires/declaration.py": "questionnaires/test_questionnaire.py",
     "questionnaires/decoding.py": "questionnaires/test_questionnaire.py",

@@ -7,7 +7,6 @@ validation predictions and the manifest; ``out/checkpoints`` what a killed run r
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -42,8 +41,9 @@ from opinioncast.finetune.recipe import FinetuneRecipe
 from opinioncast.finetune.targets import TrainingRow
 from opinioncast.finetune.trainer import Moment, Trainer, TrainingRun
 from opinioncast.finetune.validation import with_distance
-from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.jobs.manifest import copy_finished, write_manifest
 from opinioncast.jobs.training_data import TrainingData, training_data
+from opinioncast.output_folder import holds_folder, output_folder
 from opinioncast.survey import PredictionTable, opinion_row
 from opinioncast.survey.tables import ORIGIN
 
@@ -71,6 +71,7 @@ class FinetuneRun:
     files: tuple[Path, ...]
 
 
+@holds_folder("finetune", apart=("checkpoints",))
 def finetune_to_folder(
     recipe: FinetuneRecipe,
     out: Path,
@@ -111,9 +112,7 @@ def finetune_to_folder(
     if not accelerator.is_main_process:
         return best
     target = out / "adapter"
-    if target.exists():
-        shutil.rmtree(target)
-    shutil.copytree(best.folder, target)
+    copy_finished(best.folder, target, "finetune")
     table = pl.DataFrame(
         [
             {
@@ -127,9 +126,11 @@ def finetune_to_folder(
         ]
     )
     write_csv(table, out / SWEEP, for_excel=False)
+    record = {"recipe": recipe.model_dump(mode="json"), "best": best.folder.name}
+    last = write_manifest(out, record, [out / SWEEP])
     if not finished:
         raise _diverged(best)
-    files = (*(target / f.name for f in best.files), out / SWEEP)
+    files = (*(target / f.name for f in best.files), out / SWEEP, last)
     return FinetuneRun(best.recipe, best.metric, best.training, best.scores, target, files)
 
 
@@ -199,43 +200,54 @@ def _finetune(
     folder = out / "adapter"
     files: list[Path] = []
     if accelerator.is_main_process:
-        (folder / NAME).unlink(missing_ok=True)
-        files = save_trained(
-            model, run.weights, folder, base=recipe.model, tokenizer=base.tokenizer
-        )
-        files += _write_records(recipe, data, base, run, trainer, scores, folder)
-        if predictions is not None:
-            written = predictions.write(folder / "validation.parquet")
-            files += [written, written.with_name(written.name + ".json")]
-        record = {
-            "origin": "model trained on survey data, group level",
-            "recipe": recipe.model_dump(mode="json"),
-            "fingerprint": run.state.fingerprint,
-            "tables": {
-                "train": data.train.content_hash,
-                "validation": None if data.valid is None else data.valid.content_hash,
-            },
-            "data": sources(data.train),
-            "taken_out_of_training": data.taken_out.record() if data.taken_out else None,
-            "stopped": run.stopped,
-            "best_step": run.best_step,
-            "best_value": run.state.best_value,
-            "metric": trainer.metric if data.valid_rows else None,
-            "steps": trainer.steps,
-            "rows_per_second": round(run.rows_per_second, 2),
-            "processes": accelerator.num_processes,
-            "pack_tokens": run.state.pack_tokens,
-            "memory_estimate": None if memory is None else str(memory),
-            "validation": {
-                "rows": len(data.valid_rows),
-                "asked_in_training_too": data.sameness.record() if data.sameness else None,
-                "rows_with_a_distance": len(with_distance(data.valid_rows)),
-            },
-            "scores": scores.mean() if scores else None,
-        }
-        files.append(write_manifest(folder, record, files))
+        with output_folder(folder, "finetune"):
+            files = save_trained(
+                model, run.weights, folder, base=recipe.model, tokenizer=base.tokenizer
+            )
+            files += _write_records(recipe, data, base, run, trainer, scores, folder)
+            if predictions is not None:
+                written = predictions.write(folder / "validation.parquet")
+                files += [written, written.with_name(written.name + ".json")]
+            record = {
+                "origin": "model trained on survey data, group level",
+                "recipe": recipe.model_dump(mode="json"),
+                "fingerprint": run.state.fingerprint,
+                "tables": {
+                    "train": data.train.content_hash,
+                    "validation": None if data.valid is None else data.valid.content_hash,
+                },
+                "data": sources(data.train),
+                "taken_out_of_training": data.taken_out.record() if data.taken_out else None,
+                "stopped": run.stopped,
+                "best_step": run.best_step,
+                "best_value": run.state.best_value,
+                "metric": trainer.metric if data.valid_rows else None,
+                "steps": trainer.steps,
+                "rows_per_second": round(run.rows_per_second, 2),
+                "processes": accelerator.num_processes,
+                "pack_tokens": run.state.pack_tokens,
+                "memory_estimate": None if memory is None else str(memory),
+                "validation": {
+                    "rows": len(data.valid_rows),
+                    "asked_in_training_too": data.sameness.record() if data.sameness else None,
+                    "rows_with_a_distance": len(with_distance(data.valid_rows)),
+                },
+                "scores": scores.mean() if scores else None,
+            }
+            files.append(write_manifest(folder, record, files))
     accelerator.wait_for_everyone()
     return FinetuneRun(recipe, trainer.metric, run, scores, folder, tuple(files))
+
+
+def build_packer(recipe: FinetuneRecipe, data: TrainingData, base: TrainingBase) -> Packer:
+    """What writes the rows' prompts for the base model."""
+    return Packer(
+        PromptTokenizer(base.tokenizer),
+        data.groups,
+        recipe.prompting,
+        limit=longest_packed(base.causal.config.get_text_config()),
+        whole_questions=recipe.loss.contrast > 0,
+    )
 
 
 def build_trainer(
@@ -260,13 +272,7 @@ def build_trainer(
     if recipe.compile:
         compile_layers(causal)
     model = DistributionModel(inner)
-    packer = Packer(
-        PromptTokenizer(base.tokenizer),
-        data.groups,
-        recipe.prompting,
-        limit=longest_packed(causal.config.get_text_config()),
-        whole_questions=recipe.loss.contrast > 0,
-    )
+    packer = build_packer(recipe, data, base)
     packer.check([*data.train_rows, *data.valid_rows])
     trainer = Trainer(
         recipe,
