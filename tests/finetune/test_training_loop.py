@@ -15,7 +15,8 @@ from tests.finetune.test_packed_step import open_plain, plain_kl, plain_shares
 
 from opinioncast.finetune.epoch import Ask, epoch_plan
 from opinioncast.finetune.model import add_adapter
-from opinioncast.finetune.recipe import FinetuneRecipe, parse_finetune
+from opinioncast.finetune.recipe import FinetuneRecipe, OptimizerRecipe, parse_finetune
+from opinioncast.finetune.schedule import schedule
 from opinioncast.jobs.finetune import finetune_to_folder
 from opinioncast.jobs.training_data import TrainingData, training_data
 
@@ -98,20 +99,27 @@ def adamw(
     return {n: p.detach() for n, p in trained.items()}
 
 
+@pytest.mark.parametrize(
+    ("name", "shares"), [("cosine", COSINE), ("linear", LINEAR), ("constant", CONSTANT)]
+)
+def test_the_rate_rises_and_falls(name: Any, shares: tuple[float, ...]) -> None:
+    optimizer = OptimizerRecipe(schedule=name, warmup=1 / 3)
+    assert [schedule(step, 6, optimizer) for step in range(6)] == pytest.approx(shares, rel=1e-6)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("schedule", "shares", "betas", "decay", "clip", "again"),
+    ("falling", "shares", "betas", "decay", "clip", "again"),
     [
-        ("cosine", COSINE, (0.7, 0.9), 0.0, None, False),
-        ("linear", LINEAR, (0.9, 0.999), 0.5, None, True),
-        ("constant", CONSTANT, (0.5, 0.99), 0.0, 0.02, False),
+        ("cosine", COSINE, (0.7, 0.9), 0.5, 0.02, False),
+        ("linear", LINEAR, (0.9, 0.999), 0.0, None, True),
     ],
 )
 def test_a_run_is_adamw_as_the_recipe_says(
     make_folder: Make,
     table_file: Make,
     tmp_path: Path,
-    schedule: str,
+    falling: str,
     shares: tuple[float, ...],
     betas: tuple[float, float],
     decay: float,
@@ -121,7 +129,7 @@ def test_a_run_is_adamw_as_the_recipe_says(
     recipe = recipe_of(
         make_folder,
         table_file,
-        optimizer={"schedule": schedule, "betas": betas, "weight_decay": decay, "clip": clip},
+        optimizer={"schedule": falling, "betas": betas, "weight_decay": decay, "clip": clip},
         checkpoint_activations=again,
     )
     expected = adamw(recipe, training_data(recipe), shares, betas=betas, decay=decay, clip=clip)
@@ -138,7 +146,7 @@ def test_a_run_is_adamw_as_the_recipe_says(
 def test_dropout_is_on_in_training_and_off_in_validation(
     make_folder: Make, table_file: Make, tmp_path: Path
 ) -> None:
-    """With nine tenths of the adapter's input dropped, what a check reads would be another model."""
+    """With nine tenths of the adapter's input dropped, a check would read another model."""
     lora = {"rank": 2, "alpha": 64, "targets": ["q_proj", "v_proj"]}
     settings: dict[str, Any] = {
         "validation": str(table_file("valid.parquet", questions=QUESTIONS[3:], seed=2)),
