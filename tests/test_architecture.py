@@ -58,13 +58,16 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("survey", "prompts", "backends", "evaluate", "evidence", "recipe_files", "documents"),
     },
     "banners": {"survey", "curate"},
-    "report": {"survey", "curate", "evaluate", "evidence", "declarations"},
+    "library": {"survey", "documents", "recipe_files", "models"},
+    "report": {"survey", "library", "curate", "evaluate", "evidence", "declarations"},
     "jobs": {
         "output_folder",
+        "documents",
         *("survey", "readers", "questionnaires", "backends", "curate", "evaluate", "methods"),
-        *("predictor", "evidence", "finetune", "report", "models", "options"),
+        *("predictor", "evidence", "finetune", "report", "models", "options", "library"),
     },
     "reproduce": {
+        "output_folder",
         *("survey", "readers", "prompts", "backends", "curate", "evaluate", "methods"),
         *("predictor", "finetune", "report", "jobs", "models", "recipe_files", "documents"),
     },
@@ -75,7 +78,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cli": {
         *("survey", "questionnaires", "backends", "curate", "evaluate", "methods", "predictor"),
-        *("evidence", "finetune", "report", "jobs", "reproduce", "models", "options", ROOT),
+        *(
+            "evidence",
+            "finetune",
+            "report",
+            "jobs",
+            "reproduce",
+            "models",
+            "options",
+            "library",
+            ROOT,
+        ),
     },
     "__main__": {"cli"},
 }

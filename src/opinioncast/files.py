@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -143,6 +144,31 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def made_apart(folder: str | Path) -> Iterator[Path]:
+    """Yield an empty folder for a library that writes several files; when the block succeeds, they
+    are put into ``folder``, one whole file after the other, as :func:`atomic_path` puts them.
+
+    Raises:
+        StorageError, InputError: as :func:`atomic_path`; ``folder`` has then all of them or, where
+            putting them there failed, no manifest.
+    """
+    folder = Path(folder)
+    owner = _owner(folder / "x")
+    mark = secrets.token_hex(4) if owner is None else f"{owner.token}{secrets.token_hex(2)}"
+    work = folder / f".{_short(folder.name)}.{mark}"
+    try:
+        with storing(folder):
+            work.mkdir(parents=True)
+            yield work
+            made = sorted(f for f in work.rglob("*") if f.is_file())
+        for file in made:
+            with atomic_path(folder / file.relative_to(work)) as temporary:
+                file.replace(temporary)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _is_stream(place: Path) -> bool:

@@ -18,6 +18,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,8 @@ from opinioncast.output_records import (
 )
 
 MANIFEST = "manifest.json"
+OF_FOLDER = (EARLIER, "kept_aside")
+"""Keys of a manifest that tell of its folder, not of what was written."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -59,8 +62,15 @@ class OutputFolder:
         kept: what was in the way -> what it is called now, both relative to the folder.
     """
 
-    def __init__(self, folder: Path, command: str, manifest: str | None = MANIFEST) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        command: str,
+        manifest: str | None = MANIFEST,
+        apart: Sequence[str] = (),
+    ) -> None:
         self.folder, self.command, self.manifest = usable(folder), command, manifest
+        self.apart = frozenset(apart)
         self.token = secrets.token_hex(4)
         self.kept: dict[str, str] = {}
         self._real = Path(os.path.realpath(self.folder))
@@ -74,10 +84,11 @@ class OutputFolder:
 
     def holds(self, target: Path) -> bool:
         try:
-            self._relative(target)
+            parts = Path(self._relative(target)).parts
         except ValueError:
             return False
-        return True
+        in_work = any(p.startswith(".") and f".{self.token}" in p for p in parts[:-1])
+        return not in_work and parts[0] not in self.apart
 
     def check(self, target: Path) -> None:
         """Refuse, before its content is made, a file that cannot be put there.
@@ -168,7 +179,7 @@ class OutputFolder:
         if left:
             whole[EARLIER] = left
         if self.kept:
-            whole["kept_aside"] = dict(self.kept)
+            whole[OF_FOLDER[1]] = dict(self.kept)
         text = json.dumps(whole, indent=2, ensure_ascii=False, default=str) + "\n"
         self._names.pop(self.manifest.casefold(), None)
         with atomic_path(path) as temporary:
@@ -231,7 +242,11 @@ class OutputFolder:
                 if not self._inside(str(place.relative_to(self.folder) / "x")):
                     continue
                 for file in list(place.iterdir()) if place.is_dir() else []:
-                    if mark.fullmatch(file.name) and file.is_file() and not file.is_symlink():
+                    if not mark.fullmatch(file.name) or file.is_symlink():
+                        continue
+                    if file.is_dir():
+                        shutil.rmtree(file, ignore_errors=True)
+                    else:
                         file.unlink(missing_ok=True)
 
     def _begin(self) -> None:
@@ -309,6 +324,7 @@ def output_folder(
     *,
     plan: Sequence[str] = (),
     manifest: str | None = MANIFEST,
+    apart: Sequence[str] = (),
 ) -> Iterator[OutputFolder]:
     """Hold ``folder`` for a run of ``command``: whatever it writes there by
     :func:`opinioncast.files.atomic_path` goes through the door.
@@ -319,12 +335,13 @@ def output_folder(
         plan: names of files that are sure to be written, refused at once where a folder has one.
         manifest: name of the file that lists what was written; None: no list is kept, and what was
             written is the user's from then on.
+        apart: names in the folder that the job looks after itself: what it resumes from.
 
     Raises:
         InputError: it is no folder, or a folder is in a file's place.
         StorageError: it cannot be written.
     """
-    owner = OutputFolder(Path(folder), command, manifest)
+    owner = OutputFolder(Path(folder), command, manifest, apart)
     owner.refuse_folders([*plan, *([] if manifest is None else [manifest])])
     OWNERS.append(owner)
     finished = False
@@ -337,9 +354,14 @@ def output_folder(
 
 
 def holds_folder(
-    command: str, *, plan: Sequence[str] = (), manifest: str | None = MANIFEST
+    command: str,
+    *,
+    plan: Sequence[str] = (),
+    manifest: str | None = MANIFEST,
+    apart: Sequence[str] = (),
+    argument: str = "out",
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """:func:`output_folder` around a job, for its argument ``out``, which it gets expanded."""
+    """:func:`output_folder` around a job, for its ``argument``, which it gets expanded."""
 
     def around(job: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(job)
@@ -348,9 +370,9 @@ def holds_folder(
         def held(*args: P.args, **kwargs: P.kwargs) -> R:
             given = signature.bind(*args, **kwargs)
             with output_folder(
-                given.arguments["out"], command, plan=plan, manifest=manifest
+                given.arguments[argument], command, plan=plan, manifest=manifest, apart=apart
             ) as owner:
-                given.arguments["out"] = owner.folder
+                given.arguments[argument] = owner.folder
                 return job(*given.args, **given.kwargs)
 
         return cast("Callable[P, R]", held)

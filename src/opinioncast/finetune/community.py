@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -241,13 +243,28 @@ def _collate(rows: Sequence[Mapping[str, list[int]]]) -> dict[str, torch.Tensor]
 def _newest(checkpoints: Path) -> Path | None:
     """The newest whole checkpoint; halves, from a run killed while writing, are removed."""
     whole: dict[int, Path] = {}
-    for folder in checkpoints.glob(f"{_PREFIX}*"):
+    for folder in _folders(checkpoints):
         try:
             json.loads((folder / _STATE).read_text("utf-8"))  # Trainer writes it last
             whole[int(folder.name.removeprefix(_PREFIX))] = folder
         except (OSError, ValueError):
             shutil.rmtree(folder, ignore_errors=True)
     return whole[max(whole)] if whole else None
+
+
+def _folders(checkpoints: Path) -> list[Path]:
+    """Trainer's folders: ``checkpoint-`` and a number, and no other that has something like it."""
+    found = checkpoints.iterdir() if checkpoints.is_dir() else ()
+    return [f for f in found if f.is_dir() and re.fullmatch(rf"{_PREFIX}\d+", f.name)]
+
+
+def forget_checkpoints(checkpoints: Path) -> None:
+    """Remove what a finished run would have resumed from, and nothing else."""
+    for folder in _folders(checkpoints):
+        shutil.rmtree(folder, ignore_errors=True)
+    (checkpoints / RUN).unlink(missing_ok=True)
+    with suppress(OSError):
+        checkpoints.rmdir()  # something of a user's is in it
 
 
 def _begun(checkpoints: Path, fingerprint: Mapping[str, str], *, resumed: bool) -> float | None:

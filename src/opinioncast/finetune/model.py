@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from opinioncast.backends.low_rank import lighten
@@ -21,7 +20,8 @@ from opinioncast.backends.packed_forward import (
     token_logits,
 )
 from opinioncast.backends.trees import Pack
-from opinioncast.errors import ModelError, StorageError
+from opinioncast.errors import ModelError
+from opinioncast.files import made_apart
 from opinioncast.finetune.packing import LabelReading
 from opinioncast.finetune.recipe import LoraRecipe
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from opinioncast.documents import read_document
 from opinioncast.files import atomic_path, checksum
 from opinioncast.output_folder import MANIFEST as NAME
-from opinioncast.output_folder import held
+from opinioncast.output_folder import OF_FOLDER, held, output_folder
 
-__all__ = ["NAME", "write_manifest"]
+__all__ = ["NAME", "copy_finished", "write_manifest"]
 
 _PACKAGES = ("opinioncast", "numpy", "polars", "torch", "transformers", "peft", "httpx", "vllm")
 
@@ -40,6 +42,23 @@ def write_manifest(folder: Path, record: Mapping[str, Any], files: Sequence[Path
             json.dumps(manifest, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8"
         )
     return path
+
+
+def copy_finished(source: Path, target: Path, command: str) -> None:
+    """Copy a finished run's files to ``target``, one whole file after the other, manifest last.
+
+    Raises:
+        InputError: ``source`` has no manifest, or ``target`` is no folder.
+        StorageError: ``target`` cannot be written.
+    """
+    manifest = dict(read_document(source / NAME, "A manifest"))
+    with output_folder(target, command) as owner:
+        for name in manifest.pop("files"):
+            with atomic_path(target / name) as temporary:
+                shutil.copyfile(source / name, temporary)
+        for of_source in OF_FOLDER:
+            manifest.pop(of_source, None)
+        owner.finish(manifest)
 
 
 def _versions() -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +22,13 @@ from opinioncast.finetune.community import (
     CommunitySettings,
     CommunityTraining,
     Progress,
+    forget_checkpoints,
     train_module,
 )
 from opinioncast.finetune.corpus import Corpus, read_corpus, token_blocks
 from opinioncast.finetune.model import DistributionModel, save_trained
 from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.output_folder import holds_folder
 
 CARD = "README.md"
 CURVE = "curve.csv"
@@ -55,6 +56,7 @@ class CommunityRun:
     files: tuple[Path, ...]
 
 
+@holds_folder("train-community", apart=("checkpoints",))
 def train_community(
     corpus: Path,
     out: Path,
@@ -131,7 +133,7 @@ def train_community(
         "seconds": round(time.monotonic() - started, 1),
     }
     files.append(write_manifest(out, record, files))
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    forget_checkpoints(checkpoints)
     return CommunityRun(out, training.before, training.after, training.steps, tuple(files))
 
 
@@ -194,16 +196,9 @@ def _finished(out: Path, asked: Mapping[str, Any]) -> CommunityRun | None:
 
 
 def _write(out: Path, model: str, training: CommunityTraining, card: str) -> list[Path]:
-    """Adapter, curve and card, made apart and moved to ``out`` one whole file after the other."""
-    work = out / "checkpoints" / "adapter"
-    shutil.rmtree(work, ignore_errors=True)
+    """Adapter, curve and card, one whole file after the other."""
     weights = {f"inner.{name}": tensor for name, tensor in training.weights.items()}
-    made = save_trained(DistributionModel(training.model), weights, work, base=model)
-    files = []
-    for file in made:
-        files.append(out / file.name)
-        with atomic_path(files[-1]) as temporary:
-            shutil.copyfile(file, temporary)
+    files = save_trained(DistributionModel(training.model), weights, out, base=model)
     curve = pl.DataFrame(list(training.curve), infer_schema_length=None)
     files.append(write_csv(curve, out / CURVE, for_excel=False))
     files.append(out / CARD)

@@ -12,7 +12,8 @@ import polars as pl
 from opinioncast.csv_files import write_csv
 from opinioncast.errors import InputError
 from opinioncast.files import atomic_path
-from opinioncast.jobs.manifest import NAME, write_manifest
+from opinioncast.jobs.manifest import write_manifest
+from opinioncast.output_folder import holds_folder
 from opinioncast.report.figure_files import write_figure
 from opinioncast.report.interactive import write_interactive
 from opinioncast.report.json_text import json_text
@@ -130,6 +131,7 @@ def measure(measures: Mapping[str, Value], name: str, recipe: str) -> Value:
     return measures[name]
 
 
+@holds_folder("reproduce", argument="folder")
 def write_result(result: Result, folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     """Write ``NAME`` as .csv, .md, .tex, .svg, .png and .html, ``result.json``, ``manifest.json``.
 
@@ -140,7 +142,6 @@ def write_result(result: Result, folder: Path, record: Mapping[str, Any]) -> dic
         What ``result.json`` holds, for the document.
     """
     recipe = result.recipe
-    (folder / NAME).unlink(missing_ok=True)
     stem = folder / recipe.name
     label = f"{ORIGIN.capitalize()}. " if result.model else ""
     caption = f"{recipe.title} ({recipe.paper.where}). {label}{result.base}."

@@ -11,7 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from opinioncast.files import atomic_path, checksum
+from opinioncast.documents import read_document
+from opinioncast.errors import OpinioncastError
+from opinioncast.files import checksum, storing
+from opinioncast.output_folder import output_folder
 
 VERSION = version("opinioncast")
 RECORD = "step.json"
@@ -61,20 +64,20 @@ class Store:
         reused = is_whole(folder)
         if not reused:
             self.say(f"{kind} {name} ...")
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / RECORD).unlink(missing_ok=True)
-            make(folder)
-            record = {
-                "kind": kind,
-                "name": name,
-                "key": key,
-                "version": VERSION,
-                "shape": shape,
-                "seconds": round(time.monotonic() - started, 1),
-                "files": {str(f.relative_to(folder)): file_hash(f) for f in _files(folder)},
-            }
-            with atomic_path(folder / RECORD) as temporary:
-                temporary.write_text(json.dumps(record, indent=2, default=str) + "\n", "utf-8")
+            with output_folder(folder, "reproduce", manifest=RECORD, apart=("checkpoints",)) as own:
+                with storing(folder):
+                    folder.mkdir(parents=True, exist_ok=True)
+                    (folder / RECORD).unlink(missing_ok=True)
+                make(folder)
+                record = {
+                    "kind": kind,
+                    "name": name,
+                    "key": key,
+                    "version": VERSION,
+                    "shape": shape,
+                    "seconds": round(time.monotonic() - started, 1),
+                }
+                own.finish(record, _files(folder))
         seconds = time.monotonic() - started
         done = Done(kind, name, folder, reused, round(seconds, 1))
         self.asked.append(done)
@@ -93,9 +96,9 @@ def shape_key(kind: str, shape: Mapping[str, Any]) -> str:
 def is_whole(folder: Path) -> bool:
     """Whether a step's folder holds every file its record lists, unchanged."""
     try:
-        files = json.loads((folder / RECORD).read_text("utf-8"))["files"]
+        files = read_document(folder / RECORD, "The record of a step")["files"]
         return all(file_hash(folder / name) == found for name, found in files.items())
-    except (OSError, ValueError, KeyError):
+    except (OSError, OpinioncastError, KeyError, TypeError, AttributeError):
         return False
 
 
@@ -108,9 +111,12 @@ def file_hash(path: Path) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Every file below ``folder`` but checkpoints, which are only there to be resumed from."""
+    """Every file below ``folder`` but checkpoints, which are only there to be resumed from, notes
+    of a run that is at work (:mod:`opinioncast.output_folder`), and what it kept of a user's."""
     return sorted(
         f
         for f in folder.rglob("*")
-        if f.is_file() and "checkpoints" not in f.relative_to(folder).parts
+        if f.is_file()
+        and "checkpoints" not in f.relative_to(folder).parts
+        and not f.name.startswith((".opinioncast-", "kept-"))
     )
