@@ -10,6 +10,7 @@ from tests.methods.fake_encoder import FakeEncoder
 
 from opinioncast.errors import DataError, InputError
 from opinioncast.methods.nearest import NearestQuestions
+from opinioncast.methods.prediction import seen_before
 from opinioncast.methods.scale_map import OptionVectors, apply_map, option_map
 from opinioncast.methods.total import TotalPopulation, totals_from_groups
 from opinioncast.methods.uniform import Uniform
@@ -204,3 +205,37 @@ def test_settings_that_cannot_be_used() -> None:
         NearestQuestions(train_table(), FakeEncoder(), k=0)
     with pytest.raises(InputError, match="cannot be weighted"):
         NearestQuestions(train_table(), FakeEncoder(), temperature=0)
+
+
+def test_nearest_counts_the_questions_its_table_asks_too() -> None:
+    """By key in another wave, by wording in another family; of one meaning: equal bags of words."""
+
+    def ask(i: str, text: str, family: str = "S", wave: str = "1") -> Question:
+        return Question(i, text, ("Yes", "No"), (1, 2), family, wave)
+
+    train = OpinionTable.from_rows(
+        [
+            opinion_row(q, TOTAL, [0.4, 0.6])
+            for q in (
+                ask("a", "Are taxes high?"),
+                ask("b", "Is rent too high now?"),
+                ask("c", "War"),
+            )
+        ]
+    )
+    asked = [
+        ask("A_W9", "Other words", wave="9"),
+        ask("z", "are taxes HIGH", family="T"),
+        ask("y", "now is rent too high", family="T"),
+        ask("x", "Cats", family="T"),
+    ]
+    record = NearestQuestions(train, FakeEncoder()).predict(
+        Cells.cross(asked, load_groups("total"))
+    )
+    same = record.record["same_questions"]
+    assert same == {"questions": 4, "key": 1, "wording": 1, "meaning": 1, "threshold": 0.72}
+    (said,) = seen_before(record.record)
+    assert said == (
+        "nearest questions: 2 of 4 questions are in its training table too, and 1 of the same "
+        "meaning; scores on them say little of new questions"
+    )

@@ -16,6 +16,7 @@ from opinioncast.methods.embedding.kernel_regression import (
     KernelSettings,
     fit_kernel,
 )
+from opinioncast.methods.prediction import seen_before
 from opinioncast.survey import (
     Cells,
     OpinionTable,
@@ -128,3 +129,21 @@ def test_a_table_without_totals_is_refused_and_questions_without_are_counted() -
     )
     model = fit_kernel(mixed, rule_table(5, 6), FakeEncoder())
     assert model.record["questions_without_total"] == len(WORDS)
+
+
+def test_it_knows_later_which_questions_it_was_trained_on(
+    model: KernelRegression, tmp_path: Path
+) -> None:
+    """Under another id and family, in other letters; as fitted and as loaded."""
+    again = Question("x", "ITEM 3 - rain?", OPTIONS, (1, 2, 3), "Other", "9")
+    new = Question("y", "Item 9: rain", OPTIONS, (1, 2, 3), "Other", "9")
+    cells = Cells.cross([again, new], GROUPS)
+    model.save(tmp_path)
+    for each in (model, KernelRegression.load(tmp_path, FakeEncoder())):
+        prediction = each.predict(cells)
+        assert prediction.record["same_questions"] == {"questions": 2, "asked_in_training_too": 1}
+        (said,) = seen_before(prediction.record)
+        assert said.startswith("embedding kernel regression: 1 of 2 questions are in its training")
+    older = replace(model, asked="").predict(cells)  # written before this was kept
+    assert older.record["same_questions"] is None
+    assert seen_before(older.record) == []

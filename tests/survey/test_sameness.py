@@ -13,7 +13,9 @@ from opinioncast.errors import InputError
 from opinioncast.survey.sameness import (
     Asked,
     alike,
+    asked_before,
     clusters,
+    digests,
     find_same,
     item_key,
     repeated,
@@ -149,3 +151,16 @@ def test_links_by_meaning_join_clusters() -> None:
 def test_vectors_of_two_models_are_refused() -> None:
     with pytest.raises(InputError, match="different models"):
         next(similarities(np.ones((1, 2)), np.ones((1, 3))))
+
+
+def test_hashes_tell_what_was_asked_before() -> None:
+    known = digests([ASKED, ASKED])
+    assert len(known.split()) == 2
+    assert "taxes" not in known
+    asked = [
+        Asked("GSS", "1", "x", ASKED.text.upper()),
+        Asked("ATP", "99", "satis_w99", "?"),
+        Asked("GSS", "1", "y", "Other"),
+    ]
+    assert asked_before(asked, known) == {"questions": 3, "asked_in_training_too": 2}
+    assert asked_before(asked, "") is None

@@ -10,12 +10,14 @@ import typer
 from opinioncast.cli.evidence_options import (
     Data,
     FrameFile,
+    NoLibrary,
     Past,
     Pilots,
     PriorFile,
     Recipes,
     Results,
     Year,
+    say_library,
     say_reading,
     sources_of,
 )
@@ -73,6 +75,7 @@ def predict(
     frame: FrameFile = None,
     prior: PriorFile = None,
     data: Data = None,
+    no_library: NoLibrary = False,
 ) -> None:
     """Predict a questionnaire for subpopulations, from its wording and what is known already."""
     from opinioncast.predictor import PredictSettings
@@ -80,7 +83,8 @@ def predict(
     from opinioncast.survey import load_groups
 
     settings = PredictSettings(**given)
-    sources = sources_of(pilot, recipe, known, past, year, frame, prior, data)
+    at_hand = not no_library
+    sources = sources_of(pilot, recipe, known, past, year, frame, prior, data, library=at_hand)
     if shard is not None:
         _refuse_beside_shard(sources, write)
         from opinioncast.jobs.shards import Given, Shard, predict_shard
@@ -123,11 +127,13 @@ def merge(
     frame: FrameFile = None,
     prior: PriorFile = None,
     data: Data = None,
+    no_library: NoLibrary = False,
 ) -> None:
     """Put together what `predict --shard` made: the files that one machine would have written."""
     from opinioncast.jobs.shards import merge_shards
 
-    sources = sources_of(pilot, recipe, known, past, year, frame, prior, data)
+    at_hand = not no_library
+    sources = sources_of(pilot, recipe, known, past, year, frame, prior, data, library=at_hand)
     run = merge_shards(out, questionnaire=questionnaire, sources=sources, formats=write or None)
     _say(run, None)
 
@@ -147,6 +153,7 @@ def _refuse_beside_shard(sources: Any, write: list[str] | None) -> None:
 def _say(run: PredictionRun, advice: str | None) -> None:
     """A prediction on the terminal; what is missing becomes the status."""
     from opinioncast.methods.blend import abstentions
+    from opinioncast.methods.prediction import seen_before
     from opinioncast.report.figure_words import unreadable_note
     from opinioncast.report.report import MODEL_OUTPUT
     from opinioncast.report.terminal import prediction_table, score_table
@@ -159,6 +166,8 @@ def _say(run: PredictionRun, advice: str | None) -> None:
         _console.say(note)
     for sentence in abstentions(record):
         _console.say(sentence)
+    if run.asked_before is not None:
+        say_library(_console, run.asked_before)
     if run.updated is not None:
         say_reading(_console, run.updated.reading)
     _console.print(prediction_table(run.prediction.table))
@@ -166,6 +175,8 @@ def _say(run: PredictionRun, advice: str | None) -> None:
     if lacking := unreadable_note(texts):
         _console.say(lacking)
     if run.scores is not None:
+        for sentence in seen_before(record):
+            _console.say(sentence)
         _console.say("Mean Wasserstein distance to the observed answers (0 to 1)")
         _console.print(score_table(run.scores))
     observed = run.questionnaire.observed

@@ -175,6 +175,10 @@ class FewShot:
             "sentence_model": None if self.encoder is None else self.encoder.fingerprint,
             "train": None if self.train is None else self.train.content_hash,
             "k": self.k,
+            # by key or wording: left out of its own examples
+            "same_questions": None
+            if self._known is None
+            else self._known.sameness(cells.questions).record(),
             "refusal_option": self.refusal,
             "structured": self.holds_form,
             "chat": self.chat,

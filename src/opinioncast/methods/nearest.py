@@ -132,13 +132,13 @@ class NearestQuestions:
     def predict(self, cells: Cells, *, progress: Progress | None = None) -> Prediction:
         """Groups the training table does not have are problems: nothing is known of them.
 
-        A question that stands in the training table is its own nearest neighbour; the record
-        counts such questions under ``in_training_table``.
+        A question that stands in the training table is its own nearest neighbour: good where it is
+        asked again, and no test of new questions. The record counts such questions, and those of
+        the same meaning, under ``same_questions``.
         """
         training, known_options = self._training, self._known
         scaled = np.array([q.has_scale for q in training.questions], dtype=bool)
         rows = Rows(cells, model=self.encoder.name, method=self.name)
-        itself = 0
         wanted_options: list[OptionVectors] = []
         cosines: Vectors = np.zeros((0, 0), dtype=np.float32)
         if cells.questions:
@@ -147,7 +147,6 @@ class NearestQuestions:
         for i, (question, asked) in enumerate(cells.by_question()):
             alike = np.argsort(-cosines[i], kind="stable")
             alike = alike[scaled[alike] == question.has_scale]
-            itself += bool(training.same_as(question))
             maps: dict[int, Array] = {}
             for cell, group in asked:
                 answered = training.answers.get(group.key, {})
@@ -171,7 +170,7 @@ class NearestQuestions:
                 "train": self.train.content_hash,
                 "k": self.k,
                 "temperature": self.temperature,
-                "in_training_table": itself,
+                "same_questions": training.sameness(cells.questions).record(),
             }
         )
 

@@ -11,7 +11,7 @@ import numpy as np
 from opinioncast.methods.embedding.features import TextEncoder, Vectors
 from opinioncast.prompts.few_shot import Example
 from opinioncast.survey import OpinionTable, Question, Subpopulation
-from opinioncast.survey.sameness import Mark, marks, same_question
+from opinioncast.survey.sameness import Mark, Sameness, find_same, marks, same_question
 
 _SAME_COSINE = 5
 """Decimals: one wording's embeddings differ by less, from one batch of texts to another."""
@@ -65,6 +65,10 @@ class TrainingQuestions:
     def same_as(self, question: Question) -> frozenset[int]:
         """Numbers of the training questions that are ``question``, by key or wording."""
         return frozenset(i for mark in marks(question) for i in self._sameness.get(mark, ()))
+
+    def sameness(self, asked: Sequence[Question]) -> Sameness:
+        """Which of the asked questions the table asks too, by key, wording or meaning."""
+        return find_same(asked, self.questions, self.encoder.encode)
 
     @cached_property
     def answers(self) -> dict[tuple[str, str], dict[int, Example]]:

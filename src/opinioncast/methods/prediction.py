@@ -122,6 +122,25 @@ class Prediction:
         return self
 
 
+def seen_before(record: Mapping[str, Any]) -> list[str]:
+    """Of a prediction's record: a sentence for each part whose training asked some of the questions
+    too, under whatever id, wave or spelling: scores on them say little of new questions."""
+    said = []
+    for part in (record, *record.get("parts", [])):
+        same = part.get("same_questions")
+        if not same:
+            continue
+        named = same.get("asked_in_training_too", same.get("key", 0) + same.get("wording", 0))
+        alike = same.get("meaning") or 0
+        if named or alike:
+            meant = f", and {alike} of the same meaning" if alike else ""
+            said.append(
+                f"{part['method']}: {named} of {same['questions']} questions are in its training "
+                f"table too{meant}; scores on them say little of new questions"
+            )
+    return said
+
+
 def raise_for_problems(
     problems: Sequence[Problem], where: object | None = None, *, hint: str | None = None
 ) -> None:

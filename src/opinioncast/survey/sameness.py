@@ -14,6 +14,7 @@ do not matter: what was answered on four options tells what will be answered on 
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections import Counter
@@ -294,6 +295,26 @@ def similarities(left: Vectors, right: Vectors) -> Iterator[tuple[int, int, Vect
         stop = min(start + height, len(left))
         block = left[start:stop] @ right.T
         yield start, stop, np.clip(block, -1, 1, out=block)
+
+
+def digests(questions: Iterable[HasWording]) -> str:
+    """Keys and wordings of ``questions`` as sorted hashes of sixteen digits: what a trained model
+    keeps to tell later what it was trained on, without the wordings."""
+    return " ".join(sorted({_digest(mark) for q in questions for mark in marks(q)}))
+
+
+def asked_before(questions: Sequence[HasWording], known: str) -> dict[str, int] | None:
+    """How many ``questions`` are among those of ``known``, which :func:`digests` gave, by key or
+    wording; None where ``known`` is empty: a model of before this was kept."""
+    if not known:
+        return None
+    seen = set(known.split())
+    both = sum(any(_digest(mark) in seen for mark in marks(q)) for q in questions)
+    return {"questions": len(questions), "asked_in_training_too": both}
+
+
+def _digest(mark: Mark) -> str:
+    return hashlib.sha256(f"{mark.reason}:{mark.value}".encode()).hexdigest()[:16]
 
 
 def repeated(questions: Sequence[HasWording]) -> int:

@@ -47,6 +47,7 @@ from opinioncast.survey import (
     standard_attributes,
 )
 from opinioncast.survey.groups import TOTAL_ATTRIBUTE
+from opinioncast.survey.sameness import asked_before, digests
 
 Array = npt.NDArray[np.float64]
 KIND = "embedding kernel regression"
@@ -85,6 +86,7 @@ class KernelRegression:
         seen_vectors: their embeddings.
         temperature: factor on the log shares, fitted on validation questions.
         record: data, settings, scores.
+        asked: :func:`opinioncast.survey.sameness.digests` of the training questions.
     """
 
     encoder: TextEncoder
@@ -95,6 +97,7 @@ class KernelRegression:
     seen_vectors: Vectors
     temperature: float
     record: Mapping[str, Any]
+    asked: str = ""
 
     @property
     def name(self) -> str:
@@ -126,6 +129,7 @@ class KernelRegression:
             "sentence_model": self.encoder.fingerprint,
             "temperature": self.temperature,
             "trained_on": self.record,
+            "same_questions": asked_before(cells.questions, self.asked),
         }
         return rows.prediction(record)
 
@@ -175,6 +179,7 @@ class KernelRegression:
             "temperature": self.temperature,
             "seen": list(self.seen),
             "record": dict(self.record),
+            "asked": self.asked,
         }
         return write_model(folder, KIND, tensors, config, self.encoder)
 
@@ -196,6 +201,7 @@ class KernelRegression:
                 tensors["seen"],
                 config["temperature"],
                 config["record"],
+                config.get("asked", ""),
             )
 
 
@@ -286,7 +292,15 @@ def _fit(train: OpinionTable, encoder: TextEncoder, settings: KernelSettings) ->
     }
     weights = np.linalg.solve(kernel, np.concatenate(values)).astype(np.float32)
     return KernelRegression(
-        encoder, settings, points, weights, seen, encoder.encode(seen), 1.0, record
+        encoder,
+        settings,
+        points,
+        weights,
+        seen,
+        encoder.encode(seen),
+        1.0,
+        record,
+        digests(questions),
     )
 
 

@@ -37,6 +37,7 @@ from opinioncast.methods.embedding.files import fitting_weights, read_model, wri
 from opinioncast.methods.embedding.rows import Shares, rows_in_batches
 from opinioncast.methods.prediction import Prediction, Progress
 from opinioncast.survey import Cells, Question
+from opinioncast.survey.sameness import asked_before
 
 KIND = "embedding network"
 _BATCH = 256  # questions at a time in prediction
@@ -133,6 +134,7 @@ class EmbeddingNetwork:
         seen: texts of the conditions with an offset, in the order of the offsets.
         temperature: factor on all logits, fitted on validation questions.
         record: how it was trained (data, settings, scores).
+        asked: :func:`opinioncast.survey.sameness.digests` of the training questions.
     """
 
     members: Sequence[OptionNetwork]
@@ -140,6 +142,7 @@ class EmbeddingNetwork:
     seen: Sequence[str]
     temperature: float
     record: Mapping[str, Any]
+    asked: str = ""
 
     @property
     def name(self) -> str:
@@ -171,6 +174,7 @@ class EmbeddingNetwork:
             "members": len(self.members),
             "temperature": self.temperature,
             "trained_on": self.record,
+            "same_questions": asked_before(cells.questions, self.asked),
         }
         return rows.prediction(record)
 
@@ -198,6 +202,7 @@ class EmbeddingNetwork:
             "temperature": self.temperature,
             "seen": list(self.seen),
             "record": dict(self.record),
+            "asked": self.asked,
         }
         return write_model(folder, KIND, tensors, config, self.encoder)
 
@@ -216,7 +221,14 @@ class EmbeddingNetwork:
                 state = {name: tensors[f"{i}.{name}"] for name in member.state_dict()}
                 member.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()})
                 members.append(member.eval())
-        return cls(members, encoder, config["seen"], config["temperature"], config["record"])
+        return cls(
+            members,
+            encoder,
+            config["seen"],
+            config["temperature"],
+            config["record"],
+            config.get("asked", ""),
+        )
 
 
 def people_features(

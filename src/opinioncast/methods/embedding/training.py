@@ -41,6 +41,7 @@ from opinioncast.methods.embedding.network import (
 )
 from opinioncast.survey import OpinionTable, standard_attributes
 from opinioncast.survey.question import OFF_SCALE
+from opinioncast.survey.sameness import digests
 
 TEMPERATURES = tuple(round(0.3 + 0.05 * i, 2) for i in range(25))
 """0.3 to 1.5: what the calibration tries."""
@@ -325,7 +326,8 @@ def train_network(
         "epochs": [len(h) for h in histories],
         "validation_wd": score,
     }
-    return EmbeddingNetwork(members, encoder, seen, temperature, record), histories
+    asked = digests(train.questions())
+    return EmbeddingNetwork(members, encoder, seen, temperature, record, asked), histories
 
 
 def fit_temperature(members: Sequence[OptionNetwork], cells: TrainingCells) -> tuple[float, float]:
