@@ -77,6 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "public",
     },
     "cli": {
+        "output_folder",
         *("survey", "questionnaires", "backends", "curate", "evaluate", "methods", "predictor"),
         *(
             "evidence",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +14,8 @@ from typer.core import TyperGroup
 from opinioncast import __version__
 from opinioncast.cli.screen import forgiving_streams, one_screen
 from opinioncast.errors import OpinioncastError
+from opinioncast.files import is_storage_problem, storage_error
+from opinioncast.output_folder import KeptAsideWarning
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "predict": (
@@ -38,6 +42,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "predict",
         "demo",
         "Predict shipped General Social Survey questions and compare with what people answered.",
+    ),
+    "library": (
+        "library",
+        "library",
+        "Questions that surveys asked before: list, search by meaning, show, add your own.",
+    ),
+    "app": (
+        "app",
+        "app",
+        "Open the page: an instrument in, predictions to look at, a workbook out.",
     ),
     "groups": ("groups", "groups", "List the attributes and groups that --groups knows."),
     "methods": (
@@ -117,6 +131,9 @@ command is: nobody waits for a chart library to list groups."""
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
 _GOES_ON = "interrupted; finished work is kept, the same command goes on from here"
 _TRACEBACK = "--traceback"
+_DISK = "A file could not be read or written"
+_USABLE = "files that you may read, and a disk with free space that you may write to"
+_MEND = "see to the file's permissions or free some space, then run the same command again"
 
 
 class _Commands(TyperGroup):
@@ -130,6 +147,8 @@ class _Commands(TyperGroup):
             return None
         module, function, _ = COMMANDS[cmd_name]
         run = getattr(importlib.import_module(f"opinioncast.cli.{module}"), function)
+        if isinstance(run, typer.Typer):  # a command with commands of its own
+            return typer.main.get_command(run)
         one = typer.Typer(
             add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
         )
@@ -183,7 +202,9 @@ def main(arguments: list[str] | None = None) -> None:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     traceback = _TRACEBACK in arguments
-    with forgiving_streams():
+    with forgiving_streams(), warnings.catch_warnings():
+        warnings.simplefilter("always", KeptAsideWarning)  # each names another file
+        warnings.showwarning = _warn(warnings.showwarning)  # catch_warnings puts it back
         try:
             app([a for a in arguments if a != _TRACEBACK], standalone_mode=True)
         except OpinioncastError as error:
@@ -198,11 +219,27 @@ def main(arguments: list[str] | None = None) -> None:
         except Exception as error:
             if traceback:
                 raise
+            if is_storage_problem(error):  # of a library, past everyone who could name the place
+                met = storage_error(error, title=_DISK, expected=_USABLE, hint=_MEND)
+                _complain(str(met))
+                sys.exit(met.exit_code)
             _complain(
                 f"a fault of the program itself ({type(error).__name__}: {error})\n"
                 "  what to do: run `opinioncast --traceback ...` and report what it prints"
             )
             sys.exit(1)
+
+
+def _warn(otherwise: Callable[..., None]) -> Callable[..., None]:
+    """Shows what was kept aside as a line of ours; other warnings as they are."""
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, KeptAsideWarning):
+            _complain(str(message))
+        else:
+            otherwise(message, category, *where, **more)
+
+    return show
 
 
 def _complain(text: str) -> None:
