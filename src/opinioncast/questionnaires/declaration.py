@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from opinioncast.declarations import Declared
+from opinioncast.questionnaires.check_list import CheckList
 
-FIELDS = frozenset({"id", "question", "options", "scale", "observed", "known"})
-"""Of a question, as entries hold it."""
+FIELDS = (
+    *("id", "block", "battery", "question", "options", "codes", "scale", "select_all"),
+    *("routing", "note", "observed", "known"),
+)
+"""Of a question, as entries hold it, in the order they are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +28,15 @@ class Head:
     Attributes:
         family, wave: who fields it and when; empty for a draft.
         population: whom it is put to, as :meth:`opinioncast.survey.Population.read` takes it.
+        title: of the survey.
+        language: of the wordings, as the file names it ("en", "DE").
     """
 
     family: str = ""
     wave: str = ""
     population: Any = None
+    title: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +58,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """What a file holds: its head and its questions in order."""
+    """What a file holds: its head and its questions in order.
+
+    Attributes:
+        check_list: of a format that is imported; None where the file was written for us, and one
+            bad question refuses it.
+    """
 
     head: Head
     entries: Sequence[Entry]
+    check_list: CheckList | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +79,8 @@ class InstrumentFormat:
         help: one line.
         endings: of its files, lower case with the dot.
         read: from the path and the bytes to the instrument; raises InputError with the place.
+        recognises: whether a file with one of the endings is of this format, by its content; None
+            for the one that takes what no other does.
         order: place in lists.
     """
 
@@ -72,6 +88,7 @@ class InstrumentFormat:
     help: str
     endings: tuple[str, ...]
     read: Callable[[Path, bytes], Instrument]
+    recognises: Callable[[bytes], bool] | None = None
     order: int = 100
 
 

@@ -7,13 +7,23 @@ same for all.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from opinioncast.errors import InputError
-from opinioncast.questionnaires.declaration import Entry, Head, Instrument, instrument_formats
+from opinioncast.questionnaires.check_list import CheckList
+from opinioncast.questionnaires.declaration import Entry, Instrument
+from opinioncast.questionnaires.entry_question import (
+    Placement,
+    asked_of,
+    listed,
+    number_of,
+    question_of,
+)
+from opinioncast.questionnaires.file_format import format_of
+from opinioncast.questionnaires.limits import read_bytes
 from opinioncast.survey import (
     US_ADULTS,
     GroupScheme,
@@ -25,9 +35,8 @@ from opinioncast.survey import (
     opinion_row,
 )
 from opinioncast.survey.question import check_distribution
-from opinioncast.survey.question_kind import Asked, as_asked, item_shares, rounding_tolerance
+from opinioncast.survey.question_kind import Asked, item_shares, rounding_tolerance
 
-SEPARATOR = "|"
 _EXACT = 0.005  # of a sum of shares; more is rounding, which is said
 _OBSERVED_FIELDS = {"shares", "n", "n_eff", "refusal_rate"}
 
@@ -59,6 +68,9 @@ class Questionnaire:
         sha256: of the file.
         population: whom the questions are put to.
         notes: what was read otherwise than it stands, a sentence each.
+        placements: block, battery, routing and codes of each question, in their order.
+        title, language: as the file has them, else empty.
+        check_list: of a file that was imported: what was understood and what was left out.
     """
 
     name: str
@@ -68,6 +80,10 @@ class Questionnaire:
     population: Population = US_ADULTS
     notes: tuple[str, ...] = ()
     known: tuple[KnownResults, ...] = ()
+    placements: tuple[Placement, ...] = ()
+    title: str = ""
+    language: str = ""
+    check_list: CheckList | None = None
 
     def put_to(self, population: str | Population) -> Questionnaire:
         """The same questions, put to another population.
@@ -85,7 +101,7 @@ class Questionnaire:
 
 
 def read_questionnaire(path: str | Path, groups: GroupScheme | None = None) -> Questionnaire:
-    """Read a questionnaire by its ending.
+    """Read a questionnaire by its ending and, where several formats share one, its content.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -106,24 +122,8 @@ def read_questionnaire(path: str | Path, groups: GroupScheme | None = None) -> Q
             distribution or group that cannot be used, with the line or row it stands in.
     """
     path = Path(path)
-    formats = {ending: kind for kind in instrument_formats() for ending in kind.endings}
-    if not path.is_file():
-        raise InputError(
-            "Questionnaire not found",
-            where=str(path),
-            expected=f"a file ending in {', '.join(formats)}",
-            found="a folder" if path.is_dir() else "no such file",
-        )
-    kind = formats.get(path.suffix.casefold())
-    if kind is None:
-        raise InputError(
-            "A questionnaire of this kind cannot be read",
-            where=str(path),
-            expected=", ".join(formats),
-            found=path.suffix or "no file ending",
-            hint="save it as CSV (UTF-8) or XLSX",
-        )
-    content = path.read_bytes()
+    kind = format_of(path)
+    content = read_bytes(path)
     return questionnaire(kind.read(path, content), path, content, groups)
 
 
@@ -139,17 +139,17 @@ def questionnaire(
     population = Population.read(head.population, f"{path}, population")
     questions: list[Question] = []
     rows: list[dict[str, Any]] = []
-    notes: list[str] = []
+    checked = instrument.check_list
+    notes = [f"{path.name}: {checked.summary()}; `import` lists them"] if checked else []
     known: list[KnownResults] = []
+    placements: list[Placement] = []
     seen: dict[str, str] = {}
     scheme = groups or load_groups("total")
     for number, entry in enumerate(instrument.entries, start=1):
-        whole = _question(entry, number, head, population)
-        try:
-            asked = as_asked(whole)
-        except InputError as error:
-            raise error.at(entry.where) from None
-        notes += [asked.note] if asked.note else []
+        whole = question_of(entry, number, head, population)
+        asked, places = asked_of(entry, whole)
+        placements += places
+        notes += [asked.note] if asked.note and not checked else []  # the check list has them
         for question in asked.questions:
             first = seen.setdefault(question.question_id, entry.where)
             if first != entry.where:
@@ -175,34 +175,18 @@ def questionnaire(
         observed = OpinionTable.from_rows(rows, meta)
     digest = hashlib.sha256(content).hexdigest()
     return Questionnaire(
-        path.stem, tuple(questions), observed, digest, population, tuple(notes), tuple(known)
+        path.stem,
+        tuple(questions),
+        observed,
+        digest,
+        population,
+        tuple(notes),
+        tuple(known),
+        tuple(placements),
+        head.title,
+        head.language,
+        checked,
     )
-
-
-def _question(entry: Entry, number: int, head: Head, population: Population) -> Question:
-    fields = entry.fields
-    for needed in ("question", "options"):
-        if not fields.get(needed):
-            raise InputError(
-                f"A question has no {needed}",
-                where=entry.where,
-                expected=f"`{needed}`",
-                found=", ".join(k for k, v in fields.items() if v) or "nothing",
-            )
-    scale = fields.get("scale") or []
-    try:
-        positions = tuple(_number(v, entry.where, "scale position") for v in _listed(scale))
-        return Question(
-            question_id=str(fields.get("id") or f"q{number}"),
-            text=str(fields["question"]),
-            options=tuple(str(o) for o in _listed(fields["options"])),
-            ordinal=positions,
-            family=head.family,
-            wave=head.wave,
-            population=population,
-        )
-    except InputError as error:
-        raise (error if error.where == entry.where else error.at(entry.where)) from None
 
 
 def _observed(
@@ -224,7 +208,7 @@ def _observed(
                     found=dict(given),
                 )
             shares = given["shares"]
-            more = {k: _number(v, where, k) for k, v in given.items() if k != "shares"}
+            more = {k: number_of(v, where, k) for k, v in given.items() if k != "shares"}
             if "n" in more:
                 more["n"] = round(more["n"])
         try:
@@ -239,8 +223,8 @@ def _observed(
                 found=f"{done[group]} and {expression}",
             )
         done[group] = expression
-        written = [str(v) for v in _listed(shares)]
-        values = [_number(v, where, "share") for v in written]
+        written = [str(v) for v in listed(shares)]
+        values = [number_of(v, where, "share") for v in written]
         if asked.several:
             if len(values) != len(asked.questions):
                 check_distribution(values, len(asked.questions), where=where)  # says so
@@ -279,26 +263,10 @@ def _known(entry: Entry, asked: Asked) -> Iterator[KnownResults]:
                 expected="a list with one share per option, in their order",
                 found=dict(shares),
             )
-        values = [_number(v, where, "share") for v in _listed(shares)]
+        values = [number_of(v, where, "share") for v in listed(shares)]
         if len(values) != len(asked.questions):
             check_distribution(values, len(asked.questions), where=where)  # says so
         for item, pair in zip(by_item, item_shares(values, where), strict=True):
             item[expression] = whole | {"shares": list(pair)}
     for question, shares in zip(asked.questions, by_item, strict=True):
         yield KnownResults(question.question_id, shares, entry.where)
-
-
-def _listed(value: Any) -> Sequence[Any]:
-    """A list as it is; text split at ``|``."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(SEPARATOR)]
-    return value if isinstance(value, Sequence) else [value]
-
-
-def _number(value: Any, where: str, what: str) -> float:
-    try:
-        return float(str(value).strip().removesuffix("%"))
-    except ValueError:
-        raise InputError(
-            f"A {what} is not a number", where=where, expected="a number", found=value
-        ) from None

@@ -1,7 +1,7 @@
 """Questionnaires as rows, in CSV and Excel: one row a question.
 
 Columns are ``question`` and ``options`` (separated by ``|``) and, if wanted, ``id``, ``scale``
-(also ``|``) and a column ``observed: POLPARTY=Democrat`` or ``known: TOTAL`` for each group.
+(also ``|``), the other fields of a question, and a column ``observed: POLPARTY=Democrat`` or ``known: TOTAL`` for each group.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def entries_of_rows(path: Path, rows: Sequence[tuple[str, Sequence[str]]]) -> li
             names.append(f"{kind.strip().casefold()}:{group.strip()}")
         else:
             names.append(cell.casefold())
-    known = FIELDS - set(_BY_GROUP)
+    known = set(FIELDS) - set(_BY_GROUP)
     unknown = {
         shown
         for name, shown in zip(names, header, strict=True)
@@ -43,8 +43,9 @@ def entries_of_rows(path: Path, rows: Sequence[tuple[str, Sequence[str]]]) -> li
         raise InputError(
             "A questionnaire's columns do not fit",
             where=rows[0][0],
-            expected="question, options and, if wanted, id, scale, observed: ATTRIBUTE=Group, "
-            "known: ATTRIBUTE=Group",
+            expected="question, options and, if wanted, "
+            + ", ".join(f for f in FIELDS if f in known - {"question", "options"})
+            + ", observed: ATTRIBUTE=Group, known: ATTRIBUTE=Group",
             found=", ".join(header),
             hint=f"columns not known: {', '.join(sorted(unknown))}" if unknown else None,
         )

@@ -15,13 +15,26 @@
           TOTAL: {shares: [0.6, 0.35, 0.05], n: 1004}
         known:                # optional; results that predictions start from
           TOTAL: {shares: {Favor: 61, Oppose: 34, Not sure: 5}, n: 1500}
+      - id: trust_army
+        block: Institutions   # optional, as all that follow
+        battery: How much do you trust each of these?   # asked as "How much ...? - The army"
+        question: The army
+        options: [A lot, Some, Not at all]
+        codes: [1, 2, 3]      # of the options in data
+        routing: if age >= 18 # who is asked it; never evaluated
+        note: rotate
+      - question: Which of these do you own?
+        options: [A car, A bicycle]
+        select_all: yes       # each option becomes a question of yes or no
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from opinioncast.documents import Items, parse_yaml
 from opinioncast.errors import InputError
@@ -34,7 +47,7 @@ from opinioncast.questionnaires.declaration import (
 )
 from opinioncast.questionnaires.decoding import decoded
 
-_HEAD = frozenset({"family", "wave", "population", "questions", "title"})
+_HEAD = frozenset({"title", "language", "family", "wave", "population", "questions"})
 
 
 def read(path: Path, content: bytes) -> Instrument:
@@ -69,12 +82,82 @@ def read(path: Path, content: bytes) -> Instrument:
             )
         item = dict(item)
         where = f"{path}, line {listed.lines[number - 1]}"
-        if set(item) - FIELDS:
-            raise _unknown_field(where, set(item) - FIELDS, FIELDS)
+        if unknown := set(item) - set(FIELDS):
+            raise _unknown_field(where, unknown, FIELDS)
         observed, known = (_by_group(item.pop(k, None), where, k) for k in ("observed", "known"))
         entries.append(Entry(where, item, observed, known))
-    head = Head(str(raw.get("family", "")), str(raw.get("wave", "")), raw.get("population"))
+    texts = {k: str(raw.get(k, "")) for k in ("family", "wave", "title", "language")}
+    head = Head(population=raw.get("population"), **texts)
     return Instrument(head, entries)
+
+
+def written(instrument: Instrument, comment: str = "") -> str:
+    """An instrument as YAML that :func:`read` reads back with the same entries.
+
+    Args:
+        comment: lines for its head.
+    """
+    head = instrument.head
+    top = {k: getattr(head, k) for k in ("title", "language", "family", "wave", "population")}
+    parts = [f"# {line}\n" for line in comment.splitlines()]
+    if kept := {k: str(v) if k != "population" else v for k, v in top.items() if v}:
+        parts.append(_dumped(kept))
+    parts.append("questions:\n")
+    block = None
+    for entry in instrument.entries:
+        if (own := entry.fields.get("block")) != block and own:
+            block = own
+            parts.append(f"\n# {' '.join(str(block).split())}\n")
+        given = {**entry.fields, "observed": entry.observed, "known": entry.known}
+        item = {k: _value(k, given[k]) for k in FIELDS if given.get(k)}
+        parts.append(_dumped([item]))
+    return "".join(parts)
+
+
+_FLOW = {"codes", "scale"}
+
+
+class _Flow(list[Any]):
+    """A list that is written on one line."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Texts as they are; lists of :class:`_Flow` on one line; no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(
+    _Flow,
+    lambda dumper, data: dumper.represent_sequence(
+        "tag:yaml.org,2002:seq", list(data), flow_style=True
+    ),
+)
+
+
+def _dumped(value: Any) -> str:
+    return yaml.dump(
+        value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=100, indent=2
+    )
+
+
+def _value(name: str, value: Any) -> Any:
+    if name in ("observed", "known"):
+        return {g: _shares(v) for g, v in value.items()}
+    if isinstance(value, str):
+        return value
+    if name in _FLOW:
+        return _Flow(int(v) if isinstance(v, float) and v.is_integer() else v for v in value)
+    return list(value)
+
+
+def _shares(given: Any) -> Any:
+    if isinstance(given, Mapping):
+        return {k: _shares(v) for k, v in given.items()}
+    if isinstance(given, str) or not isinstance(given, list | tuple):
+        return given
+    return _Flow(given)
 
 
 def _by_group(given: Any, where: str, what: str) -> dict[str, Any]:

@@ -1,0 +1,154 @@
+"""From an entry of a file to the question that is asked, the same for every format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opinioncast.errors import InputError
+from opinioncast.questionnaires.declaration import Entry, Head
+from opinioncast.survey import Population, Question
+from opinioncast.survey.question_kind import Asked, as_asked
+
+SEPARATOR = "|"
+_YES = frozenset({"yes", "true", "1", "y", "x"})
+_NO = frozenset({"no", "false", "0", "n"})
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a question stands in its questionnaire.
+
+    Attributes:
+        question_id: of the question that is asked; an item of a select-all question has its own.
+        block: part of the questionnaire.
+        battery: the stem that it shares with others, "" where it stands alone.
+        item: what of the battery or of the select-all question it asks about.
+        routing: who is asked it.
+        note: instructions and remarks.
+        codes: of its options in data, in their order; empty where the file gives none.
+        select_all: it is one item of a select-all question, asked as yes or no.
+    """
+
+    question_id: str
+    block: str = ""
+    battery: str = ""
+    item: str = ""
+    routing: str = ""
+    note: str = ""
+    codes: tuple[str, ...] = ()
+    select_all: bool = False
+
+
+def question_of(entry: Entry, number: int, head: Head, population: Population) -> Question:
+    """The question as it stands, its battery's stem before it.
+
+    Args:
+        number: of the entry in its file, for the id of one without.
+
+    Raises:
+        InputError: no wording or options, or ones that no question can have, with the place.
+    """
+    fields = entry.fields
+    for needed in ("question", "options"):
+        if not fields.get(needed):
+            raise InputError(
+                f"A question has no {needed}",
+                where=entry.where,
+                expected=f"`{needed}`",
+                found=", ".join(k for k, v in fields.items() if v) or "nothing",
+            )
+    scale = fields.get("scale") or []
+    try:
+        positions = tuple(number_of(v, entry.where, "scale position") for v in listed(scale))
+        return Question(
+            question_id=str(fields.get("id") or f"q{number}"),
+            text=with_stem(str(fields.get("battery") or ""), str(fields["question"])),
+            options=tuple(str(o) for o in listed(fields["options"])),
+            ordinal=positions,
+            family=head.family,
+            wave=head.wave,
+            population=population,
+        )
+    except InputError as error:
+        raise (error if error.where == entry.where else error.at(entry.where)) from None
+
+
+def asked_of(entry: Entry, question: Question) -> tuple[Asked, tuple[Placement, ...]]:
+    """How it is asked, and where each question it gives stands.
+
+    Raises:
+        InputError: it is no choice (:func:`opinioncast.survey.question_kind.as_asked`), or its
+            codes or ``select_all`` cannot be read, with the place.
+    """
+    fields = entry.fields
+    codes = tuple(str(c) for c in listed(fields["codes"])) if fields.get("codes") else ()
+    if codes and len(codes) != len(question.options):
+        raise InputError(
+            "The codes are not one for each option",
+            where=entry.where,
+            expected=f"{len(question.options)} codes",
+            found=list(codes),
+        )
+    several = _yes_or_no(fields.get("select_all"), f"{entry.where}, select_all")
+    try:
+        asked = as_asked(question, several=several, keys=codes)
+    except InputError as error:
+        raise error.at(entry.where) from None
+    battery, own = str(fields.get("battery") or ""), str(fields.get("question") or "")
+    shared = {k: str(fields.get(k) or "") for k in ("block", "routing", "note")}
+    if not asked.several:
+        item = own if battery else ""
+        return asked, (
+            Placement(question.question_id, battery=battery, item=item, codes=codes, **shared),
+        )
+    return asked, tuple(
+        Placement(q.question_id, battery=question.text, item=option, select_all=True, **shared)
+        for q, option in zip(asked.questions, question.options, strict=True)
+    )
+
+
+def with_stem(stem: str, item: str) -> str:
+    """A battery's stem and one of its items as one wording."""
+    stem, item = stem.strip(), item.strip()
+    if not stem or not item:
+        return stem or item
+    open_end = stem.rstrip(".… ")
+    if stem.endswith(("...", "…")):  # "how often have you ..." goes on with the item
+        return f"{open_end} {item.lstrip('.… ')}"
+    if stem.endswith((":", "：")):
+        return f"{stem} {item}"
+    return f"{stem} - {item}"
+
+
+def _yes_or_no(value: Any, where: str) -> bool | None:
+    if value is None or str(value).strip() == "":
+        return None
+    said = str(value).strip().casefold()
+    if said in _YES | _NO:
+        return said in _YES
+    raise InputError(
+        "A field that is yes or no is neither", where=where, expected="yes or no", found=value
+    )
+
+
+def listed(value: Any) -> Sequence[Any]:
+    """A list as it is; text split at ``|``."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(SEPARATOR)]
+    return value if isinstance(value, Sequence) else [value]
+
+
+def number_of(value: Any, where: str, what: str) -> float:
+    """A number that may have a percent sign.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return float(str(value).strip().removesuffix("%"))
+    except ValueError:
+        raise InputError(
+            f"A {what} is not a number", where=where, expected="a number", found=value
+        ) from None
