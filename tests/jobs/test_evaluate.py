@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean, stdev
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ import pytest
 
 from opinioncast.cli.main import main
 from opinioncast.errors import DataError, InputError
+from opinioncast.evaluate.bounds import Bounds
 from opinioncast.evaluate.scores import score_cells
 from opinioncast.jobs.evaluate import evaluate_to_files
 from opinioncast.jobs.evaluation_inputs import (
@@ -21,6 +23,7 @@ from opinioncast.jobs.evaluation_inputs import (
     read_bounds,
     read_opinions,
     read_predictions,
+    write_bounds,
 )
 from opinioncast.readers.subpop import write_subpop
 from opinioncast.survey import (
@@ -121,6 +124,10 @@ def test_everything_is_written_and_agrees(tmp_path: Path) -> None:
         (young["baseline"] - young["wd"]) / (young["baseline"] - 0.02)
     )
     assert young["wd_low"] < young["wd"] < young["wd_high"]
+    relative = by_group["relative"].drop_nulls().to_list()
+    assert summary["relative_improvement"]["mean"] == pytest.approx(fmean(relative))
+    # of a sample of groups, not of all there are
+    assert summary["relative_improvement"]["standard_deviation"] == pytest.approx(stdev(relative))
     page = (tmp_path / "page.html").read_text("utf-8")
     assert "Is it steered by age" in page
     assert run.withheld is None
@@ -250,7 +257,8 @@ def test_questions_of_two_waves_are_counted_once(tmp_path: Path) -> None:
 
 def test_bounds_files(tmp_path: Path) -> None:
     bounds().write_csv(tmp_path / "b.csv")
-    assert read_bounds(tmp_path / "b.csv").equals(bounds())
+    assert read_bounds(tmp_path / "b.csv").groups.equals(bounds())
+    assert read_bounds(tmp_path / "b.csv").cells is None
     bounds().head(3).write_csv(tmp_path / "short.csv")
     with pytest.raises(DataError, match="lack the human bound"):
         read_bounds(tmp_path / "short.csv")
@@ -263,7 +271,84 @@ def test_bounds_files(tmp_path: Path) -> None:
     assert "row 1, column human_low" in str(caught.value)
     assert "n/a" in str(caught.value)
     (tmp_path / "empty.csv").write_text(text.replace("0.015", "", 1), "utf-8")
-    assert read_bounds(tmp_path / "empty.csv")["human_low"].to_list()[:2] == [None, 0.015]
+    assert read_bounds(tmp_path / "empty.csv").groups["human_low"].to_list()[:2] == [None, 0.015]
+
+
+def test_bounds_by_cell_stand_beside(tmp_path: Path) -> None:
+    groups = bounds().with_columns(n_questions=pl.lit(1))
+    cells = groups.head(6).select(
+        family=pl.lit("ATP"),
+        wave=pl.lit(""),
+        question_id=pl.lit("7"),
+        attribute="attribute",
+        group="group",
+        human="human",
+    )
+    files = write_bounds(Bounds(groups, cells), tmp_path / "b.csv")
+    assert [f.name for f in files] == ["b.csv", "b_cells.csv"]
+    found = read_bounds(tmp_path / "b.csv")
+    assert found.cells is not None
+    assert found.cells.equals(cells)
+    write_bounds(Bounds(groups.with_columns(n_questions=pl.lit(2))), tmp_path / "b.csv")
+    with pytest.raises(DataError, match="cells are not those of the groups"):
+        read_bounds(tmp_path / "b.csv")  # the other file is an earlier run's
+    (tmp_path / "b_cells.csv").write_text("x\n1\n", "utf-8")
+    with pytest.raises(DataError, match="cells cannot be read"):
+        read_bounds(tmp_path / "b.csv")
+
+
+def test_the_bound_is_that_of_the_groups_scored(tmp_path: Path) -> None:
+    """Predictions of two of the bounds' four groups: 0.95 of the way, not 1.23."""
+    question = Question("q", "Yes?", ("No", "Yes"), (0, 1), "GSS", "1")
+    observed = OpinionTable.from_rows(
+        [opinion_row(question, g, [0.3, 0.7], n=100) for g in AGES],
+        {"redistribution": "group-level"},
+    )
+    predicted = PredictionTable.from_rows([opinion_row(question, g, [0.4, 0.6]) for g in AGES[:2]])
+    human = [0.095, 0.095, 0.143, 0.143, 0.119]
+    keys = [*(g.key for g in AGES), ("OVERALL", "all groups")]
+    known = pl.DataFrame(keys, schema=["attribute", "group"], orient="row").with_columns(
+        human=pl.Series(human), human_low=pl.lit(0.09), human_high=pl.lit(0.15)
+    )
+    evaluate_to_files(Inputs(predicted, observed, bounds=known), tmp_path)
+    summary = json.loads((tmp_path / "summary.json").read_text("utf-8"))
+    assert summary["human_bound"] == pytest.approx(0.095)
+    assert summary["lower_bound"] == "human"
+    assert summary["skill"] == pytest.approx((0.2 - 0.1) / (0.2 - 0.095))
+    assert round(summary["skill"], 3) == 0.952
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "and beyond" not in page
+    assert "95%" in page
+    by_group = pl.read_csv(tmp_path / "by_group.csv")
+    assert by_group["skill"].to_list()[:2] == pytest.approx([0.1 / 0.105] * 2)
+
+
+def test_questions_that_the_training_asks_too_are_counted(tmp_path: Path) -> None:
+    first, second, third = QUESTIONS[:3]
+    training = OpinionTable.from_rows(
+        [
+            opinion_row(q, AGES[0], [0.2, 0.3, 0.5])
+            for q in (
+                replace(first, wave="99", question_id="q0_W99", text="Other words"),
+                replace(second, family="GSS", question_id="x", text=second.text.upper()),
+            )
+        ]
+    )
+    run = evaluate_to_files(
+        Inputs(OURS, OBSERVED, training=training, encode=lambda texts: np.eye(40)[: len(texts)]),
+        tmp_path,
+    )
+    assert run.same is not None
+    summary = json.loads((tmp_path / "summary.json").read_text("utf-8"))
+    same = summary["asked_in_training_too"]
+    assert (same["questions"], same["key"], same["wording"]) == (12, 1, 1)
+    table = pl.read_csv(tmp_path / "by_training.csv")
+    cells = dict(table.select("training_band", "cells").iter_rows())
+    assert cells["1 asked in training too: the same key"] == 6
+    assert cells["2 asked in training too: the same wording"] == 6
+    assert sum(cells.values()) == 72
+    assert third.question_id
+    assert "Questions asked in training too" in (tmp_path / "page.html").read_text("utf-8")
 
 
 @pytest.mark.slow
