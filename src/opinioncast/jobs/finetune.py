@@ -7,6 +7,7 @@ validation predictions and the manifest; ``out/checkpoints`` what a killed run r
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -97,6 +98,7 @@ def finetune_to_folder(
     # an adapter's base is in 16 bits already; a whole model is kept in 32 and multiplied in 16
     mixed = recipe.lora is None and recipe.dtype is None and device != "cpu"
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if mixed else "no")
+    _check_sharded(accelerator)
     data = training_data(recipe, beside)
     if recipe.sweep is None:
         run = _finetune(recipe, data, out, accelerator, progress)
@@ -132,6 +134,25 @@ def finetune_to_folder(
         raise _diverged(best)
     files = (*(target / f.name for f in best.files), out / SWEEP, last)
     return FinetuneRun(best.recipe, best.metric, best.training, best.scores, target, files)
+
+
+def _parallel(accelerator: Accelerator) -> str:
+    """How several processes divide the work."""
+    kind = str(accelerator.distributed_type.value)
+    return f"FSDP{accelerator.state.fsdp_plugin.fsdp_version}" if kind == "FSDP" else kind
+
+
+def _check_sharded(accelerator: Accelerator) -> None:
+    """Raise ModelError where shards were asked for and every process would hold a whole model."""
+    asked = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+    if asked and accelerator.num_processes > 1 and _parallel(accelerator)[:4] != "FSDP":
+        raise ModelError(
+            "FSDP was asked for, and accelerate would run something else",
+            where=f"{accelerator.num_processes} processes on {accelerator.device.type}",
+            expected="devices that accelerate shards a model over (GPUs)",
+            found=_parallel(accelerator),
+            hint="start it with torchrun, without FSDP: every process holds the whole model",
+        )
 
 
 def _value(run: FinetuneRun) -> float:
@@ -225,6 +246,7 @@ def _finetune(
                 "steps": trainer.steps,
                 "rows_per_second": round(run.rows_per_second, 2),
                 "processes": accelerator.num_processes,
+                "parallel": _parallel(accelerator),
                 "pack_tokens": run.state.pack_tokens,
                 "memory_estimate": None if memory is None else str(memory),
                 "validation": {
