@@ -88,13 +88,13 @@ def test_markdown_shows_the_text(text: str) -> None:
     html = reader.render(f"| x |\n|---|\n| {markdown_text(text)} |\n")
     (shown,) = re.findall(r"<td>(.*?)</td>", html, re.S)
     assert " ".join(_unescaped(shown).split()) == wanted
-    html = reader.render(markdown_text(" ".join(text.split())))
+    html = reader.render(markdown_text(" ".join(text.split()), paragraph=True))
     assert re.fullmatch(r"(<p>(.*?)</p>\n)?", html, re.S), html
     assert " ".join(_unescaped(html[3:-5]).split()) == wanted
 
 
 def _unescaped(html: str) -> str:
-    assert "<" not in html, html
+    assert not re.search("<[a-z/!?]", html, re.I), html
     for entity, sign in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&amp;", "&")):
         html = html.replace(entity, sign)
     return html

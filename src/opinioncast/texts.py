@@ -19,8 +19,8 @@ _SHOWN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 
 _FORMULA = re.compile(r"'*[\s\ufeff\u200b]*[=+\-@\uff1d\uff0b\uff0d\uff20]|'*[\t\r\n\x00]")
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)?([eE][-+]?\d+)?\s?%?")
-_INLINE = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
-_BLOCK = re.compile(r"[#=]|[-+](?=\s|$|-)|\d+(?=[.)](\s|$))")
+_INLINE = re.compile(r"[\\`*\[\]|~]|<(?=[\w/!?])|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])")
+_BLOCK = re.compile(r"[#=>]|[-+](?=\s|$|-)|\d+(?=[.)](\s|$))")
 
 
 def visible(text: str, *, lines: bool = False) -> str:
@@ -37,13 +37,13 @@ def visible(text: str, *, lines: bool = False) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_sign(c, lines) for c in text)
+    if lines:
+        return "\n".join(map(visible, text.split("\n")))
+    return "".join(map(_sign, text))
 
 
-def _sign(character: str, lines: bool) -> str:
-    if character == "\n":
-        return character if lines else " "
-    if character == "\t":
+def _sign(character: str) -> str:
+    if character in "\n\t":
         return " "
     if character in _KEPT or unicodedata.category(character) not in _SHOWN:
         return character
@@ -73,15 +73,17 @@ def cell_text(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell, 1) else cell
 
 
-def markdown_text(text: str) -> str:
-    r"""``text`` as Markdown that shows it in one line, in a table or a paragraph.
+def markdown_text(text: str, *, paragraph: bool = False) -> str:
+    r"""``text`` as Markdown that shows it in one line, in a cell of a table or within a line.
+
+    Args:
+        paragraph: it stands by itself: it is no heading and no list either.
 
     >>> markdown_text("<b> [/b] a|b k_hat _x_")
-    '\\<b\\> \\[/b\\] a\\|b k_hat \\_x\\_'
+    '\\<b> \\[/b\\] a\\|b k_hat \\_x\\_'
     """
-    text = visible(text)
-    escaped = _INLINE.sub(lambda found: f"\\{found[0]}", text)
-    return _BLOCK.sub(_block, escaped, count=1) if _BLOCK.match(escaped) else escaped
+    escaped = _INLINE.sub(lambda found: f"\\{found[0]}", visible(text))
+    return _BLOCK.sub(_block, escaped, count=1) if paragraph and _BLOCK.match(escaped) else escaped
 
 
 def _block(found: re.Match[str]) -> str:

@@ -21,3 +21,9 @@ def test_letters_stay_and_keys_may_be_sorted() -> None:
     assert json_text({"b": "é", "a": Path("x/y")}, indent=0, sort_keys=True) == (
         '{\n"a": "x/y",\n"b": "é"\n}\n'
     )
+
+
+def test_half_a_surrogate_pair_can_be_written_and_comes_back() -> None:
+    text = json_text({"a\udc80": "b\ud83d c\U0001f600"})
+    assert text.encode("utf-8")
+    assert json.loads(text) == {"a\udc80": "b\ud83d c\U0001f600"}

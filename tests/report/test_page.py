@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from matplotlib.figure import Figure
@@ -13,6 +15,9 @@ from opinioncast.evaluate.compare import paired_test
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.evidence.worth import Worth
 from opinioncast.report import page
+from opinioncast.report.answers_chart import answers_chart
+from opinioncast.report.figure_files import save_figure
+from opinioncast.report.group_chart import group_chart
 from opinioncast.report.page import PageFigure, write_page
 from opinioncast.survey import OpinionTable, PredictionTable, Question, Subpopulation, opinion_row
 
@@ -111,3 +116,57 @@ def test_shares_stand_with_their_intervals(tmp_path: Path) -> None:
     text = write(tmp_path / "p.html", scores)
     assert "60% [40-80]" in text
     assert "The 90% intervals hold 100% of the observed shares; they are ±20 points" in text
+
+
+HOSTILE = "a\x1b]52;c;YQ==\x07\x00\u202e <script>&"
+
+
+def hostile_scores() -> CellScores:
+    group = Subpopulation((("SEX", HOSTILE),))
+    questions = [
+        Question(f"q{i}", f"Asked {HOSTILE}?", (HOSTILE, "[/b]"), (0, 1)) for i in range(3)
+    ]
+    observed = OpinionTable.from_rows([opinion_row(q, group, [0.7, 0.3], n=400) for q in questions])
+    predicted = [opinion_row(q, group, [0.5, 0.5]) for q in questions]
+    return score_cells(observed, PredictionTable.from_rows(predicted))
+
+
+def test_figures_are_xml_whatever_a_group_is_called(tmp_path: Path) -> None:
+    scores = hostile_scores()
+    chart = group_chart(scores, model=HOSTILE, title=HOSTILE)
+    (svg,) = (p for p in save_figure(chart, tmp_path / "groups") if p.suffix == ".svg")
+    text = " ".join(ElementTree.parse(svg).getroot().itertext())
+    assert r"\u001b]52;c;YQ==\u0007\u0000\u202e" in text
+    cards = {"model_card": {HOSTILE: HOSTILE}, "data_card": {"Survey": HOSTILE}}
+    answers = answers_chart(scores.frame)
+    path = write_page(
+        tmp_path / "page.html", scores, title=HOSTILE, chart=chart, answers=answers, **cards
+    )
+    page = path.read_text("utf-8")
+    figures = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)
+    assert len(figures) == 1 + (answers is not None)
+    for figure in figures:
+        ElementTree.fromstring(base64.b64decode(figure))
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", page)
+    assert "<script" not in page
+
+
+def test_equal_scores_give_equal_bytes(tmp_path: Path) -> None:
+    pages = []
+    for name in ("one", "two"):
+        scores = scored(0.36)
+        chart = group_chart(scores, model="m", title="t")
+        pages.append(
+            write_page(
+                tmp_path / f"{name}.html",
+                scores,
+                title="T",
+                chart=chart,
+                answers=answers_chart(scores.frame),
+                model_card={},
+                data_card={},
+            ).read_bytes()
+        )
+    assert pages[0] == pages[1]
+    figure = base64.b64decode(re.findall(rb"base64,([^\"]+)", pages[0])[0])
+    assert b"<dc:date>" not in figure

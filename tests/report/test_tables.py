@@ -26,7 +26,7 @@ def test_markdown() -> None:
         "| group | wd | cells | note |",
         "| --- | ---: | ---: | --- |",
         "| $100,000 or more | 0.123 | 40 |  |",
-        r"| R&D \| 50%_ | - | 0 | 0 of 40 cells |",
+        r"| R&D \| 50%\_ | - | 0 | 0 of 40 cells |",
     ]
 
 
@@ -43,3 +43,12 @@ def test_files(tmp_path: Path) -> None:
     assert [f.name for f in files] == ["t.csv", "t.md", "t.tex"]
     assert pl.read_csv(files[0])["wd"][0] == 0.123456
     assert "cells" not in files[1].read_text("utf-8")
+
+
+def test_words_are_no_markup() -> None:
+    frame = pl.DataFrame({"a|b": ["<script> [x](y) _z_ \\begin{a} \x1b"]})
+    text = to_markdown(frame, caption="*c*")
+    assert text == (
+        "\\*c\\*\n\n| a\\|b |\n| --- |\n| \\<script> \\[x\\](y) \\_z\\_ \\\\begin{a} \\\\u001b |\n"
+    )
+    assert "\x1b" not in to_latex(frame, caption="c")

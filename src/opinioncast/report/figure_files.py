@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Literal
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from opinioncast.files import atomic_path
+from opinioncast.texts import visible
 
 
 def write_figure(figure: Figure, path: Path, *, dpi: int = 200) -> Path:
     """Write one file; the format follows its ending."""
-    FigureCanvasAgg(figure)
-    metadata = {"Date": None} if path.suffix == ".svg" else {}
-    with (
-        mpl.rc_context({"svg.hashsalt": "opinioncast", "svg.fonttype": "none"}),
-        atomic_path(path) as temporary,
-    ):
-        figure.savefig(temporary, format=path.suffix[1:], dpi=dpi, metadata=metadata)
+    with atomic_path(path) as temporary:
+        if path.suffix == ".svg":
+            temporary.write_text(svg_text(figure, letters="none", dpi=dpi), "utf-8")
+        else:
+            FigureCanvasAgg(figure)
+            figure.savefig(temporary, format=path.suffix[1:], dpi=dpi)
     return path
+
+
+def svg_text(figure: Figure, *, letters: Literal["none", "path"], dpi: int = 100) -> str:
+    """The figure as XML for every reader, whatever its words hold; equal figures give equal text.
+
+    Args:
+        letters: "none": as text; "path": as outlines, for where no font can be counted on.
+        dpi: of images in it.
+    """
+    FigureCanvasSVG(figure)
+    drawn = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "opinioncast", "svg.fonttype": letters}):
+        figure.savefig(drawn, format="svg", dpi=dpi, metadata={"Date": None})
+    return visible(drawn.getvalue(), lines=True)
 
 
 def save_figure(figure: Figure, stem: str | Path) -> list[Path]:

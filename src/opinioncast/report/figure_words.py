@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 
+from opinioncast.texts import visible
+
 BOX = "▯"
 """In place of a letter that no font has."""
 
@@ -27,10 +29,18 @@ _JOINERS = frozenset((0x200D, 0x20E3, *range(0xFE00, 0xFE10), *range(0x1F3FB, 0x
 
 def plain_words(figure: Figure) -> Figure:
     """The finished figure, every ``$`` in it a sign (``$30,000-$50,000`` is no formula), and every
-    character in it one that can be drawn."""
+    character in it one that can be drawn: control and direction marks as signs."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            ticks = [tick.get_text() for tick in axis.get_ticklabels()]
+            shown = [visible(said, lines=True) for said in ticks]
+            if shown != ticks:  # a tick takes its words from its axis whenever it is drawn
+                axis.set_ticklabels(shown)
     for text in figure.findobj(Text):
         text.set_parse_math(False)
-        said = text.get_text()
+        said = visible(text.get_text(), lines=True)
+        if said != text.get_text():
+            text.set_text(said)
         if said.isascii() or not lacking(said):
             continue
         fonts = fallback_fonts(lacking(said))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +12,7 @@ from rich.text import Text
 from opinioncast.curate.inspection import Column, Inspection, Kind
 from opinioncast.curate.traits import Bounds, Trait
 from opinioncast.files import atomic_path
+from opinioncast.report.html import html_page
 from opinioncast.texts import visible
 
 MAX_ROWS = 40
@@ -143,16 +143,9 @@ def _answers(column: Column) -> str:
 
 def write_inspection(path: Path, found: Inspection) -> Path:
     """Write the page: everything found, in one file that loads nothing."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("opinioncast.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: visible(value) if isinstance(value, str) else value,
-    )
     looks_like = {t.variable: a for a, each in found.traits.items() for t in each}
-    html = environment.get_template("inspection.html").render(
+    html = html_page(
+        "inspection.html",
         found=found,
         kinds=[(k.value, len(found.of_kind(k))) for k in _ORDER if found.of_kind(k)],
         design=_design(found),

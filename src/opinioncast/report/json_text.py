@@ -21,7 +21,8 @@ def json_text(content: Any, *, indent: int = 1, sort_keys: bool = False) -> str:
         default=str,
         allow_nan=False,
     )
-    return text + "\n"
+    # half a surrogate pair is no character of a file; JSON has an escape that reads back
+    return text.encode("utf-8", "backslashreplace").decode() + "\n"
 
 
 def _known(value: Any) -> Any:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import polars as pl
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from opinioncast.evaluate.clusters import question_words
@@ -21,6 +18,8 @@ from opinioncast.evidence.worth import Worth, number_words
 from opinioncast.files import atomic_path
 from opinioncast.report.answers_chart import CAPTION as ANSWERS_CAPTION
 from opinioncast.report.chart import option_colours
+from opinioncast.report.figure_files import svg_text
+from opinioncast.report.html import html_page
 from opinioncast.report.report import MODEL_OUTPUT
 from opinioncast.report.terminal import decimal, percent, share_words, span
 from opinioncast.survey.question import Question
@@ -97,18 +96,12 @@ def write_page(
         figures: further figures, in order.
         withheld: why no observed share may be on the page; distances alone are shown then.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("opinioncast.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "decimal": decimal, "cell": _cell}
     overall = scores.mean()
     lower = overall["wd_noise"] if human_bound is None else human_bound
     blocks = _blocks(scores)
-    html = environment.get_template("comparison.html").render(
+    html = html_page(
+        "comparison.html",
+        {"percent": percent, "decimal": decimal, "cell": _cell},
         title=title,
         model_output=MODEL_OUTPUT,
         overall=overall,
@@ -206,8 +199,6 @@ def _said(cell: Mapping[str, Any]) -> list[str]:
 
 
 def _data_url(figure: Figure) -> str:
-    """The figure as an SVG inside the page's own text."""
-    buffer = io.BytesIO()
-    FigureCanvasSVG(figure)
-    figure.savefig(buffer, format="svg")
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+    """The figure as an SVG inside the page's own text, letters drawn as outlines."""
+    svg = svg_text(figure, letters="path")
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()

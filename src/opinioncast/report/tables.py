@@ -9,6 +9,7 @@ import polars as pl
 
 from opinioncast.csv_files import write_csv
 from opinioncast.files import atomic_path
+from opinioncast.texts import markdown_text, visible
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -55,9 +56,16 @@ def write_table(
 
 def to_markdown(frame: pl.DataFrame, *, caption: str, decimals: int = 3) -> str:
     """A pipe table under its caption; numbers to the right, nulls as a dash."""
-    rows = [[_escape_pipe(v) for v in row] for row in _cells(frame, decimals)]
+    rows = [[markdown_text(v) for v in row] for row in _cells(frame, decimals)]
     rule = ["---:" if t.is_numeric() else "---" for t in frame.dtypes]
-    lines = [caption, "", _pipes(frame.columns), _pipes(rule), *map(_pipes, rows)]
+    heads = [markdown_text(name) for name in frame.columns]
+    lines = [
+        markdown_text(caption, paragraph=True),
+        "",
+        _pipes(heads),
+        _pipes(rule),
+        *map(_pipes, rows),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -95,9 +103,5 @@ def _pipes(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _escape_pipe(text: str) -> str:
-    return text.replace("|", r"\|").replace("\n", " ")
-
-
 def _escape_latex(text: str) -> str:
-    return "".join(_LATEX.get(c, c) for c in text)
+    return "".join(_LATEX.get(c, c) for c in visible(text))
