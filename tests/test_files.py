@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import errno
+import shutil
+import sqlite3
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from opinioncast.errors import StorageError
-from opinioncast.files import atomic_path, cache_folder, checksum
+from opinioncast.files import (
+    atomic_path,
+    cache_folder,
+    checksum,
+    is_storage_problem,
+    made_apart,
+    safe_name,
+    safe_names,
+)
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
@@ -127,3 +138,106 @@ def test_a_checksum_is_that_of_the_bytes(tmp_path: Path) -> None:
     assert checksum(file) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     with pytest.raises(FileNotFoundError):
         checksum(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "../../x",
+            "a/b",
+            "a\\b",
+            ".hidden",
+            "..",
+            "",
+            "CON",
+            "nul.txt",
+            "x" * 300,
+            "a\0b",
+            "a\nb",
+        ),
+        *("é" * 200, "\x1b]52;c;aGk=\x07", "\u202egnp", "a:b", "a*b?", " x ", "-rf"),
+    ],
+)
+def test_a_name_from_data_stays_in_its_folder(tmp_path: Path, text: str) -> None:
+    name = safe_name(text)
+    assert Path(name).name == name
+    assert name not in ("", ".", "..")
+    assert name[0] not in ".-"
+    assert name != text  # another text has another name, for it holds the text's hash
+    (tmp_path / f"steerability_{name}.csv").write_text("x")
+    assert len(f".{name}.csv".encode()) < 220
+
+
+def test_names_are_told_apart_whatever_their_case() -> None:
+    names = safe_names(["Age", "age", "AGE", "Age", "a/b", "a:b"])
+    assert list(names) == ["Age", "age", "AGE", "a/b", "a:b"]
+    assert len({n.casefold() for n in names.values()}) == 5
+
+
+def test_a_stream_is_written_through(tmp_path: Path) -> None:
+    with atomic_path("/dev/null") as temporary:
+        temporary.write_text("x")
+    assert Path("/dev/null").is_char_device()
+    (tmp_path / "real.csv").write_text("old")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "link.csv").symlink_to(tmp_path / "real.csv")
+    with atomic_path(tmp_path / "sub" / "link.csv") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "real.csv").read_text() == "new"
+    assert (tmp_path / "sub" / "link.csv").is_symlink()
+
+
+def test_a_link_in_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(StorageError) as caught, atomic_path(tmp_path / "loop" / "out.csv"):
+        pass
+    assert "loop" in str(caught.value.where)
+
+
+def _of_safetensors(place: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"a": np.zeros(1_000_000)}, place)
+
+
+def _of_sqlite(place: Path) -> None:
+    sqlite3.connect(place / "no" / "such").execute("create table a (b)")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda place: pl.DataFrame({"a": [1]}).write_parquet(place / "x"),
+        lambda place: pl.DataFrame({"a": [1]}).write_csv(place / "x"),
+        lambda place: _of_safetensors(place / "x"),
+        lambda place: shutil.copytree(place.parent, place / "x"),
+        lambda place: shutil.copyfile(__file__, place / "x"),
+        lambda place: np.save(place / "x", np.zeros(3)),
+        lambda place: (place / "x").write_text("x"),
+        _of_sqlite,
+    ],
+)
+def test_every_library_says_the_same(tmp_path: Path, write: Callable[[Path], object]) -> None:
+    absent = tmp_path / "file"
+    absent.write_text("in a folder's place")
+    with pytest.raises(Exception) as met:  # noqa: PT011  each library has its own
+        write(absent)
+    assert is_storage_problem(met.value)
+    with pytest.raises(StorageError) as caught, atomic_path(tmp_path / "out"):
+        raise met.value
+    assert caught.value.where == str(tmp_path / "out")
+    assert caught.value.hint
+
+
+def test_files_made_apart_come_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("mine")
+    with pytest.raises(TypeError), made_apart(tmp_path) as work:  # noqa: PT012
+        (work / "weights").write_text("half")
+        (work / "other").write_text(1)  # type: ignore[arg-type]
+    assert [f.name for f in tmp_path.iterdir()] == ["notes.md"]
+    with made_apart(tmp_path) as work:
+        (work / "weights").write_text("whole")
+        (work / "weights").chmod(0o600)
+    assert (tmp_path / "weights").stat().st_mode & 0o077
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["notes.md", "weights"]

@@ -208,9 +208,11 @@ def safe_name(text: str) -> str:
     ('train', 'etc_passwd-3754d6')
     """
     name = _UNSAFE.sub("_", text).strip("._- ")[:_LONGEST].strip()
-    if name == text and not _RESERVED.match(name):
+    reserved = _RESERVED.match(name)
+    if name and name == text and not reserved:
         return name
-    return f"{name or 'unnamed'}-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:6]}"
+    mark = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:6]
+    return f"{'file-' if reserved else ''}{name or 'unnamed'}-{mark}"
 
 
 def safe_names(texts: Iterable[str]) -> dict[str, str]:

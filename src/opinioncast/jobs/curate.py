@@ -12,6 +12,7 @@ import polars as pl
 
 from opinioncast.csv_files import write_csv
 from opinioncast.curate.bootstrap import WaveQuestions, resample_psus, resample_respondents
+from opinioncast.curate.disclosure import counted, is_held_back, without_counts
 from opinioncast.curate.overlap import (
     Encoder,
     QuestionSet,
@@ -25,8 +26,8 @@ from opinioncast.curate.review import write_review
 from opinioncast.curate.sources import find_file
 from opinioncast.curate.split import split_table
 from opinioncast.errors import DataError, InputError
-from opinioncast.evaluate.bounds import bounds
-from opinioncast.files import atomic_path, discard
+from opinioncast.evaluate.bounds import Bounds, bounds
+from opinioncast.files import atomic_path, discard, safe_name
 from opinioncast.jobs.evaluation_inputs import read_opinions
 from opinioncast.jobs.manifest import write_manifest
 from opinioncast.jobs.terms import write_terms
@@ -85,6 +86,7 @@ def curate_to_files(
         DataError: no question is left; report, dropped cells and notes are written all the same.
     """
     started = time.monotonic()
+    _check_parts(recipe)
     curation = curate(
         recipe, folders, partial=partial, generate=generate, progress=progress, empty=True
     )
@@ -104,11 +106,17 @@ def curate_to_files(
             ),
         )
     )
-    files.append(_csv(out / "bases.csv", curation.waves, lambda w: w.result.bases))
+    files.append(
+        _csv(
+            out / "bases.csv",
+            curation.waves,
+            lambda w: without_counts(w.result.bases, w.result.dropped),
+        )
+    )
     files.append(_dropped_cells(out / "dropped_cells.csv", curation, table))
     for wave in curation.waves:
         if wave.refinement is not None:
-            path = out / f"wording_{wave.wave.family}_{wave.wave.wave}.csv"
+            path = out / f"wording_{safe_name(f'{wave.wave.family}_{wave.wave.wave}')}.csv"
             write_review(path, wave.refinement.review_rows(wave.items))
             files.append(path)
     if removed is not None:
@@ -140,6 +148,20 @@ def curate_to_files(
     return CurationRun(curation, table, removed, tuple(files))
 
 
+def _check_parts(recipe: CurationRecipe) -> None:
+    """Parts of a split are files named after them: refused before any work where that cannot be."""
+    taken = {Path(TABLE).stem}
+    for name in () if recipe.split is None else recipe.split.fractions:
+        if safe_name(name) != name or name.casefold() in taken:
+            raise InputError(
+                "A part of a split cannot be a file of that name",
+                where=f"{recipe.name}, split.fractions",
+                expected=f"letters, digits, - and _, each name once whatever its case, not {TABLE}",
+                found=name,
+            )
+        taken.add(name.casefold())
+
+
 def _write_nothing_left(out: Path, curation: Curation) -> NoReturn:
     """Write the report and the notes of a curation without a question, and say so."""
     for stale in (TABLE, f"{TABLE}.json"):
@@ -167,8 +189,8 @@ def bounds_of(
     partial: bool = False,
     questions: Sequence[tuple[str, ...]] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> pl.DataFrame:
-    """Uniform upper and human lower bound per group and overall (paper, Appendix D).
+) -> Bounds:
+    """Uniform upper and human lower bound per group, overall and by cell (paper, Appendix D).
 
     Args:
         questions: only these, by family, wave and question_id; None: all of the recipe's.
@@ -308,6 +330,9 @@ def _dropped_cells(path: Path, curation: Curation, table: OpinionTable) -> Path:
     parts = [
         w.dropped.select(
             pl.lit(w.wave.family).alias("family"), pl.lit(w.wave.wave).alias("wave"), pl.all()
+        ).with_columns(
+            pl.when(is_held_back(pl.col("reason"))).then(None).otherwise(pl.col(c)).alias(c)
+            for c in ("n_group", "n")
         )
         for w in curation.waves
     ]
@@ -333,7 +358,8 @@ def _notes(curation: Curation) -> str:
 
 
 def summary(curation: Curation) -> list[Mapping[str, object]]:
-    """One row per wave for a terminal: respondents, variables, questions, cells, cells dropped."""
+    """One row per wave for a terminal: respondents, variables, questions, cells, cells dropped and held
+    back (:mod:`opinioncast.curate.disclosure`)."""
     return [
         {
             "wave": f"{w.wave.family} {w.wave.wave}",
@@ -344,6 +370,7 @@ def summary(curation: Curation) -> list[Mapping[str, object]]:
             "groups missing": len(w.groups.missing),
             "cells": len(w.result.table),
             "cells dropped": w.dropped.height,
+            "of these held back": sum(counted(w.dropped).values()),
         }
         for w in curation.waves
     ]

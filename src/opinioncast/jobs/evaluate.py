@@ -13,12 +13,13 @@ import polars as pl
 
 from opinioncast.csv_files import write_csv
 from opinioncast.errors import InputError
-from opinioncast.evaluate.bands import entropy_bands, similarity_bands
+from opinioncast.evaluate.bands import entropy_bands, similarity_bands, training_bands
+from opinioncast.evaluate.bounds import Bounds
 from opinioncast.evaluate.compare import PairedTest, improvement_by, paired_test, skill_score
-from opinioncast.evaluate.scores import CellScores, score_cells
+from opinioncast.evaluate.scores import CellScores, score_cells, shared_cells
 from opinioncast.evaluate.steerability import Steerability, attributes, steerability
 from opinioncast.evidence.worth import OVERALL, Worth, measure_worth
-from opinioncast.files import atomic_path
+from opinioncast.files import atomic_path, safe_names
 from opinioncast.jobs.evaluation_inputs import (
     GROUP,
     Inputs,
@@ -39,6 +40,7 @@ from opinioncast.report.json_text import json_text
 from opinioncast.report.page import PageFigure, write_page
 from opinioncast.report.tables import write_table
 from opinioncast.survey import OpinionTable, Subpopulation, standard_attributes
+from opinioncast.survey.sameness import Sameness, find_same
 from opinioncast.survey.tables import INTERVAL, KEY
 
 WORTH = ("worth", "worth_low", "worth_high", "k_hat")
@@ -68,6 +70,9 @@ class EvaluationRun:
         worth: of the model, over all cells and by group, in respondents.
         steerability: by attribute, of the model.
         withheld: why observed shares are in none of the files; None where they are.
+        same: questions that the training table given asks too.
+        lower: the human bound of the groups and questions scored
+            (:meth:`opinioncast.evaluate.bounds.Bounds.of`).
     """
 
     scores: CellScores
@@ -77,6 +82,8 @@ class EvaluationRun:
     steerability: Mapping[str, Steerability]
     withheld: str | None
     files: tuple[Path, ...]
+    same: Sameness | None = None
+    lower: pl.DataFrame | None = None
 
 
 @holds_folder("evaluate", plan=("scores.csv", "summary.json", "page.html"))
@@ -84,7 +91,8 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
     """Score, and write everything to ``out``.
 
     ``scores.csv`` (a row per cell); ``by_group``, ``by_wave``, ``by_family``, ``by_entropy`` and,
-    with training questions, ``by_similarity``, each as CSV, Markdown and LaTeX; ``groups`` and
+    with training questions, ``by_similarity`` and ``by_training`` (whether the question is asked
+    there too), each as CSV, Markdown and LaTeX; ``groups`` and
     ``steerability_ATTRIBUTE`` as SVG and PNG; ``coverage.csv``; ``summary.json``; ``page.html``;
     ``manifest.json``, written last. Observed shares are in them only where the table's meta allows
     passing on group-level results (``redistribution: group-level``) or ``inputs.private`` is set.
@@ -94,7 +102,7 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
         InputError: training questions without an encoder.
     """
     started = time.monotonic()
-    scores = _scored(inputs)
+    scores, same = _scored(inputs)
     other = None if inputs.baseline is None else score_cells(inputs.opinions, inputs.baseline)
     test = None if other is None else paired_test(scores, other)
     worth = measure_worth(scores)
@@ -105,7 +113,9 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
         zero_shot = f"{model}, baseline"
 
     files = [_write_cells(scores, out / "scores.csv", withheld)]
-    tables = _tables(scores, other, inputs.bounds)
+    lower = _lower(inputs, scores)
+    shared = None if other is None else _lower(inputs, scores, other)
+    tables = _tables(scores, other, lower, shared)
     tables["by_group"] = _with_worth(tables["by_group"], worth)
     for name, frame in tables.items():
         frame = _withhold_few(frame) if withheld else frame
@@ -123,14 +133,16 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
         model=model,
         title=title,
         baseline=None if other is None else (zero_shot, other),
-        bounds=inputs.bounds,
+        bounds=lower,
     )
     files += save_figure(chart, out / "groups")
     steered, figures = _steerability(inputs, scores, other, model, zero_shot)
+    named = safe_names(steered)
     for attribute, figure in zip(steered, figures, strict=True):
-        files += save_figure(figure.figure, out / f"steerability_{attribute}")
+        files += save_figure(figure.figure, out / f"steerability_{named[attribute]}")
     told = {n: w for n, w in worth.items() if withheld is None or w.cells >= _FEW_CELLS}
-    summary = _summary(inputs, scores, test, tables["by_group"], steered, withheld)
+    summary = _summary(lower, scores, test, tables["by_group"], steered, withheld)
+    summary["asked_in_training_too"] = None if same is None else same.record()
     summary["worth"] = {name: w.record() for name, w in told.items()}
     files.append(_write(out / "summary.json", json_text(summary, indent=2)))
     by_group = tables["by_group"]
@@ -148,27 +160,40 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
             figures=figures,
             withheld=withheld,
             model_card=model_card(inputs.predictions)
-            | ({"Worth": str(told[OVERALL])} if OVERALL in told else {}),
+            | ({"Worth": str(told[OVERALL])} if OVERALL in told else {})
+            | ({"Questions asked in training too": same.words()} if same else {}),
             data_card=data_card(inputs.opinions),
         )
     )
     seconds = round(time.monotonic() - started, 2)
     files.append(write_manifest(out, _record(inputs) | {"seconds": seconds}, files))
-    return EvaluationRun(scores, other, test, told, steered, withheld, tuple(files))
+    return EvaluationRun(scores, other, test, told, steered, withheld, tuple(files), same, lower)
 
 
-def _scored(inputs: Inputs) -> CellScores:
+def _scored(inputs: Inputs) -> tuple[CellScores, Sameness | None]:
+    """Scores with their bands, and which questions the training asked too."""
     scores = entropy_bands(score_cells(inputs.opinions, inputs.predictions))
     if inputs.training is None:
-        return scores
+        return scores, None
     if inputs.encode is None:
         raise InputError(
             "Similarity to training questions needs a sentence model",
             expected="an encoder beside the training questions",
         )
-    return similarity_bands(
-        scores, inputs.opinions.questions(), inputs.training.questions(), inputs.encode
-    )
+    asked, training = inputs.opinions.questions(), inputs.training.questions()
+    same = find_same(asked, training, inputs.encode)
+    scores = similarity_bands(scores, asked, training, inputs.encode)
+    return training_bands(scores, asked, same), same
+
+
+def _lower(
+    inputs: Inputs, scores: CellScores, other: CellScores | None = None
+) -> pl.DataFrame | None:
+    """The human bound of the cells that were scored, by both methods where there are two."""
+    if inputs.bounds is None:
+        return None
+    known = inputs.bounds if isinstance(inputs.bounds, Bounds) else Bounds(inputs.bounds)
+    return known.of(shared_cells(scores, *([] if other is None else [other])))
 
 
 def _with_worth(by_group: pl.DataFrame, worth: Mapping[str, Worth]) -> pl.DataFrame:
@@ -189,6 +214,7 @@ _BY = {
     "by_family": ("family",),
     "by_entropy": ("entropy_band",),
     "by_similarity": ("similarity_band",),
+    "by_training": ("training_band",),
 }
 _CAPTIONS = {
     "by_group": "Mean Wasserstein distance by group, with bounds.",
@@ -196,6 +222,7 @@ _CAPTIONS = {
     "by_family": "Mean Wasserstein distance by survey family.",
     "by_entropy": "Mean Wasserstein distance by how divided people are.",
     "by_similarity": "Mean Wasserstein distance by similarity to the training questions.",
+    "by_training": "Mean Wasserstein distance by whether the training asks the question too.",
 }
 _SHOWN = (
     "worth",
@@ -216,9 +243,17 @@ _SHOWN = (
 
 
 def _tables(
-    scores: CellScores, other: CellScores | None, bounds: pl.DataFrame | None
+    scores: CellScores,
+    other: CellScores | None,
+    bounds: pl.DataFrame | None,
+    shared: pl.DataFrame | None,
 ) -> dict[str, pl.DataFrame]:
-    """Averages by everything the scores can be averaged by."""
+    """Averages by everything the scores can be averaged by.
+
+    Args:
+        bounds: of the scored cells.
+        shared: of the cells that both methods have.
+    """
     found = {}
     for name, columns in _BY.items():
         if columns[-1] not in scores.asked.columns:
@@ -227,15 +262,24 @@ def _tables(
         frame = scores.by(*columns).with_columns(wd_low=ends["low"], wd_high=ends["high"])
         if columns[-1].endswith("_band"):
             frame = frame.sort(columns)
-        human = None
-        if bounds is not None and name == "by_group":
-            human = bounds.select(*GROUP, lower="human")
-        if human is None:
+        of_both = None
+        if bounds is None or name != "by_group":
             frame = frame.with_columns(lower=pl.col("wd_noise"))
         else:
-            frame = frame.join(human, on=GROUP, how="left", maintain_order="left")
+            human = bounds.select(*GROUP, lower="human", _of="note")
+            frame = frame.join(human, on=GROUP, how="left", maintain_order="left").with_columns(
+                note=pl.concat_str(
+                    pl.when(pl.col("note") != "").then("note"),
+                    pl.when(pl.col("_of").fill_null("") != "").then("_of"),
+                    separator="; ",
+                    ignore_nulls=True,
+                )
+            )
+            frame = frame.drop("_of")
+            if shared is not None:
+                of_both = shared.select(*GROUP, lower="human")
         if other is not None:
-            more = improvement_by(scores, other, *columns, lower=human)
+            more = improvement_by(scores, other, *columns, lower=of_both)
             frame = frame.join(
                 more.select(
                     *columns, "absolute", "relative", baseline="zero_shot", cells_in_both="cells"
@@ -340,7 +384,7 @@ def _withhold_few(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _summary(
-    inputs: Inputs,
+    bounds: pl.DataFrame | None,
     scores: CellScores,
     test: PairedTest | None,
     by_group: pl.DataFrame,
@@ -348,7 +392,7 @@ def _summary(
     withheld: str | None,
 ) -> dict[str, Any]:
     """What ``summary.json`` holds; NaN where a figure is not known, which is written as null."""
-    human = None if inputs.bounds is None else inputs.bounds["human"][-1]
+    human, of = (None, None) if bounds is None else bounds.select("human", "note").row(-1)
     questions, with_waves = scores.questions()
     low, high = scores.interval()
     means = scores.mean()
@@ -363,6 +407,8 @@ def _summary(
         "questions": questions,
         "questions_with_waves": with_waves,
         "human_bound": human,
+        "human_bound_note": of or None,
+        "lower_bound": "sampling noise" if human is None else "human",
         "skill": skill_score(means["wd_uniform"], means["wd"], lower),
         "against_baseline": None if test is None else asdict(test),
         "relative_improvement": {
