@@ -65,6 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "documents",
         *("survey", "readers", "questionnaires", "backends", "curate", "evaluate", "methods"),
         *("predictor", "evidence", "finetune", "report", "models", "options", "library"),
+        "banners",
     },
     "reproduce": {
         "output_folder",
@@ -80,6 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "output_folder",
         *("survey", "questionnaires", "backends", "curate", "evaluate", "methods", "predictor"),
         *(
+            "banners",
             "evidence",
             "finetune",
             "report",

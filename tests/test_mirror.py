@@ -34,6 +34,7 @@ ELSEWHERE: dict[str, str] = {
     "finetune/objective.py": "finetune/test_packed_step.py",
     # commands hold no logic: run beside the job they call
     "cli/evidence_options.py": "jobs/test_update.py",
+    "cli/banner.py": "jobs/test_banner.py",
     "cli/estimate.py": "jobs/test_estimate.py",
     "cli/groups.py": "cli/test_main.py",
     "cli/inspect.py": "curate/test_inspect.py",
@@ -70,6 +71,7 @@ ELSEWHERE: dict[str, str] = {
     "curate/subjects.py": "curate/test_select.py",
     "curate/wording_rules.py": "curate/test_refine.py",
     # one table, through the whole book
+    "banners/long.py": "jobs/test_banner.py",
     "banners/columns.py": "banners/test_build.py",
     "banners/distributions.py": "banners/test_significance.py",
     "banners/marks.py": "banners/test_build.py",
@@ -102,6 +104,9 @@ ELSEWHERE: dict[str, str] = {
     "predictor/resources.py": "predictor/test_predictor.py",
     "prompts/prompting.py": "predictor/test_settings.py",
     "report/formats/chart.py": "cli/test_main.py",
+    "report/banner_page.py": "jobs/test_banner.py",
+    "report/formats/workbook.py": "report/test_workbook.py",
+    "report/workbook_formats.py": "report/test_workbook.py",
     "report/formats/csv.py": "cli/test_main.py",
     "report/formats/parquet.py": "cli/test_main.py",
     "report/formats/written.py": "predictor/test_declarations.py",
@@ -178,6 +183,11 @@ ELSEWHERE: dict[str, str] = {
     "reproduce/prompting.py": "reproduce/test_workshop.py",
     "reproduce/setting.py": "reproduce/test_recipe.py",
     # steps of one reading of evidence, through the reading
+    # the library, through its commands
+    "cli/library.py": "jobs/test_library.py",
+    "library/history.py": "jobs/test_library.py",
+    "library/recipe.py": "jobs/test_library.py",
+    "report/history_chart.py": "jobs/test_library.py",
     "evidence/calibration.py": "evidence/test_reading.py",
     "evidence/frame.py": "evidence/test_reading.py",
     "evidence/frame_learning.py": "evidence/test_reading.py",

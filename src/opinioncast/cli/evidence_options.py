@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from opinioncast.cli.screen import Screen
 from opinioncast.errors import InputError
 from opinioncast.evidence.reading import Reading
 from opinioncast.jobs.update import PilotFile, Sources
+
+if TYPE_CHECKING:
+    from opinioncast.jobs.asked_before import Relatives
 
 Pilots = Annotated[list[Path] | None, typer.Option(help="Microdata of a pilot, read by --recipe.")]
 Recipes = Annotated[
@@ -32,6 +35,14 @@ PriorFile = Annotated[
 ]
 Data = Annotated[
     list[Path] | None, typer.Option("--data", "-d", help="Folder of a recipe's files.")
+]
+NoLibrary = Annotated[
+    bool,
+    typer.Option(
+        "--no-library",
+        help="Leave the library alone: the very question asked before is no evidence, and its "
+        "relatives are not named.",
+    ),
 ]
 
 _SHOWN = 12
@@ -69,6 +80,7 @@ def sources_of(
     prior: Path | None,
     data: Sequence[Path] | None,
     groups: Sequence[str] | None = None,
+    library: bool = False,
 ) -> Sources:
     """The options as a job takes them."""
     return Sources(
@@ -80,7 +92,29 @@ def sources_of(
         tuple(groups or ()),
         prior,
         tuple(data or (Path(),)),
+        library,
     )
+
+
+def say_library(screen: Screen, found: Relatives) -> None:
+    """Questions asked before: the very ones first, then the nearest relative of each other one."""
+    from opinioncast.jobs.library import topline
+
+    for line in found.notes[:_SHOWN]:
+        screen.line(line)
+    others = [
+        (question_id, near[0])
+        for question_id, near in found.near.items()
+        if question_id not in found.used
+    ]
+    for question_id, near in others[:_SHOWN]:
+        screen.line(
+            f"{question_id}: nearest of the library is {near.asked.name}, {near.asked.asked}, "
+            f"nearness {near.cosine:.2f}: {topline(near)}"
+        )
+    more = max(len(found.notes) - _SHOWN, 0) + max(len(others) - _SHOWN, 0)
+    if more:
+        screen.line(f"asked before: {more} more, all in asked_before.csv")
 
 
 def say_reading(console: Screen, reading: Reading) -> None:

@@ -94,6 +94,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "plan",
         "Plan a sample: expected errors, the cheapest one that meets targets, differences it sees.",
     ),
+    "banner": (
+        "banner",
+        "banner",
+        "Toplines and banner tables: a workbook, a page, CSV and parquet, with a disclosure card.",
+    ),
     "finetune": (
         "finetune",
         "finetune",

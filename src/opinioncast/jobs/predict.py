@@ -6,13 +6,22 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from opinioncast.backends.sentences import SentenceModel
+from opinioncast.csv_files import write_csv
 from opinioncast.errors import InputError
 from opinioncast.evaluate.scores import CellScores, score_cells, share_cells
 from opinioncast.evidence.frame import Frame
 from opinioncast.evidence.known import known_in_questionnaire
 from opinioncast.evidence.observations import Evidence
 from opinioncast.evidence.store import forget
+from opinioncast.jobs.asked_before import (
+    Relatives,
+    Sentences,
+    asked_before_frame,
+    relatives,
+)
 from opinioncast.jobs.manifest import write_manifest
 from opinioncast.jobs.update import (
     WORDING_ALONE,
@@ -22,13 +31,18 @@ from opinioncast.jobs.update import (
     population_frame,
     read_on,
 )
+from opinioncast.library.own import open_library
+from opinioncast.methods.declaration import method_kind
 from opinioncast.methods.prediction import Prediction, Progress
 from opinioncast.output_folder import holds_folder
 from opinioncast.predictor import Predictor, PredictSettings
 from opinioncast.questionnaires import Questionnaire
 from opinioncast.report.report import Report, ReportFormat, chosen_formats
-from opinioncast.survey import GroupScheme
+from opinioncast.survey import US_ADULTS, GroupScheme
 from opinioncast.survey.tables import ORIGIN
+
+ASKED_BEFORE = "asked_before.csv"
+"""In the folder of a prediction: the nearest questions of the library, with what was answered."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,7 @@ class PredictionRun:
         questionnaire: what was asked.
         scores: None where nothing observed was predicted.
         updated: what was read on the method's predictions, if there was evidence.
+        asked_before: what the library knows of the questions, where it was to be looked up.
     """
 
     prediction: Prediction
@@ -48,6 +63,7 @@ class PredictionRun:
     folder: Path
     files: tuple[Path, ...]
     updated: Updated | None = None
+    asked_before: Relatives | None = None
 
 
 @holds_folder("predict")
@@ -79,8 +95,9 @@ def predict_questionnaire(
     """
     started = time.monotonic()
     wanted = chosen_formats(formats)
-    known = read_starting_point(questionnaire, groups, sources)
     with Predictor(settings) as predictor:
+        sentences = predictor.sentences if sources.library else None
+        known = read_starting_point(questionnaire, groups, sources, sentences)
         prediction = predictor.predict(questionnaire.questions, groups, progress=progress)
     return write_prediction(
         prediction,
@@ -102,23 +119,33 @@ class StartingPoint:
         evidence: none: from the wording alone.
         frame: None where there is no evidence.
         prior: of `opinioncast learn-prior`; None: the shipped one.
+        asked_before: what the library knows of the questions; None: it was not looked up.
     """
 
     evidence: tuple[Evidence, ...] = ()
     frame: Frame | None = None
     prior: Path | None = None
+    asked_before: Relatives | None = None
 
 
 def read_starting_point(
-    questionnaire: Questionnaire, groups: GroupScheme, sources: Sources
+    questionnaire: Questionnaire,
+    groups: GroupScheme,
+    sources: Sources,
+    sentences: Sentences | None = None,
 ) -> StartingPoint:
-    """What the questionnaire and the sources say is known.
+    """What the questionnaire, the sources and the library say is known.
+
+    Args:
+        sentences: finds relatives in the library by meaning; None: by the very wording only.
 
     Raises:
         InputError: evidence that cannot be read; a population without evidence.
     """
     own = known_in_questionnaire(questionnaire, groups)
-    if own is None and not sources:
+    before = _asked_before(questionnaire, sources, sentences) if sources.library else None
+    at_hand = before.evidence if before is not None else ()
+    if own is None and not sources and not at_hand:
         if sources.frame is not None:
             raise InputError(
                 "A population frame alone changes nothing",
@@ -126,10 +153,37 @@ def read_starting_point(
                 found=f"--frame {sources.frame}",
                 hint="leave it out, or give --pilot, --known or --past",
             )
-        return StartingPoint()
+        return StartingPoint(asked_before=before)
     frame = population_frame(sources.frame, questionnaire.population)
     given = gather(sources, questionnaire.questions, groups)
-    return StartingPoint((*([own] if own else []), *given), frame, sources.prior)
+    evidence = (*([own] if own else []), *given, *at_hand)
+    return StartingPoint(evidence, frame, sources.prior, before)
+
+
+def sentences_for(settings: Mapping[str, Any]) -> Sentences | None:
+    """The sentence model that predictions of these settings, as a manifest has them, looked the
+    library up with; None where their method has none.
+
+    Raises:
+        ModelError: it cannot be opened.
+    """
+    if "sentence_model" not in method_kind(str(settings["method"])).options:
+        return None
+    return SentenceModel.load(settings.get("settings", {}).get("sentence_model"))
+
+
+def _asked_before(
+    questionnaire: Questionnaire, sources: Sources, sentences: Sentences | None
+) -> Relatives:
+    """What the library knows; of questions with observed answers, nothing that asks the same."""
+    if questionnaire.population != US_ADULTS:
+        note = f"the library is of {US_ADULTS}: it is not used for {questionnaire.population}"
+        return Relatives(notes=(note,))
+    observed = questionnaire.observed
+    scored = [] if observed is None else observed.questions()
+    return relatives(
+        open_library(), questionnaire.questions, sentences, scored=scored, year=sources.year
+    )
 
 
 def write_prediction(
@@ -157,6 +211,8 @@ def write_prediction(
     files: list[Path] = []
     if known.evidence and known.frame is not None:
         updated = read_on(prediction.table, known.evidence, known.frame, known.prior)
+        if known.asked_before is not None:
+            updated = updated.saying(known.asked_before.record())
         prediction = replace(prediction, table=updated.table)
         files = updated.keep(out)
     else:
@@ -167,6 +223,10 @@ def write_prediction(
         scores = score_cells(observed, prediction.table)
     report = Report(prediction.table, observed, prediction.details)
     files += [file for kind in formats for file in kind.write(report, out)]
+    before = known.asked_before
+    if before is not None and before.near:
+        named = asked_before_frame(open_library(), before)
+        files.append(write_csv(named, out / ASKED_BEFORE))
     files.append(
         write_manifest(
             out,
@@ -176,11 +236,12 @@ def write_prediction(
             | {"questionnaire_notes": list(questionnaire.notes)}
             | {"population": questionnaire.population.record()}
             | (dict(updated.record) if updated else {})
+            | (before.record() if before is not None else {})
             | ({"scores": scores.mean()} if scores else {}),
             files,
         )
     )
-    return PredictionRun(prediction, questionnaire, scores, out, tuple(files), updated)
+    return PredictionRun(prediction, questionnaire, scores, out, tuple(files), updated, before)
 
 
 def run_record(prediction: Prediction, groups: GroupScheme, seconds: float) -> dict[str, object]:

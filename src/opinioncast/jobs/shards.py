@@ -28,6 +28,7 @@ from opinioncast.jobs.predict import (
     PredictionRun,
     read_starting_point,
     run_record,
+    sentences_for,
     write_prediction,
 )
 from opinioncast.jobs.update import WORDING_ALONE, Sources
@@ -231,7 +232,8 @@ def merge_shards(
             found="other questions, options, groups or population",
             hint="put the file back, or predict the parts anew",
         )
-    known = read_starting_point(asked, groups, sources)
+    sentences = sentences_for(settings) if sources.library else None
+    known = read_starting_point(asked, groups, sources, sentences)
     prediction = _joined(parts, Cells.cross(asked.questions, groups))
     record = {"settings": settings, "shards": [part.summary() for part in parts]}
     return write_prediction(

@@ -81,6 +81,7 @@ class Sources:
         groups: group files that known results use.
         prior: of `opinioncast learn-prior`; None: the shipped one.
         folders: where a recipe's files are.
+        library: whether what the library knows of the questions predicted is looked up and used.
     """
 
     pilots: tuple[PilotFile, ...] = ()
@@ -91,6 +92,7 @@ class Sources:
     groups: tuple[str, ...] = ()
     prior: Path | None = None
     folders: tuple[Path, ...] = ()
+    library: bool = False
 
     def __bool__(self) -> bool:
         """Whether any evidence is named."""
@@ -173,6 +175,10 @@ class Updated:
     evidence: tuple[Evidence, ...]
     frame: Frame
     record: Mapping[str, Any]
+
+    def saying(self, more: Mapping[str, Any]) -> Updated:
+        """The same, with ``more`` in the sidecar of its table."""
+        return replace(self, table=PredictionTable(self.table.frame, {**self.table.meta, **more}))
 
     def keep(self, out: Path) -> list[Path]:
         """Write what a later update adds to, in the folder ``evidence`` of ``out``."""

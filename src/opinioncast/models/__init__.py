@@ -18,6 +18,9 @@ SHIPPED_TRAINING = _FOLDER / "training" / "opinions.parquet"
 """The table that the kernel regression and the shipped adapter were trained on: group-level shares.
 The nearest questions and few-shot examples are taken from it where no other is given."""
 
+SHIPPED_LIBRARY = _FOLDER / "library"
+"""Folder of the reference library: questions that public surveys asked, and what groups answered."""
+
 
 def adapter_folder(adapter: str | None) -> str | None:
     """The folder of ``adapter``: ``shipped``, or a folder already."""

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from opinioncast.backends.protocol import Backend
 from opinioncast.errors import CancelledError, InputError
+from opinioncast.methods.embedding.features import TextEncoder
 from opinioncast.methods.error_bars import ErrorBars
 from opinioncast.methods.prediction import Method, Prediction, Progress
 from opinioncast.methods.row_cache import RowCache
@@ -101,6 +102,17 @@ class Predictor:
                 expected="a method that puts prompts to one",
             )
         return self._resources.language_model()
+
+    @property
+    def sentences(self) -> TextEncoder | None:
+        """The sentence model of a method that reads texts by one; None for the others.
+
+        Raises:
+            ModelError: it cannot be opened.
+        """
+        if "sentence_model" not in self.settings.kind.options:
+            return None
+        return self._resources.sentence_model(self.settings.of_method.sentence_model)
 
     @property
     def how_asked(self) -> dict[str, Any]:
