@@ -127,20 +127,20 @@ def quantization() -> Any:
 
 
 def _quantized(where: str, recipe: FinetuneRecipe, accelerator: Accelerator) -> TrainingBase:
-    """QLoRA: weights in 4 bits (NF4, double quantisation). Not run on a GPU."""
+    """QLoRA: weights in 4 bits (NF4, double quantisation). Run on a CPU, not on a GPU."""
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError(
             "Training in 4 bits needs bitsandbytes",
             where="lora.quantize: 4bit",
-            expected="the package bitsandbytes and a CUDA device",
+            expected="the package bitsandbytes",
             found="not installed",
-            hint="pip install bitsandbytes, or leave quantize out",
+            hint="pip install 'opinioncast[quantize]', or leave quantize out",
         )
-    if accelerator.device.type != "cuda":
+    if accelerator.device.type not in ("cuda", "cpu"):
         raise ModelError(
-            "Training in 4 bits needs a CUDA device",
+            "There is no training in 4 bits on this device",
             where="lora.quantize: 4bit",
-            expected="cuda",
+            expected="cuda, or cpu (slow: for trying things out)",
             found=accelerator.device.type,
             hint="leave quantize out",
         )
@@ -150,7 +150,9 @@ def _quantized(where: str, recipe: FinetuneRecipe, accelerator: Accelerator) -> 
             where,
             dtype=torch.bfloat16,
             quantization_config=quantization(),
-            device_map={"": accelerator.local_process_index},
+            device_map={
+                "": "cpu" if accelerator.device.type == "cpu" else accelerator.local_process_index
+            },
         )
     except Exception as error:
         raise _cannot_load(where, error) from error

@@ -63,7 +63,7 @@ class LoraRecipe(Strict):
             need no backward pass at all.
         init_sigma: standard deviation of the down projection's first values; the up projection
             starts at zero, so that training starts from the base model itself.
-        quantize: ``4bit`` loads the base model in 4 bits (QLoRA; needs bitsandbytes and CUDA).
+        quantize: ``4bit`` loads the base model in 4 bits (QLoRA; needs bitsandbytes).
     """
 
     rank: int = Field(default=8, ge=1)
