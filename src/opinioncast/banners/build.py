@@ -35,7 +35,7 @@ from opinioncast.banners.table import (
 from opinioncast.banners.words import base_text, prediction_footer, survey_footer
 from opinioncast.errors import InputError
 from opinioncast.survey import OpinionTable, PredictionTable, Question, Subpopulation
-from opinioncast.survey.tables import KEY, NEVER_MEASURED
+from opinioncast.survey.tables import KEY, MODEL, NEVER_MEASURED
 
 QuestionKey = tuple[str, str, str]
 """Family, wave and id of a question."""
@@ -353,7 +353,7 @@ def _observed_rows(
 
 def _bases_of_rows(rows: pl.DataFrame) -> tuple[str, ...]:
     """What the rows of a prediction rest on, where that is more than the model."""
-    found = [b for b in rows["basis"].unique(maintain_order=True) if b]
+    found = [b for b in rows["basis"].unique(maintain_order=True) if b and b != MODEL]
     return (f"Rests on: {'; '.join(found)}.",) if found else ()
 
 

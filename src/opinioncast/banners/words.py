@@ -101,7 +101,8 @@ def survey_footer(
         if no_bases:
             lines.append("Columns without a base were not tested.")
     lines.append(_small(settings, "a column"))
-    errors = meta.get("standard_errors")
+    told = [meta.get("standard_errors"), *(w.get("standard_errors") for w in meta.get("waves", ()))]
+    errors = "; ".join(dict.fromkeys(str(e) for e in told if e))
     if errors:
         lines.append(f"Effective bases: from standard errors by {errors}.")
     lines.append(_rounding(settings))
