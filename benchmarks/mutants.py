@@ -22,6 +22,7 @@ those that aren't equivalent), the same by room, and ``named``, ``named_killed``
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import random
 import runpy
@@ -207,7 +208,11 @@ def named_mutant(note: Named, root: Path, package: Path = PACKAGE) -> Mutant:
     first = source[: source.index(note.before)].count("\n") + 1
     span = (first, first + note.before.strip("\n").count("\n"))
     after = source.replace(note.before, note.after)
-    change = Change(note.file, "named", first, span, False, -1)
+    inside = any(
+        isinstance(node, ast.FunctionDef) and node.body[0].lineno <= first <= (node.end_lineno or 0)
+        for node in ast.walk(ast.parse(source))
+    )
+    change = Change(note.file, "named", first, span, not inside, -1)
     return Mutant(note.room, change, source, after, note.what)
 
 
@@ -380,7 +385,8 @@ def try_room(
     mutants = [m for m in (*named, *drawn) if only is None or m.key in only]
     if not mutants:
         return Count()
-    tests = bench.measured(tests_of(room, sources, bench.root, mirrored=quick))
+    more = [m.change.file for m in named]  # may lie in another room
+    tests = bench.measured(tests_of(room, [*sources, *more], bench.root, mirrored=quick))
     tests = bench.sound(
         sorted(
             {t.name: t for m in mutants for t in reaching(m.change, tests)}.values(),
