@@ -149,5 +149,5 @@ def test_bounds_resample_the_whole_design(tmp_path: Path) -> None:
     )
     loaded, beside = load_curation(recipe)
     for resample in ("psus", "respondents"):
-        table = bounds_of(loaded.with_bounds({"resample": resample}), [beside])
+        table = bounds_of(loaded.with_bounds({"resample": resample}), [beside]).groups
         assert table.height >= 2

@@ -18,11 +18,19 @@ from opinioncast.curate.bootstrap import WaveQuestions, resample_psus, resample_
 from opinioncast.curate.group_recipe import load_group_recipe
 from opinioncast.curate.groups import group_masks
 from opinioncast.errors import DataError, InputError
-from opinioncast.evaluate.bounds import OVERALL, FlatScales, bounds, human_bound, uniform_bound
+from opinioncast.evaluate.bounds import (
+    OVERALL,
+    Bounds,
+    FlatScales,
+    bounds,
+    human_bound,
+    uniform_bound,
+)
 from opinioncast.evaluate.distance import pad, wasserstein
 from opinioncast.readers import gss
 from opinioncast.readers.microdata import column_names, read_wave
 from opinioncast.survey import OpinionTable, Question, Subpopulation, load_groups, opinion_row
+from opinioncast.survey.tables import KEY
 
 A = Subpopulation((("SEX", "Female"),))
 B = Subpopulation((("SEX", "Male"),))
@@ -104,7 +112,8 @@ def test_human_bound_equals_a_plain_loop() -> None:
         blocks = [rng.dirichlet(np.ones(len(q.options)), 50) for q in questions]
         draws.append(Drawn(group, questions, np.hstack(blocks)))
     draws[1].shares[3, 4:6] = np.nan  # replicate 3 of A drew nobody who answered q2
-    frame = human_bound(TABLE, draws)
+    found_bounds = human_bound(TABLE, draws)
+    frame = found_bounds.groups
     plain: dict[Subpopulation, list[list[float]]] = {}
     for drawn in draws:
         mine = TABLE.frame.filter(pl.col("group") == drawn.subpopulation.group)
@@ -127,7 +136,82 @@ def test_human_bound_equals_a_plain_loop() -> None:
         got = [found["human"], found["human_low"], found["human_high"]]
         assert got == pytest.approx([expected.mean(), *np.percentile(expected, [2.5, 97.5])])
     assert frame["empty_draws"].to_list() == [1, 0, 1]
+    cells = found_bounds.cells
+    assert cells is not None
+    assert cells.select("group", "question_id").rows() == [
+        (B.group, "q2"),
+        (A.group, "q1"),
+        (A.group, "q2"),
+    ]
+    own = [d[0] for d in plain[A]], [d[1] for d in plain[A] if len(d) > 1]
+    assert cells["human"].to_list()[1:] == pytest.approx([np.mean(own[0]), np.mean(own[1])])
     assert frame["group"].to_list() == [A.group, B.group, OVERALL[1]]
+
+
+def known(by_cell: bool, *rows: tuple[str, str, float | None]) -> Bounds:
+    """Of (group, question, bound of the cell)."""
+    cells = pl.DataFrame(
+        [("F", "1", q, "A", g, value) for g, q, value in rows],
+        schema={**dict.fromkeys(KEY, pl.String), "human": pl.Float64},
+        orient="row",
+    )
+    columns = {
+        "n_questions": pl.col("human").count(),
+        "human": pl.col("human").mean(),
+        "human_low": pl.col("human").mean() - 0.01,
+        "human_high": pl.col("human").mean() + 0.01,
+    }
+    groups = cells.group_by("attribute", "group", maintain_order=True).agg(**columns)
+    whole = cells.select(attribute=pl.lit(OVERALL[0]), group=pl.lit(OVERALL[1]), **columns)
+    return Bounds(pl.concat([groups, whole]), cells if by_cell else None)
+
+
+def scored(*cells: tuple[str, str]) -> pl.DataFrame:
+    rows = [("F", "1", q, "A", g) for g, q in cells]
+    return pl.DataFrame(rows, schema=dict.fromkeys(KEY, pl.String), orient="row")
+
+
+FOUR = [("a", "x", 0.1), ("a", "y", 0.3), ("b", "x", 0.2), ("b", "y", 0.4), ("c", "x", 0.8)]
+
+
+def human(frame: pl.DataFrame) -> dict[str, float | None]:
+    return dict(frame.select("group", "human").iter_rows())
+
+
+@pytest.mark.parametrize("by_cell", [True, False])
+def test_all_that_was_measured_keeps_its_interval(by_cell: bool) -> None:
+    whole = known(by_cell, *FOUR)
+    found = whole.of(scored(*((g, q) for g, q, _ in FOUR)))
+    assert human(found) == pytest.approx({"a": 0.2, "b": 0.3, "c": 0.8, OVERALL[1]: 1.8 / 5})
+    assert found["human_low"].to_list() == pytest.approx([0.19, 0.29, 0.79, 0.35])
+    assert found["note"].to_list() == [""] * 4
+
+
+@pytest.mark.parametrize("by_cell", [True, False])
+def test_the_bound_of_some_groups_is_theirs(by_cell: bool) -> None:
+    found = known(by_cell, *FOUR).of(scored(("c", "x"), ("a", "x"), ("a", "y")))
+    assert human(found) == pytest.approx({"c": 0.8, "a": 0.2, OVERALL[1]: 1.2 / 3})
+    assert found["human_low"].to_list()[:2] == pytest.approx([0.79, 0.19])
+    assert found["human_low"][-1] is None  # nobody measured the interval of these groups together
+    assert found["note"][-1] == "of the groups and questions scored"
+
+
+def test_the_bound_of_some_questions_needs_that_of_each_cell() -> None:
+    asked = scored(("a", "x"), ("b", "x"), ("b", "y"))
+    found = known(True, *FOUR).of(asked)
+    assert human(found) == pytest.approx({"a": 0.1, "b": 0.3, OVERALL[1]: 0.7 / 3})
+    assert found.row(0)[3:] == (None, None, 1, "of the questions scored")
+    blind = known(False, *FOUR).of(asked)
+    assert human(blind) == {"a": None, "b": pytest.approx(0.3), OVERALL[1]: None}
+    assert "of 2 questions of a group and 1 were scored" in blind["note"][0]
+    assert blind["note"][-1] == blind["note"][0]
+
+
+def test_what_no_bound_is_known_of_has_none() -> None:
+    found = known(True, *FOUR[:4]).of(scored(("a", "x"), ("c", "x"), ("b", "z")))
+    assert human(found) == pytest.approx({"a": 0.1, "c": None, "b": None, OVERALL[1]: None})
+    assert found["note"][-1] == "no lower bound of some groups; no lower bound of some questions"
+    assert human(known(True, *FOUR).of(scored())) == {OVERALL[1]: None}
 
 
 def test_replicates_must_cover_the_table() -> None:
@@ -163,7 +247,7 @@ def test_bounds_of_the_general_social_survey(shared_data: Path) -> None:
     ]
     table = aggregate(wave, questions, groups.subpopulations, groups.masks, min_n=5).table
     asked = [WaveQuestions(wave, questions, groups.masks)]
-    paper = bounds(table, resample_respondents(asked, groups.subpopulations, replicates=200))
+    paper = bounds(table, resample_respondents(asked, groups.subpopulations, replicates=200)).groups
     assert paper.height == 23
     *by_group, overall = paper.iter_rows(named=True)
     assert 0.027 < overall["human"] < 0.040
@@ -173,5 +257,5 @@ def test_bounds_of_the_general_social_survey(shared_data: Path) -> None:
         few = members[Subpopulation(((row["attribute"], row["group"]),))] < 50
         assert 0.01 < row["human"] < (0.15 if few else 0.10), row
         assert row["human_low"] < row["human"] < row["human_high"] < row["uniform"], row
-    psus = bounds(table, resample_psus(asked, groups.subpopulations, replicates=200))
+    psus = bounds(table, resample_psus(asked, groups.subpopulations, replicates=200)).groups
     assert psus["human"][-1] > overall["human"]  # interviews of one PSU are alike

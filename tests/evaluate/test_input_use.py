@@ -90,3 +90,20 @@ def test_what_is_asked_in_place() -> None:
         assert dict(zip(turned.options, turned.ordinal, strict=True)) == dict(
             zip(question.options, question.ordinal, strict=True)
         )
+
+
+def test_all_four_are_over_the_cells_that_all_have() -> None:
+    """Without the question, the method is silent on one question's youngest."""
+
+    def silent(questions: Sequence[Question], groups: Sequence[Subpopulation]) -> PredictionTable:
+        table = oracle(questions, groups)
+        if questions[0].text != NEUTRAL:
+            return table
+        return PredictionTable(table.frame.slice(1))
+
+    frame = input_use(OBSERVED, silent)
+    assert set(frame["cells"]) == {59}
+    assert set(frame["note"]) == {"59 of 60 cells have a distance in all four"}
+    left = [TRUTH[q.text, g] for q in QUESTIONS for g in GROUPS][1:]
+    tv = [sum(abs(p - 0.25) for p in shares.values()) / 2 for shares in left]
+    assert frame.filter(input=NO_QUESTION)["moved"].item() == pytest.approx(np.mean(tv))

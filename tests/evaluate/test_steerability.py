@@ -64,6 +64,30 @@ def test_a_model_that_turns_the_groups_round() -> None:
     assert agreement.penalty < 0
 
 
+def test_another_name_is_held_against_the_own_on_the_same_questions() -> None:
+    """The young alone were asked a question that the model gets all wrong: that is no reason to say
+    that another group's name predicts them better."""
+    both = scored(POSITIONS)
+    question = Question("alone", "Only asked of the young?", ("No", "Yes"), (0, 1))
+    young = Subpopulation((("AGE", AGES[0]),))
+    observed = [opinion_row(question, young, [0.0, 1.0])]
+    predicted = [opinion_row(question, young, [1.0, 0.0])]
+    for i in range(2):
+        asked = Question(f"q{i}", f"Question {i}?", ("No", "Yes"), (0, 1))
+        for name, p in zip(AGES[:2], POSITIONS[:2], strict=True):
+            group = Subpopulation((("AGE", name),))
+            observed.append(opinion_row(asked, group, [1 - p, p]))
+            predicted.append(opinion_row(asked, group, [1 - p, p]))
+    found = steerability(
+        score_cells(OpinionTable.from_rows(observed), PredictionTable.from_rows(predicted)), "AGE"
+    )
+    assert found.model[0, 0] == pytest.approx(1 / 3)  # over its own three questions
+    assert found.own == pytest.approx(np.array([[1 / 3, 0], [0, 0]]))
+    assert found.agreement().penalty == pytest.approx(0.1)
+    assert found.agreement().own_group_nearest == 1
+    assert steerability(both, "AGE").own == pytest.approx(np.zeros((4, 4)))
+
+
 def test_order_seen_and_attributes() -> None:
     scores = scored(POSITIONS)
     seen = {Subpopulation((("AGE", "65+"),))}

@@ -159,7 +159,7 @@ def test_overlap_with_the_embedded_sentence_model(tmp_path: Path) -> None:
 
 def test_bounds_through_a_recipe(tmp_path: Path) -> None:
     recipe, folders = load(write_survey(tmp_path / "in", answers(), bounds={"replicates": 40}))
-    table = bounds_of(recipe, folders)
+    table = bounds_of(recipe, folders).groups
     overall = table.row(-1, named=True)
     assert table.height == 5
     assert overall["attribute"] == "OVERALL"

@@ -297,6 +297,7 @@ def test_bounds_by_cell_stand_beside(tmp_path: Path) -> None:
         read_bounds(tmp_path / "b.csv")
 
 
+@pytest.mark.slow
 def test_the_bound_is_that_of_the_groups_scored(tmp_path: Path) -> None:
     """Predictions of two of the bounds' four groups: 0.95 of the way, not 1.23."""
     question = Question("q", "Yes?", ("No", "Yes"), (0, 1), "GSS", "1")
@@ -323,6 +324,7 @@ def test_the_bound_is_that_of_the_groups_scored(tmp_path: Path) -> None:
     assert by_group["skill"].to_list()[:2] == pytest.approx([0.1 / 0.105] * 2)
 
 
+@pytest.mark.slow
 def test_questions_that_the_training_asks_too_are_counted(tmp_path: Path) -> None:
     first, second, third = QUESTIONS[:3]
     training = OpinionTable.from_rows(
@@ -365,3 +367,22 @@ def _encode(texts: Sequence[str]) -> np.ndarray:
     table = {t: rng.normal(size=4) for t in sorted(set(texts))}
     vectors = np.array([table[t] for t in texts])
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_questions_whose_answers_the_library_had_are_not_scored(tmp_path: Path) -> None:
+    used = {"library": {"used": {"q0_W26": ["GSS/x"], "q1_W27": ["GSS/y"]}}}
+    knew = PredictionTable(OURS.frame, {**OURS.meta, **used})
+    run = evaluate_to_files(Inputs(knew, OBSERVED), tmp_path / "out")
+    assert run.library_knew == 2
+    assert set(run.scores.frame["question_id"]) == {q.question_id for q in QUESTIONS[2:]}
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["library_knew"] == 2
+    assert "library had their answers" in (tmp_path / "out" / "page.html").read_text()
+    # of the baseline too; and where nothing else is left there is no score
+    other = evaluate_to_files(Inputs(OURS, OBSERVED, baseline=knew), tmp_path / "other")
+    assert other.library_knew == 2
+    everything = {"library": {"used": {q.question_id: ["GSS/x"] for q in QUESTIONS}}}
+    with pytest.raises(DataError, match=r"(?s)knew every question.*--no-library"):
+        evaluate_to_files(
+            Inputs(PredictionTable(OURS.frame, everything), OBSERVED), tmp_path / "none"
+        )

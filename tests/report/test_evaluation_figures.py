@@ -98,9 +98,9 @@ def matrices(groups: tuple[str, ...] = ("a", "b", "c")) -> Steerability:
     place = np.arange(size) / 10
     distance = np.abs(place[:, None] - place)
     questions = np.full((size, size), 7.0)
-    return Steerability(
-        "AGE", groups, distance, distance + 0.1, distance, questions, (True, False, True)[:size]
-    )
+    own = np.full((size, size), 0.1)
+    seen = (True, False, True)[:size]
+    return Steerability("AGE", groups, distance, distance + 0.1, distance, own, questions, seen)
 
 
 @pytest.mark.slow

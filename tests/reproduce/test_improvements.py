@@ -14,6 +14,7 @@ pytest.importorskip("peft")
 from opinioncast.reproduce.improvement_outputs import _spread
 from opinioncast.reproduce.method_outputs import _range, _reduction
 from opinioncast.reproduce.recipe import load_reproduction
+from opinioncast.survey.tables import KEY
 
 OURS = "Ours (SubPOP-FT)"
 PROMPTS = tuple(f"Zero-shot prompt ({f})" for f in ("QA", "BIO", "PORTRAY"))
@@ -21,19 +22,26 @@ PROMPTS = tuple(f"Zero-shot prompt ({f})" for f in ("QA", "BIO", "PORTRAY"))
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of which only the mean distance is asked."""
+    """Scores of which only the distances are asked."""
 
-    wd: float | None
+    frame: pl.DataFrame
 
-    def mean(self) -> dict[str, float | None]:
-        return {"wd": self.wd}
+    @classmethod
+    def of(cls, *wd: float | None) -> Scored:
+        return cls(
+            pl.DataFrame(
+                [("F", "1", f"q{i}", "SEX", "Male", value) for i, value in enumerate(wd)],
+                schema={**dict.fromkeys(KEY, pl.String), "wd": pl.Float64},
+                orient="row",
+            )
+        )
 
 
 def reduction(**distances: float | None) -> float | None:
     recipe = load_reproduction("table1", "embedded")
     names = {m.name for m in recipe.methods}
     assert set(distances) <= names
-    found: Any = {name: Scored(wd) for name, wd in distances.items()}
+    found: Any = {name: Scored.of(wd) for name, wd in distances.items()}
     return _reduction(recipe, found)
 
 
@@ -48,6 +56,19 @@ def test_a_reduction_is_against_the_best_prompt_without_training() -> None:
     wds = dict(zip(PROMPTS, (0.20, 0.18, 0.25), strict=True))
     assert reduction(**wds, **others, **{OURS: 0.09}) == pytest.approx(0.5)
     assert reduction(**wds, **{OURS: 0.27}) == pytest.approx(-0.5)
+
+
+def test_a_reduction_is_over_the_cells_that_all_have() -> None:
+    """A prompt that is right where it answers, and silent where the others are far off."""
+    recipe = load_reproduction("table1", "embedded")
+    found: Any = {
+        PROMPTS[0]: Scored.of(0.2, 0.4),
+        PROMPTS[1]: Scored.of(0.3, None),
+        OURS: Scored.of(0.1, 0.8),
+    }
+    assert _reduction(recipe, found) == pytest.approx(1 - 0.1 / 0.2)
+    found[PROMPTS[1]] = Scored.of(None, None)
+    assert _reduction(recipe, found) is None
 
 
 def test_without_one_of_its_figures_there_is_no_reduction() -> None:

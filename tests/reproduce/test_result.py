@@ -12,7 +12,6 @@ from opinioncast.errors import InputError
 from opinioncast.evaluate.scores import score_cells
 from opinioncast.reproduce.context import absent_words, base_words, per_model, with_note
 from opinioncast.reproduce.improvement_outputs import spread_words
-from opinioncast.reproduce.method_outputs import narrowed_bound
 from opinioncast.reproduce.recipe import PaperFigures, load_reproduction
 from opinioncast.reproduce.result import beside_paper, measure
 from opinioncast.survey import OpinionTable, PredictionTable, Question, load_groups, opinion_row
@@ -89,19 +88,6 @@ def test_groups_of_the_recipe_that_the_table_lacks_are_named() -> None:
     present = [("POLPARTY", g) for g in ("Democrat", "Republican", "Independent")]
     assert absent_words(recipe, present) == "not in the table: POLPARTY=Something else"
     assert absent_words(recipe, [*present, ("POLPARTY", "Something else")]) == ""
-
-
-def test_the_lower_bound_of_some_groups_by_hand() -> None:
-    bounds = pl.DataFrame(
-        {
-            "attribute": ["SEX", "SEX", "RACE", "OVERALL"],
-            "group": ["Male", "Female", "Black", "all groups"],
-            "n_questions": [10, 30, 5, 45],
-            "human": [0.02, 0.04, 0.1, 0.05],
-        }
-    )
-    assert narrowed_bound(bounds, [("SEX", "Male"), ("SEX", "Female")]) == pytest.approx(0.035)
-    assert narrowed_bound(bounds, [("RELIG", "Hindu")]) is None
 
 
 def test_a_measure_of_several_models_names_each() -> None:

@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 
 from opinioncast.curate.recipe import load_curation
 from opinioncast.errors import DataError
-from opinioncast.evaluate.bounds import OVERALL
+from opinioncast.evaluate.bounds import OVERALL, Bounds
 from opinioncast.jobs.curate import bounds_of
 from opinioncast.reproduce.run import Request
 from opinioncast.reproduce.store import Store
@@ -35,9 +35,9 @@ def test_questions_are_drawn_by_seed_and_key_not_by_row() -> None:
     assert any(set(draw_questions(table, 2, s).frame["question_id"]) != ids for s in range(9))
 
 
-def bounds(human: float, half: float, questions: int) -> pl.DataFrame:
+def bounds(human: float, half: float, questions: int) -> Bounds:
     rows = [("SEX", "Male"), OVERALL]
-    return pl.DataFrame(
+    frame = pl.DataFrame(
         [
             {
                 "attribute": a,
@@ -50,12 +50,13 @@ def bounds(human: float, half: float, questions: int) -> pl.DataFrame:
             for a, g in rows
         ]
     )
+    return Bounds(frame)
 
 
 def test_bounds_of_two_surveys_by_hand() -> None:
     both = pooled([bounds(0.02, 0.003, 10), bounds(0.05, 0.004, 20)])
     assert both is not None
-    last = both.row(-1, named=True)
+    last = both.groups.row(-1, named=True)
     assert (last["attribute"], last["group"], last["n_questions"]) == (*OVERALL, 30)
     assert last["human"] == pytest.approx((0.02 * 10 + 0.05 * 20) / 30)
     half = ((0.003 * 10) ** 2 + (0.004 * 20) ** 2) ** 0.5 / 30
@@ -69,10 +70,10 @@ def test_bounds_of_some_questions_are_those_of_a_survey_of_them(tmp_path: Path) 
     recipe, beside = load_curation(write_survey(tmp_path / "both", columns))
     recipe = recipe.with_bounds({"replicates": 50})
     some = bounds_of(recipe, [beside], questions=[("MADE", "1", "q2")])
-    assert some["n_questions"].to_list() == [1, 1, 1, 1, 4]
+    assert some.groups["n_questions"].to_list() == [1, 1, 1, 1, 4]
     whole = bounds_of(recipe, [beside])
-    assert whole["n_questions"].to_list()[-1] == 8
-    assert not some["human"].equals(whole["human"])
+    assert whole.groups["n_questions"].to_list()[-1] == 8
+    assert not some.groups["human"].equals(whole.groups["human"])
 
 
 def test_questions_wanted_by_list(request_for: Callable[..., Request], tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from rich.table import Table
 from opinioncast.backends.protocol import continuations, writer
 from opinioncast.cli.progress import progress_bar
 from opinioncast.cli.screen import Screen
-from opinioncast.csv_files import write_csv
 from opinioncast.curate.recipe import load_curation
 from opinioncast.curate.refine import Generate
 from opinioncast.jobs.curate import bounds_of, curate_to_files, decisions, summary
+from opinioncast.jobs.evaluation_inputs import write_bounds
 from opinioncast.predictor import Predictor
 
 _console = Screen()
@@ -72,6 +72,11 @@ def curate(
     for row in rows:
         grid.add_row(*map(str, row.values()))
     _console.print(grid)
+    if any(row["of these held back"] for row in rows):
+        _console.say(
+            f"held back: fewer than {wanted.min_n} respondents, or what would give such a group "
+            "away (min_n in the recipe; dropped_cells.csv)"
+        )
     if run.removed is not None:
         _console.say(f"{run.removed.height} questions removed: the evaluation asks the same")
     told = decisions(run.curation)
@@ -119,12 +124,13 @@ def bounds(
     given = {"replicates": replicates, "resample": resample, "seed": seed}
     wanted = wanted.with_bounds({k: v for k, v in given.items() if v is not None})
     with progress_bar("waves") as progress:
-        table = bounds_of(wanted, _folders(data, beside), partial=partial, progress=progress)
+        found = bounds_of(wanted, _folders(data, beside), partial=partial, progress=progress)
+    table = found.groups
     grid = Table(box=None, pad_edge=False)
     for column in table.columns:
         grid.add_column(column, justify="left" if column in ("attribute", "group") else "right")
     for row in table.iter_rows():
         grid.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
     _console.print(grid)
-    write_csv(table, out, for_excel=False)
-    _console.line(f"wrote {out}")
+    for file in write_bounds(found, out):
+        _console.line(f"wrote {file}")

@@ -90,6 +90,15 @@ def evaluate(
             f"({span(run.test.low, run.test.high)}, p = {run.test.p_value:.2g}), over "
             f"{run.test.cells} shared cells of {run.test.questions} questions"
         )
+    if run.lower is not None and (note := run.lower["note"][-1]):
+        _console.say(f"lower bound {decimal(run.lower['human'][-1])}: {note}")
+    if run.same is not None:
+        _console.say(f"asked in training too: {run.same.words()}")
+    if run.library_knew:
+        _console.say(
+            f"not scored: {run.library_knew} question(s) whose answers the library had; predict "
+            "with --no-library to score them"
+        )
     for finding in run.scores.coverage.findings:
         _console.say(f"note: {finding}")
     if run.withheld is not None:

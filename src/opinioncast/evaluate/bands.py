@@ -11,6 +11,7 @@ import polars as pl
 from opinioncast.errors import InputError
 from opinioncast.evaluate.scores import QUESTION, CellScores
 from opinioncast.survey.question import Question
+from opinioncast.survey.sameness import Sameness
 from opinioncast.survey.tables import KEY
 
 Encode = Callable[[Sequence[str]], npt.NDArray[np.floating]]
@@ -35,6 +36,33 @@ def entropy_bands(scores: CellScores) -> CellScores:
     for edge, label in zip(EVENNESS_EDGES, _EVENNESS_NAMES[1:], strict=True):
         name = pl.when(pl.col("evenness") >= edge).then(pl.lit(label)).otherwise(name)
     return scores.with_column("entropy_band", scores.asked.select(*KEY, entropy_band=name))
+
+
+TRAINING_NAMES = {
+    "key": "1 asked in training too: the same key",
+    "wording": "2 asked in training too: the same wording",
+    "meaning": "3 asked in training too: the same meaning",
+}
+NEW_QUESTION = "4 not asked in training"
+
+
+def training_bands(scores: CellScores, asked: Sequence[Question], same: Sameness) -> CellScores:
+    """Add ``training_band``: whether, and by what, a question is one that the training asks too.
+
+    Args:
+        asked: the questions of the scored table.
+        same: of these with the training questions.
+    """
+    reasons = {s.question[:3]: TRAINING_NAMES[s.reason] for s in same.found}
+    frame = pl.DataFrame(
+        {
+            **{c: [getattr(q, c) for q in asked] for c in QUESTION},
+            "training_band": [
+                reasons.get((q.family, q.wave, q.question_id), NEW_QUESTION) for q in asked
+            ],
+        }
+    )
+    return scores.with_column("training_band", frame)
 
 
 def similarity_bands(

@@ -9,6 +9,7 @@ of :class:`Replicates` serves.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +20,7 @@ from opinioncast.errors import DataError, InputError
 from opinioncast.evaluate.distance import pad, uniform, wasserstein
 from opinioncast.survey.groups import Subpopulation
 from opinioncast.survey.question import OFF_SCALE, Question
-from opinioncast.survey.tables import OpinionTable
+from opinioncast.survey.tables import KEY, OpinionTable
 
 Array = npt.NDArray[np.float64]
 
@@ -40,6 +41,102 @@ class Replicates(Protocol):
     def questions(self) -> Sequence[Question]: ...
     @property
     def shares(self) -> Array: ...
+
+
+_HUMAN = ("human", "human_low", "human_high")
+_GROUP = ("attribute", "group")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Both bounds of a table.
+
+    Attributes:
+        groups: ``attribute, group, n_questions, without_scale, uniform, human, human_low,
+            human_high, empty_draws``, one row per group, last :data:`OVERALL`; ``attribute, group``
+            and the human columns are needed.
+        cells: KEY columns and ``human``: the lower bound of each cell with a distance, its mean
+            over the replicates. None where only averages are known.
+    """
+
+    groups: pl.DataFrame
+    cells: pl.DataFrame | None = None
+
+    def of(self, scored: pl.DataFrame) -> pl.DataFrame:
+        """The lower bound of exactly the groups and questions that were scored.
+
+        Where a group was scored on the questions its bound is of, the bound and its interval are
+        the measured ones. On other questions it is the mean over the scored cells, without an
+        interval, where the bounds of the cells are known; else it is not known, and ``note`` says
+        why. Overall, each group weighs as many cells as were scored.
+
+        Args:
+            scored: KEY columns of the cells that have a distance.
+
+        Returns:
+            ``attribute, group, human, human_low, human_high, cells, note``; groups in order of
+            appearance, then :data:`OVERALL`.
+        """
+        named = self.groups.filter(pl.col("attribute") != OVERALL[0])
+        measured = {(row["attribute"], row["group"]): row for row in named.iter_rows(named=True)}
+        known = self._by_group()
+        rows, exact = [], True
+        for key, part in scored.group_by(_GROUP, maintain_order=True):
+            group = (str(key[0]), str(key[1]))
+            human, note, same = _of_group(part, measured.get(group), known.get(group))
+            exact &= same
+            ends = [measured[group][c] for c in _HUMAN[1:]] if same else [None, None]
+            rows.append((*group, human, *ends, part.height, note))
+        total = sum(r[5] for r in rows)
+        lacking = [r for r in rows if r[2] is None]
+        last = self.groups.row(-1, named=True)
+        if not rows or lacking:
+            overall = (None, None, None, total, "; ".join(dict.fromkeys(r[6] for r in lacking)))
+        elif exact and len(rows) == sum(r["human"] is not None for r in measured.values()):
+            overall = (*(last[c] for c in _HUMAN), total, "")
+        else:
+            mean = sum(r[2] * r[5] for r in rows) / total
+            overall = (mean, None, None, total, "of the groups and questions scored")
+        return pl.DataFrame([*rows, (*OVERALL, *overall)], schema=_SCORED, orient="row")
+
+    def _by_group(self) -> dict[tuple[str, str], pl.DataFrame]:
+        if self.cells is None:
+            return {}
+        parts = self.cells.filter(pl.col("human").is_not_null()).partition_by(_GROUP, as_dict=True)
+        return {(str(a), str(g)): frame for (a, g), frame in parts.items()}
+
+
+_SCORED = {
+    "attribute": pl.String,
+    "group": pl.String,
+    **dict.fromkeys(_HUMAN, pl.Float64),
+    "cells": pl.Int64,
+    "note": pl.String,
+}
+
+
+def _of_group(
+    scored: pl.DataFrame, measured: dict[str, object] | None, cells: pl.DataFrame | None
+) -> tuple[float | None, str, bool]:
+    """Bound of one group's scored cells, a note, and whether it is the measured one."""
+    if measured is None or measured["human"] is None:
+        return None, "no lower bound of some groups", False
+    whole = float(str(measured["human"]))
+    if cells is None:
+        questions = measured.get("n_questions")
+        if questions is not None and questions != scored.height:
+            note = (
+                f"the lower bound is of {questions} questions of a group and {scored.height} were "
+                "scored (the file of each cell's bounds is not there)"
+            )
+            return None, note, False
+        return whole, "", True
+    found = scored.join(cells.select(*KEY, "human"), on=list(KEY), how="left")["human"]
+    if found.null_count():
+        return None, "no lower bound of some questions", False
+    if scored.height == cells.height:
+        return whole, "", True
+    return float(found.sum()) / scored.height, "of the questions scored", False
 
 
 class FlatScales:
@@ -131,7 +228,7 @@ def uniform_bound(table: OpinionTable) -> pl.DataFrame:
     )
 
 
-def human_bound(table: OpinionTable, replicates: Iterable[Replicates]) -> pl.DataFrame:
+def human_bound(table: OpinionTable, replicates: Iterable[Replicates]) -> Bounds:
     """The human lower bound: distance between the observed distributions and resampled ones.
 
     Per group, D^(r) is the mean over the group's questions of the distance between the table's
@@ -145,9 +242,9 @@ def human_bound(table: OpinionTable, replicates: Iterable[Replicates]) -> pl.Dat
             replicates. Questions and groups without a row in the table are left out.
 
     Returns:
-        ``attribute, group, human, human_low, human_high, empty_draws``; then the row
-        :data:`OVERALL`. ``empty_draws`` counts cells x replicates in which nobody who answered was
-        drawn; D^(r) is then over the other questions.
+        Groups with ``attribute, group, human, human_low, human_high, empty_draws``, last the row
+        :data:`OVERALL`, and each cell's. ``empty_draws`` counts cells x replicates in which nobody
+        who answered was drawn; D^(r) is then over the other questions.
 
     Raises:
         DataError: a group of the table without replicates, a question that has other options.
@@ -156,6 +253,7 @@ def human_bound(table: OpinionTable, replicates: Iterable[Replicates]) -> pl.Dat
     total: Array | None = None
     number: Array | None = None
     keys = ("family", "wave", "question_id")
+    measured: list[tuple[object, ...]] = []
     groups = dict(table.frame.partition_by("attribute", "group", as_dict=True, maintain_order=True))
     order = list(groups)
     for drawn in replicates:
@@ -166,6 +264,7 @@ def human_bound(table: OpinionTable, replicates: Iterable[Replicates]) -> pl.Dat
         places: list[int] = []
         observed: list[float] = []
         ordinals: list[list[float]] = []
+        asked: list[tuple[str, str, str]] = []
         at = 0
         for question in drawn.questions:
             size = len(question.options)
@@ -181,6 +280,7 @@ def human_bound(table: OpinionTable, replicates: Iterable[Replicates]) -> pl.Dat
                 places += range(at, at + size)
                 observed += row["distribution"]
                 ordinals.append(row["ordinal"])
+                asked.append((question.family, question.wave, question.question_id))
             at += size
         if cells:
             raise DataError(
@@ -195,6 +295,12 @@ def human_bound(table: OpinionTable, replicates: Iterable[Replicates]) -> pl.Dat
         distance = FlatScales(ordinals)(np.take(drawn.shares, places, axis=1), np.array(observed))
         valid = ~np.isnan(distance)
         sums, counts = np.nansum(distance, axis=1), valid.sum(axis=1).astype(float)
+        drawn_in = valid.sum(axis=0)
+        of_cell = np.nansum(distance, axis=0) / np.maximum(drawn_in, 1)
+        measured += [
+            (*key, *drawn.subpopulation.key, value if times else None)
+            for key, value, times in zip(asked, of_cell.tolist(), drawn_in.tolist(), strict=True)
+        ]
         total = sums if total is None else total + sums
         number = counts if number is None else number + counts
         rows.append((*drawn.subpopulation.key, *_interval(sums, counts), int((~valid).sum())))
@@ -209,28 +315,27 @@ def human_bound(table: OpinionTable, replicates: Iterable[Replicates]) -> pl.Dat
     empty = sum(row[-1] for row in rows)
     if total is not None and number is not None:
         rows.append((*OVERALL, *_interval(total, number), empty))
-    return pl.DataFrame(
+    frame = pl.DataFrame(
         rows,
         schema={
             "attribute": pl.String,
             "group": pl.String,
-            "human": pl.Float64,
-            "human_low": pl.Float64,
-            "human_high": pl.Float64,
+            **dict.fromkeys(_HUMAN, pl.Float64),
             "empty_draws": pl.Int64,
         },
         orient="row",
     )
+    schema = {**dict.fromkeys(KEY, pl.String), "human": pl.Float64}
+    return Bounds(frame, pl.DataFrame(measured, schema=schema, orient="row"))
 
 
-def bounds(table: OpinionTable, replicates: Iterable[Replicates]) -> pl.DataFrame:
-    """:func:`uniform_bound` and :func:`human_bound` side by side, one row per group and overall."""
-    return uniform_bound(table).join(
-        human_bound(table, replicates),
-        on=["attribute", "group"],
-        how="left",
-        maintain_order="left",
+def bounds(table: OpinionTable, replicates: Iterable[Replicates]) -> Bounds:
+    """:func:`uniform_bound` beside :func:`human_bound`: per group, overall and by cell."""
+    human = human_bound(table, replicates)
+    both = uniform_bound(table).join(
+        human.groups, on=["attribute", "group"], how="left", maintain_order="left"
     )
+    return Bounds(both, human.cells)
 
 
 def _has_distance(ordinal: Sequence[float], shares: Sequence[float]) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from opinioncast.evaluate.compare import paired_test
-from opinioncast.evaluate.scores import CellScores, score_cells
+from opinioncast.evaluate.scores import CellScores, score_cells, shared_cells
 from opinioncast.survey.groups import Subpopulation
 from opinioncast.survey.question import Question
 from opinioncast.survey.tables import KEY, OpinionTable, PredictionTable
@@ -46,7 +46,8 @@ def input_use(observed: OpinionTable, predict: Predict, *, seed: int = 0) -> pl.
     Returns:
         One row per way: ``input``, ``wd`` (over the cells all have), ``worse_by`` (its difference
         to as asked), ``low, high, p_value`` (:func:`paired_test`), ``moved`` (mean total variation
-        between these predictions and those as asked: 0 where the input makes no difference),
+        between these predictions and those as asked, over the same cells: 0 where the input makes
+        no difference),
         ``cells``, ``asked``, ``note``. ``low`` and ``high`` are null where one question is all.
 
     Raises:
@@ -60,7 +61,9 @@ def input_use(observed: OpinionTable, predict: Predict, *, seed: int = 0) -> pl.
         NO_QUESTION: predict([replace(q, text=NEUTRAL) for q in questions], groups),
         SHUFFLED: predict([shuffled(q, rng) for q in questions], groups),
     }
-    scores = {way: score_cells(observed, table) for way, table in ways.items()}
+    whole = {way: score_cells(observed, table) for way, table in ways.items()}
+    cells = shared_cells(*whole.values())
+    scores = {way: s.only(cells) for way, s in whole.items()}
     asked = scores[AS_ASKED]
     rows = []
     for way, found in scores.items():
@@ -78,7 +81,7 @@ def input_use(observed: OpinionTable, predict: Predict, *, seed: int = 0) -> pl.
                 "asked": len(observed),
                 "note": ""
                 if test.cells == len(observed)
-                else f"{test.cells} of {len(observed)} cells have a distance both ways",
+                else f"{test.cells} of {len(observed)} cells have a distance in all four",
             }
         )
     return pl.DataFrame(rows, infer_schema_length=None)

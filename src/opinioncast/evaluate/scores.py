@@ -190,6 +190,11 @@ class CellScores:
         """
         return question_counts(self.frame.filter(pl.col(column).is_not_null()))
 
+    def only(self, cells: pl.DataFrame) -> CellScores:
+        """The scores of these cells (KEY columns); all that was asked stays asked."""
+        kept = self.frame.join(cells, on=list(KEY), how="semi", maintain_order="left")
+        return replace(self, frame=kept)
+
     def with_column(self, name: str, values: pl.DataFrame) -> CellScores:
         """The same scores with a column to average by.
 
@@ -203,6 +208,21 @@ class CellScores:
             return frame.join(added, on=on, how="left", maintain_order="left")
 
         return replace(self, frame=joined(self.frame), asked=joined(self.asked))
+
+
+def shared_cells(*scores: CellScores) -> pl.DataFrame:
+    """KEY columns of the cells in which every one of ``scores`` has a distance, in table order."""
+    keys = [s.frame.filter(pl.col("wd").is_not_null()).select(KEY) for s in scores]
+    found = keys[0]
+    for other in keys[1:]:
+        found = found.join(other, on=list(KEY), how="semi", maintain_order="left")
+    return found
+
+
+def mean_over(cells: pl.DataFrame, scores: CellScores) -> float:
+    """Mean distance over ``cells`` (KEY columns), in all of which there is one; NaN for none."""
+    values = cells.join(scores.frame.select(*KEY, "wd"), on=list(KEY), how="inner")["wd"]
+    return float(values.sum()) / len(values) if len(values) else np.nan
 
 
 def share_cells(observed: OpinionTable, predicted: PredictionTable) -> bool:

@@ -35,8 +35,10 @@ class Agreement:
             (distances add up less than linearly): read it beside the spread ratio.
         spread_ratio: mean distance between the model's own predictions for two groups over the mean
             distance between the two groups' answers: 1 if it tells groups apart as people differ.
-        own_group_nearest: share of target groups that are predicted best with their own name.
-        penalty: how much worse another group's name predicts than the own, mean over off-diagonal.
+        own_group_nearest: share of target groups that are predicted best with their own name, each
+            other name on the questions that both groups share.
+        penalty: how much worse another group's name predicts than the own on the same questions,
+            mean over off-diagonal.
         human_penalty: the same for people's own answers: their mean off-diagonal disagreement.
     """
 
@@ -57,8 +59,9 @@ class Steerability:
         human: people against people; zero on the diagonal.
         model: people against the model told to be the source group.
         between: the model as one group against the model as another; zero on the diagonal.
+        own: people against the model told to be the target itself, on the pair's questions.
         questions: how many questions each pair of groups shares, one asked in two waves counted
-            once; all three are over these in all their waves, and NaN where a pair shares none.
+            once; all four are over these in all their waves, and NaN where a pair shares none.
         seen: whether each group was in the training data; None if that is not known.
     """
 
@@ -67,6 +70,7 @@ class Steerability:
     human: Array
     model: Array
     between: Array
+    own: Array
     questions: Array
     seen: tuple[bool, ...] | None
 
@@ -78,15 +82,16 @@ class Steerability:
         inside_people, inside_model = (_within_rows(values, rows) for values in (people, model))
         spread = float((inside_people**2).mean())
         between = self.between[off].mean()
-        own = np.diag(self.model)
+        own = self.own[off]
+        worse = off & (self.model < self.own - 1e-12)
         enough = len(self.groups) > 2
         return Agreement(
             correlation=_correlation(people, model) if enough else None,
             correlation_within=_correlation(inside_people, inside_model) if enough else None,
             variance_ratio=float((inside_model**2).mean()) / spread if spread > 1e-12 else None,
             spread_ratio=float(between / people.mean()) if people.mean() > 0 else None,
-            own_group_nearest=float((own <= np.nanmin(self.model, axis=1) + 1e-12).mean()),
-            penalty=float((model - own[rows]).mean()),
+            own_group_nearest=float((~worse[off.any(axis=1)].any(axis=1)).mean()),
+            penalty=float((model - own).mean()),
             human_penalty=float(people.mean()),
         )
 
@@ -157,6 +162,7 @@ def steerability(
         human=mean("observed", "observed_source"),
         model=mean("observed", "predicted_source"),
         between=mean("predicted", "predicted_source"),
+        own=mean("observed", "predicted"),
         questions=questions,
         seen=None
         if seen is None

@@ -358,8 +358,8 @@ def _notes(curation: Curation) -> str:
 
 
 def summary(curation: Curation) -> list[Mapping[str, object]]:
-    """One row per wave for a terminal: respondents, variables, questions, cells, cells dropped and held
-    back (:mod:`opinioncast.curate.disclosure`)."""
+    """One row per wave for a terminal: respondents, variables, questions, cells, cells dropped and
+    of these held back (:mod:`opinioncast.curate.disclosure`)."""
     return [
         {
             "wave": f"{w.wave.family} {w.wave.wave}",

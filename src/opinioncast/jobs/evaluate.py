@@ -29,6 +29,7 @@ from opinioncast.jobs.evaluation_inputs import (
     name_of,
     waves,
     why_withheld,
+    without_library,
 )
 from opinioncast.jobs.manifest import write_manifest
 from opinioncast.output_folder import holds_folder
@@ -73,6 +74,8 @@ class EvaluationRun:
         same: questions that the training table given asks too.
         lower: the human bound of the groups and questions scored
             (:meth:`opinioncast.evaluate.bounds.Bounds.of`).
+        library_knew: questions that are not scored: their predictions start from the library's
+            results of the very question.
     """
 
     scores: CellScores
@@ -84,6 +87,7 @@ class EvaluationRun:
     files: tuple[Path, ...]
     same: Sameness | None = None
     lower: pl.DataFrame | None = None
+    library_knew: int = 0
 
 
 @holds_folder("evaluate", plan=("scores.csv", "summary.json", "page.html"))
@@ -102,6 +106,7 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
         InputError: training questions without an encoder.
     """
     started = time.monotonic()
+    inputs, library_knew = without_library(inputs)
     scores, same = _scored(inputs)
     other = None if inputs.baseline is None else score_cells(inputs.opinions, inputs.baseline)
     test = None if other is None else paired_test(scores, other)
@@ -143,6 +148,7 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
     told = {n: w for n, w in worth.items() if withheld is None or w.cells >= _FEW_CELLS}
     summary = _summary(lower, scores, test, tables["by_group"], steered, withheld)
     summary["asked_in_training_too"] = None if same is None else same.record()
+    summary["library_knew"] = library_knew
     summary["worth"] = {name: w.record() for name, w in told.items()}
     files.append(_write(out / "summary.json", json_text(summary, indent=2)))
     by_group = tables["by_group"]
@@ -161,13 +167,20 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
             withheld=withheld,
             model_card=model_card(inputs.predictions)
             | ({"Worth": str(told[OVERALL])} if OVERALL in told else {})
-            | ({"Questions asked in training too": same.words()} if same else {}),
+            | ({"Questions asked in training too": same.words()} if same else {})
+            | (
+                {"Questions not scored, as the library had their answers": str(library_knew)}
+                if library_knew
+                else {}
+            ),
             data_card=data_card(inputs.opinions),
         )
     )
     seconds = round(time.monotonic() - started, 2)
     files.append(write_manifest(out, _record(inputs) | {"seconds": seconds}, files))
-    return EvaluationRun(scores, other, test, told, steered, withheld, tuple(files), same, lower)
+    return EvaluationRun(
+        scores, other, test, told, steered, withheld, tuple(files), same, lower, library_knew
+    )
 
 
 def _scored(inputs: Inputs) -> tuple[CellScores, Sameness | None]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from opinioncast.csv_files import read_csv
+from opinioncast.csv_files import read_csv, write_csv
 from opinioncast.errors import DataError
 from opinioncast.evaluate.bands import Encode
-from opinioncast.evaluate.bounds import OVERALL
+from opinioncast.evaluate.bounds import OVERALL, Bounds
 from opinioncast.evaluate.clusters import question_counts
 from opinioncast.readers.subpop import REFUSED, read_rows, read_subpop, with_keys
 from opinioncast.survey import OpinionTable, PredictionTable, Subpopulation
+from opinioncast.survey.tables import KEY
 
 Predictions = PredictionTable | pl.DataFrame
 
@@ -31,9 +32,11 @@ class Inputs:
         predictions: of the model.
         opinions: what people answered.
         baseline: predictions of another method, for example zero-shot.
-        bounds: ``attribute, group, human, human_low, human_high`` (``opinioncast bounds``).
+        bounds: what ``opinioncast bounds`` found, or its table alone; of it, the bound of the
+            groups and questions that are scored is used.
         seen: groups of the training data, marked in the heatmaps.
-        training: training questions, for scores by similarity to them; needs ``encode``.
+        training: training questions, for scores by similarity to them, and of those that are asked
+            there too; needs ``encode``.
         encode: texts to unit vectors.
         private: copy observed shares into the files even where terms do not allow passing them on.
     """
@@ -41,7 +44,7 @@ class Inputs:
     predictions: Predictions
     opinions: OpinionTable
     baseline: Predictions | None = None
-    bounds: pl.DataFrame | None = None
+    bounds: Bounds | pl.DataFrame | None = None
     seen: tuple[Subpopulation, ...] | None = None
     training: OpinionTable | None = None
     encode: Encode | None = None
@@ -86,13 +89,63 @@ def read_predictions(path: Path) -> Predictions:
     )
 
 
-def read_bounds(path: Path) -> pl.DataFrame:
-    """The CSV of ``opinioncast bounds``.
+def write_bounds(bounds: Bounds, path: Path) -> list[Path]:
+    """Write the table by group, and that of each cell beside it (``bounds_cells.csv``).
 
     Raises:
-        DataError: unreadable, without the columns of the human bound, or text where a number
-            belongs.
+        StorageError: a file cannot be written.
     """
+    files = [write_csv(bounds.groups, path, for_excel=False)]
+    if bounds.cells is not None:
+        files.append(write_csv(bounds.cells, cells_beside(path), for_excel=False))
+    return files
+
+
+def cells_beside(path: Path) -> Path:
+    """Where the bounds of each cell are, beside those by group."""
+    return path.with_name(f"{path.stem}_cells.csv")
+
+
+def read_bounds(path: Path) -> Bounds:
+    """The CSV of ``opinioncast bounds``, and the one of each cell where it is beside it.
+
+    Raises:
+        DataError: unreadable, without the columns of the human bound, text where a number belongs,
+            or cells of another table.
+    """
+    groups = _group_bounds(path)
+    beside = cells_beside(path)
+    if not beside.is_file():
+        return Bounds(groups)
+    texts = dict.fromkeys(KEY, pl.String)
+    try:
+        cells = read_csv(beside, schema_overrides={**texts, "human": pl.Float64})
+        cells = cells.select(*KEY, "human").with_columns(pl.col(*KEY).fill_null(""))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(
+            "The bounds of the cells cannot be read",
+            where=str(beside),
+            expected=f"columns {', '.join(KEY)} and human",
+            found=error,
+            hint="write both files with `opinioncast bounds`",
+        ) from error
+    if "n_questions" in groups.columns:
+        counts = groups.filter(pl.col("attribute") != OVERALL[0], pl.col("human").is_not_null())
+        counts = counts.join(cells.group_by(GROUP).len(), on=list(GROUP), how="left")
+        other = counts.filter(pl.col("len").fill_null(0) != pl.col("n_questions"))
+        if other.height:
+            row = other.row(0, named=True)
+            raise DataError(
+                "The bounds of the cells are not those of the groups",
+                where=f"{beside}, {row['attribute']} = {row['group']}",
+                expected=f"{row['n_questions']} questions, as in {path.name}",
+                found=row["len"] or 0,
+                hint="write both files with one run of `opinioncast bounds`",
+            )
+    return Bounds(groups, cells)
+
+
+def _group_bounds(path: Path) -> pl.DataFrame:
     try:
         frame = read_csv(path, infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -184,11 +237,49 @@ def data_card(opinions: OpinionTable) -> dict[str, Any]:
         if questions == with_waves
         else f"{questions} ({with_waves} with waves)",
         "Groups": opinions.frame.select(GROUP).n_unique(),
+        "Cells held back": _held_back(meta),
         "Table (content hash)": opinions.content_hash,
     }
     return {k: v for k, v in card.items() if v is not None}
 
 
+def _held_back(meta: Mapping[str, Any]) -> str | None:
+    """How many cells are not in the table because they are of few people; None: not recorded."""
+    recorded = [w for w in meta.get("waves", []) or [meta] if "held_back" in w]
+    if not recorded:
+        return None
+    whole = sum(sum(w["held_back"].values()) for w in recorded)
+    least = max(w["min_n"] for w in recorded)
+    return f"{whole} (fewer than {least} respondents, or what would give such a group away)"
+
+
 def waves(opinions: OpinionTable) -> list[str]:
     rows = opinions.frame.select("family", "wave").unique(maintain_order=True).iter_rows()
     return [" ".join(filter(None, row)) for row in rows]
+
+
+def without_library(inputs: Inputs) -> tuple[Inputs, int]:
+    """The opinions but for questions whose predictions start from the library's results of the very
+    question (``predict`` without ``--no-library``), and how many those are.
+
+    Raises:
+        DataError: nothing else is left to score.
+    """
+    known: set[str] = set()
+    for made in (inputs.predictions, inputs.baseline):
+        if isinstance(made, PredictionTable):
+            library = made.meta.get("library")
+            known |= set(library.get("used", {})) if isinstance(library, Mapping) else set()
+    asked = inputs.opinions.frame["question_id"].unique().to_list()
+    dropped = known & set(asked)
+    if not dropped:
+        return inputs, 0
+    rest = inputs.opinions.filter(~pl.col("question_id").is_in(sorted(dropped)))
+    if not len(rest):
+        raise DataError(
+            "The library knew every question that is to be scored",
+            expected="predictions that do not start from the answers to the very question",
+            found=f"{len(dropped)} question(s): {', '.join(sorted(dropped))[:200]}",
+            hint="predict with --no-library",
+        )
+    return replace(inputs, opinions=rest), len(dropped)

@@ -50,7 +50,7 @@ def group_chart(
         baseline: name and scores of another method (zero-shot), drawn as a cross; over the cells
             that both have.
         bounds: ``attribute, group, human, human_low, human_high`` with a last row for all cells
-            (:func:`opinioncast.evaluate.bounds.bounds`); groups it lacks get no lower bound.
+            (:meth:`opinioncast.evaluate.bounds.Bounds.of`); groups it lacks get no lower bound.
     """
     groups = scores.by("attribute", "group")
     overall = scores.mean()
@@ -117,23 +117,32 @@ def _band(axis: Any, names: list[tuple[str, str] | None], bounds: pl.DataFrame) 
         ).iter_rows()
     }
     overall = list(known.values())[-1]
-    first = True
+    said: set[str] = set()
+
+    def once(label: str) -> str | None:
+        fresh = label not in said
+        said.add(label)
+        return label if fresh else None
+
     for row, key in enumerate(names):
         human, low, high = known.get(key, [None] * 3) if key else overall
         if human is None:
             continue
-        axis.barh(
-            row,
-            high - low,
-            left=low,
-            height=0.8,
-            color=_BAND,
-            alpha=0.55,
-            linewidth=0,
-            label="human lower bound and its 95% band" if first else None,
+        if low is not None and high is not None:
+            axis.barh(
+                row,
+                high - low,
+                left=low,
+                height=0.8,
+                color=_BAND,
+                alpha=0.55,
+                linewidth=0,
+                label=once("95% of the human lower bound"),
+            )
+        ends = [row - 0.4, row + 0.4]
+        axis.plot(
+            [human, human], ends, color=_MODEL, linewidth=1.4, label=once("human lower bound")
         )
-        axis.plot([human, human], [row - 0.4, row + 0.4], color=_MODEL, linewidth=1.4)
-        first = False
 
 
 def _labels(groups: pl.DataFrame, overall: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from opinioncast.evaluate.clusters import question_words
-from opinioncast.evaluate.scores import CellScores
+from opinioncast.evaluate.scores import CellScores, shared_cells
 from opinioncast.methods.label_answers import MIN_LABEL_MASS
 from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe, Value
 from opinioncast.reproduce.setting import Setting
@@ -54,8 +54,11 @@ class Context:
     def observed(self, table: str) -> OpinionTable:
         return self.workshop.observed(self.recipe, table)
 
-    def bounds(self, table: str) -> pl.DataFrame | None:
-        return self.workshop.tables.bounds(table)
+    def bounds(self, table: str, *scores: CellScores) -> pl.DataFrame | None:
+        """The human lower bound of the cells that all of ``scores`` have
+        (:meth:`opinioncast.evaluate.bounds.Bounds.of`); None where there are no respondents."""
+        known = self.workshop.tables.bounds(table)
+        return None if known is None else known.of(shared_cells(*scores))
 
 
 def base_words(scores: Mapping[str, CellScores]) -> str:

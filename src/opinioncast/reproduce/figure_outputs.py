@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from opinioncast.errors import InputError
 from opinioncast.evaluate.clusters import question_counts, question_words
 from opinioncast.evaluate.distance import Array
 from opinioncast.evaluate.scaling import PowerLaw, bootstrap_power_law
-from opinioncast.evaluate.scores import CellScores
+from opinioncast.evaluate.scores import CellScores, mean_over, shared_cells
 from opinioncast.evaluate.steerability import Steerability, steerability
 from opinioncast.jobs.evaluation_inputs import why_withheld
 from opinioncast.jobs.finetune import CURVE
@@ -155,6 +155,14 @@ def scaling(context: Context) -> Result:
             training = {**context.setting.trainings, **recipe.trainings}[subset_training(fraction)]
             trained_on = context.workshop.training_table(training)
             size, with_waves = question_counts(trained_on.frame)
+            if float(size) in scored:
+                raise InputError(
+                    "Two fractions hold the same number of questions",
+                    where=f"{recipe.name}, fraction {fraction:g}",
+                    expected="fractions that differ by a question of the training table",
+                    found=f"{size} questions in both",
+                    hint="draw more --questions, or name fewer fractions",
+                )
             scores = scored[float(size)] = context.scores(table, row, model)
             low, high = interval(scores)
             means = scores.mean()
@@ -170,10 +178,11 @@ def scaling(context: Context) -> Result:
                     **{c: means[c] for c in ("cells", "asked", "note")},
                 }
             )
+        scored = dict(sorted(scored.items()))  # whatever order the fractions are written in
         fit = fits[context.label(model)] = bootstrap_power_law(scored)
         base = base or base_words({context.title(table): next(iter(scored.values()))})
-        untrained = context.scores(table, recipe.zero_shot, model).mean()["wd"]
-        found = _scaling_measures(fit, untrained, recipe.target, recipe.fractions)
+        zero_shot = context.scores(table, recipe.zero_shot, model)
+        found = _scaling_measures(scored, fit, zero_shot, recipe.target, recipe.fractions)
         for name, value in found.items():
             measures.setdefault(name, {})[context.label(model)] = value
     frame, paper = beside_paper(
@@ -196,11 +205,22 @@ def scaling(context: Context) -> Result:
 
 
 def _scaling_measures(
-    fit: PowerLaw, untrained: float, target: float, fractions: Sequence[float]
+    scored: Mapping[float, CellScores],
+    fit: PowerLaw,
+    zero_shot: CellScores,
+    target: float,
+    fractions: Sequence[float],
 ) -> dict[str, Value]:
-    """Gain at a quarter of the questions, times the data for the target, slope."""
-    quarter = fit.distances[fractions.index(0.25)] if 0.25 in fractions else None
-    whole = untrained - fit.distances[-1]
+    """Gain at a quarter of the questions, times the data for the target, slope.
+
+    Args:
+        scored: by size, the smallest first.
+    """
+    cells = shared_cells(zero_shot, *scored.values())
+    untrained, *trained = (mean_over(cells, s) for s in (zero_shot, *scored.values()))
+    place = sorted(fractions).index(0.25) if 0.25 in fractions else None
+    quarter = None if place is None else trained[place]
+    whole = untrained - trained[-1]
     estimate, low, high = fit.size_for(target)
     times = "not reached by more data"
     if math.isfinite(estimate):
@@ -209,7 +229,9 @@ def _scaling_measures(
         )
         times = f"{estimate / fit.sizes[-1]:.3g} ({ends}) to {target:g}"
     return {
-        "gain_at_quarter": (untrained - quarter) / whole if quarter and whole > 0 else None,
+        "gain_at_quarter": (untrained - quarter) / whole
+        if quarter is not None and whole > 0
+        else None,
         "times_for_target": times,
         "slope": f"{fit.slope:.3f} ({fit.slope_low:.3f} to {fit.slope_high:.3f})",
     }

@@ -37,12 +37,8 @@ def groups(context: Context) -> Result:
     """One row per group: lower bound, zero-shot, ours and the share of the gap that is closed."""
     recipe = context.recipe
     (table,) = recipe.tables
-    bounds = context.bounds(table)
-    lower = None
-    if bounds is not None:
-        lower = bounds.select(*GROUP, lower="human", lower_low="human_low", lower_high="human_high")
-    frames = [_compared(context, table, model, GROUP, lower) for model in recipe.models]
-    frame = pl.concat(frames)
+    frame = pl.concat([_compared(context, table, model, GROUP) for model in recipe.models])
+    human = context.workshop.tables.bounds(table) is not None
     place = {key: i for i, key in enumerate(group_order(recipe))}
     keys = [place.get((a, g), len(place)) for a, g in frame.select(GROUP).iter_rows()]
     frame = frame.with_columns(_place=pl.Series(keys, dtype=pl.Int64))
@@ -63,10 +59,10 @@ def groups(context: Context) -> Result:
     base = joined(
         compared_words(context, table),
         absent_words(recipe, first.select(GROUP).rows()),
-        _lower_words(frame, lower is not None),
+        _lower_words(frame, human),
         spread_words(first, "groups"),
     )
-    name = "lower bound" if lower is not None else SAMPLING
+    name = "lower bound" if human else SAMPLING
     return _improvement_result(context, frame, GROUP, paper, base, measures, withheld, name)
 
 
@@ -74,9 +70,7 @@ def waves(context: Context) -> Result:
     """One row per wave: zero-shot and ours."""
     recipe = context.recipe
     (table,) = recipe.tables
-    frame = pl.concat(
-        [_compared(context, table, model, ("wave",), None) for model in recipe.models]
-    )
+    frame = pl.concat([_compared(context, table, model, ("wave",)) for model in recipe.models])
     frame = frame.sort(pl.col("wave").cast(pl.Int64, strict=False), maintain_order=True)
     frame, withheld = _withhold(frame, context.observed(table))
     frame, paper = beside_paper(frame, recipe.paper, label="model")
@@ -95,13 +89,15 @@ def _compared(
     table: str,
     model: str,
     columns: tuple[str, ...],
-    lower: pl.DataFrame | None,
 ) -> pl.DataFrame:
     recipe = context.recipe
     assert recipe.ours is not None  # the recipe's own check
     assert recipe.zero_shot is not None
     zero_shot = context.scores(table, recipe.zero_shot, model)
     ours = context.scores(table, recipe.ours, model)
+    lower = None
+    if columns == GROUP and (bounds := context.bounds(table, ours, zero_shot)) is not None:
+        lower = bounds.select(*GROUP, lower="human", lower_low="human_low", lower_high="human_high")
     frame = improvement_by(ours, zero_shot, *columns, lower=lower)
     ends = ours.intervals(*columns)
     frame = frame.join(ends, on=list(columns), how="left", maintain_order="left")

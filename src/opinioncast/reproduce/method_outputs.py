@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import polars as pl
 
 from opinioncast.evaluate.compare import paired_test
-from opinioncast.evaluate.scores import CellScores
-from opinioncast.jobs.evaluation_inputs import GROUP
+from opinioncast.evaluate.scores import CellScores, mean_over, shared_cells
 from opinioncast.methods.declaration import method_kind
 from opinioncast.report.dot_chart import DotPanel, DotSeries, dot_figure
 from opinioncast.report.interactive import dots
@@ -104,12 +102,13 @@ def _answered(context: Context, row: MethodRow, model: str) -> str | None:
 def _reduction(recipe: ReproductionRecipe, found: Mapping[str, CellScores]) -> float | None:
     """How much nearer the fine-tuned model is than the best language model without training."""
     asked = [m for m in recipe.methods if m.name in found and _puts_prompts(m)]
-    others = [found[m.name].mean()["wd"] for m in asked if m.training is None]
-    ours = [found[m.name].mean()["wd"] for m in asked if m.training == FINE_TUNED and not m.model]
-    values = [*others, *ours]
-    if not others or not ours or any(v is None for v in values) or not min(others) > 0:
+    others = [found[m.name] for m in asked if m.training is None]
+    ours = [found[m.name] for m in asked if m.training == FINE_TUNED and not m.model]
+    if not others or not ours:
         return None
-    return float(1 - ours[0] / min(others))
+    cells = shared_cells(ours[0], *others)  # a ratio of means over the same cells
+    best = min((mean_over(cells, s) for s in others), default=0.0)
+    return float(1 - mean_over(cells, ours[0]) / best) if cells.height and best > 0 else None
 
 
 def _tests(recipe: ReproductionRecipe, found: Mapping[str, CellScores]) -> dict[str, Value]:
@@ -168,15 +167,14 @@ def _bound(context: Context, row: MethodRow, scores: CellScores, table: str) -> 
     means, note = scores.mean(), ""
     low: float | None = None
     high: float | None = None
-    bounds, recipe = context.bounds(table), context.recipe
+    bounds = None if row.bound == "upper" else context.bounds(table, scores)
     if row.bound == "upper":
         wd = means["wd_uniform"]
         low, high = interval(scores, "wd_uniform")
-    elif bounds is not None and (recipe.groups or recipe.attributes):
-        keys = [s.key for s in context.observed(table).subpopulations()]
-        wd, note = narrowed_bound(bounds, keys), "averaged over these groups, without an interval"
     elif bounds is not None:
-        wd, low, high = bounds.select("human", "human_low", "human_high").row(-1)
+        wd, low, high, _, note = bounds.select(
+            "human", "human_low", "human_high", "cells", "note"
+        ).row(-1)
     else:
         wd, note = means["wd_noise"], "sampling noise to expect, in place of a bootstrap"
         if wd is None:
@@ -190,15 +188,6 @@ def _bound(context: Context, row: MethodRow, scores: CellScores, table: str) -> 
         "asked": means["asked"],
         "note": note,
     }
-
-
-def narrowed_bound(bounds: pl.DataFrame, keys: Sequence[tuple[str, str]]) -> float | None:
-    """The lower bound over some of the groups: each weighs as many cells as it has."""
-    wanted = pl.DataFrame(keys, schema=dict.fromkeys(GROUP, pl.String), orient="row")
-    rows = bounds.filter(pl.col("human").is_not_null()).join(wanted, on=list(GROUP), how="semi")
-    if rows.height == 0:
-        return None
-    return float(np.average(rows["human"].to_numpy(), weights=rows["n_questions"].to_numpy()))
 
 
 def _method_panel(

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from opinioncast.csv_files import read_csv, write_csv
 from opinioncast.curate.recipe import CurationRecipe
 from opinioncast.curate.sources import described, find_file
 from opinioncast.errors import DataError, InputError
-from opinioncast.evaluate.bounds import OVERALL
+from opinioncast.evaluate.bounds import OVERALL, Bounds
 from opinioncast.evaluate.scores import QUESTION
 from opinioncast.jobs.curate import TABLE, bounds_of, curate_to_files
-from opinioncast.jobs.evaluation_inputs import GROUP
+from opinioncast.jobs.evaluation_inputs import GROUP, read_bounds, write_bounds
 from opinioncast.readers.subpop import read_rows, to_table
 from opinioncast.reproduce.setting import Setting, TableSetting
 from opinioncast.reproduce.store import Done, Store, file_hash, shape_key
@@ -44,7 +43,7 @@ class Tables:
     questions: int | None = None
     seed: int = 0
     _tables: dict[str, OpinionTable] = field(default_factory=dict)
-    _bounds: dict[str, pl.DataFrame | None] = field(default_factory=dict)
+    _bounds: dict[str, Bounds | None] = field(default_factory=dict)
     _steps: dict[str, list[Done]] = field(default_factory=dict)
 
     def table(self, key: str) -> OpinionTable:
@@ -58,12 +57,11 @@ class Tables:
                 self._tables[key] = self._drawn(key, self._whole(self.setting.tables[key]))
         return self._tables[key]
 
-    def bounds(self, key: str) -> pl.DataFrame | None:
+    def bounds(self, key: str) -> Bounds | None:
         """The human lower bound of the table's own questions; None where there are no respondents.
 
-        ``attribute, group, human, human_low, human_high``, last the row for all cells. Of several
-        curations the means are averaged by cells, and the half-widths of the intervals added as
-        independent: other surveys ask other people.
+        Of several curations the means are averaged by cells, and the half-widths of the intervals
+        added as independent: other surveys ask other people.
         """
         wanted = self.setting.tables[key]
         if not wanted.bounds:
@@ -185,7 +183,7 @@ class Tables:
             raise InputError("No question is left", where=key, expected="--questions of 1 or more")
         return chosen
 
-    def _bounds_of(self, curation: str, table: OpinionTable) -> pl.DataFrame | None:
+    def _bounds_of(self, curation: str, table: OpinionTable) -> Bounds | None:
         """Bounds of those questions of ``table`` that the curation made; None for none."""
         recipe, folders = self._recipe(curation)
         waves = {(w.family, w.wave) for w in recipe.waves}
@@ -197,20 +195,21 @@ class Tables:
             "recipe": recipe.model_dump(mode="json"),
             "files": self._hashes(recipe, folders, ()),
             "questions": shape_key("questions", {"keys": keys}),
+            "of": "groups and cells",
         }
 
         def make(folder: Path) -> None:
-            frame = bounds_of(recipe, folders, questions=keys)
-            write_csv(frame, folder / _BOUNDS, for_excel=False)
+            write_bounds(bounds_of(recipe, folders, questions=keys), folder / _BOUNDS)
 
-        return read_csv(self.store.step("bounds", curation, shape, make) / _BOUNDS)
+        return read_bounds(self.store.step("bounds", curation, shape, make) / _BOUNDS)
 
 
-def pooled(frames: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
+def pooled(parts: Sequence[Bounds]) -> Bounds | None:
     """Bounds of several surveys as those of all their questions; None for none."""
-    if len(frames) < 2:
-        return frames[0] if frames else None
-    whole = pl.concat(frames).filter(pl.col("human").is_not_null())
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    cells = [part.cells for part in parts if part.cells is not None]
+    whole = pl.concat([part.groups for part in parts]).filter(pl.col("human").is_not_null())
     weight = pl.col("n_questions")
     total = weight.sum()
 
@@ -227,7 +226,8 @@ def pooled(frames: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
         human_low=pl.col("human") - pl.col("_low"), human_high=pl.col("human") + pl.col("_high")
     ).drop("_low", "_high")
     last = (pl.col("attribute") == OVERALL[0]) & (pl.col("group") == OVERALL[1])
-    return pl.concat([rows.filter(~last), rows.filter(last)])
+    groups = pl.concat([rows.filter(~last), rows.filter(last)])
+    return Bounds(groups, pl.concat(cells) if len(cells) == len(parts) else None)
 
 
 def draw_questions(table: OpinionTable, count: int, seed: int) -> OpinionTable:
