@@ -34,6 +34,7 @@ from opinioncast.curate.design import (
     unclustered_errors,
     unsampled_fraction,
 )
+from opinioncast.curate.disclosure import WORKED_OUT, complementary, counted
 from opinioncast.curate.replicates import (
     Replication,
     describe_replicates,
@@ -118,7 +119,8 @@ def aggregate(
             such as the total population is one that is True throughout.
         domain: respondents the table is about, shape (respondents,); None: all. The others are
             part of the design and need no weight of their own; ``masks`` hold none of them.
-        min_n: cells with a smaller ``n`` are dropped, with the reason.
+        min_n: cells with a smaller ``n`` are dropped, with the reason, and so are those that would
+            give one away (:mod:`opinioncast.curate.disclosure`).
         empty: return a table without a cell instead of raising.
         lonely_psu: see :data:`opinioncast.curate.design.LonelyPsu`.
 
@@ -144,6 +146,7 @@ def aggregate(
         refused=np.zeros(shape),
         reasons=np.zeros((*shape, len(REASONS))),
     )
+    everyone = np.zeros(len(questions))
     weights: dict[str | None, Weights] = {}
     lonely: dict[str, None] = {}
     clustered = False
@@ -153,6 +156,8 @@ def aggregate(
         if domain is not None:
             needed &= domain
         weights[name] = weight = read_weights(wave, name, needed)
+        counts = weight.values > 0 if domain is None else (weight.values > 0) & domain
+        everyone[mine] = (coded.choice[:, mine] >= 0)[counts].sum(axis=0)
         replication = read_replicates(wave, weight)
         design = None if replication else sample_design(wave, weight.sampled, lonely_psu)
         clustered |= replication is not None or design is not None
@@ -203,6 +208,8 @@ def aggregate(
         .then(pl.lit("nobody in the group answered"))
         .when(pl.col("n") < min_n)
         .then(pl.lit(f"fewer than {min_n} respondents answered"))
+        .when(pl.Series(complementary(total.n, everyone, subpopulations, min_n).T.ravel()))
+        .then(pl.lit(WORKED_OUT))
     )
     reasons = bases.select(reason=reason)["reason"]
     kept = reasons.is_null().to_numpy()
@@ -231,6 +238,7 @@ def aggregate(
     dropped = (
         bases.with_columns(reason=reasons).filter(~kept).select(*_CELL, "n_group", "n", "reason")
     )
+    meta["held_back"] = counted(dropped)
     return AggregateResult(OpinionTable(frame, meta), bases, dropped)
 
 

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from opinioncast.curate.design import LonelyPsu
+from opinioncast.curate.disclosure import MIN_RESPONDENTS
 from opinioncast.curate.replicates import find_columns
 from opinioncast.curate.select import SelectionSettings
 from opinioncast.documents import read_document
@@ -229,7 +230,8 @@ class CurationRecipe(Strict):
         wording: what a reader of the table must know about the wording ("paraphrased", ...).
         groups: group schemes or expressions.
         select: limits of the selection.
-        min_n: cells of fewer respondents are left out, and listed.
+        min_n: cells of fewer respondents are left out and counted, and with them those that would
+            give one away; see :data:`opinioncast.curate.disclosure.MIN_RESPONDENTS`.
         lonely_psu: what a stratum with one PSU means for standard errors.
     """
 
@@ -242,7 +244,7 @@ class CurationRecipe(Strict):
     groups: tuple[str, ...] = ("paper22",)
     waves: tuple[WaveRecipe, ...] = Field(min_length=1)
     select: SelectionSettings = SelectionSettings()
-    min_n: int = Field(default=1, ge=1)
+    min_n: int = Field(default=MIN_RESPONDENTS, ge=1)
     lonely_psu: LonelyPsu = "fail"
     bounds: BoundsRecipe = BoundsRecipe()
     overlap: OverlapRecipe | None = None
