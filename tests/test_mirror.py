@@ -79,7 +79,6 @@ ELSEWHERE: dict[str, str] = {
     "banners/settings.py": "banners/test_build.py",
     "banners/table.py": "banners/test_build.py",
     "banners/words.py": "banners/test_build.py",
-    "evaluate/coverage.py": "evaluate/test_scores.py",
     # whole runs on tiny models
     "finetune/base.py": "finetune/test_finetune.py",
     "finetune/card.py": "finetune/test_finetune.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,34 @@ def test_answers_without_a_weight_are_an_error() -> None:
     with pytest.raises(DataError, match="no weight") as caught:
         aggregate(wave, QUESTIONS[:1], [TOTAL], np.ones((3, 1), dtype=bool))
     assert "row(s) 2" in str(caught.value)
+
+
+def test_whoever_did_not_answer_needs_no_weight_inside_the_domain_either() -> None:
+    wave = _wave(
+        {"w": [1.0, 2.0, None, None, 5.0], "a": [1.0, 2.0, -8.0, 1.0, 1.0]},
+        _variable("a"),
+        design=Design("w"),
+    )
+    domain = np.array([True, True, True, False, False])
+    result = aggregate(wave, [(_question("a"), "a")], [TOTAL], domain[:, None], domain=domain)
+    assert _cell(result, "a", TOTAL)["distribution"] == pytest.approx([1 / 3, 2 / 3])
+    domain = np.array([True, True, True, True, False])  # the fourth answered
+    with pytest.raises(DataError, match="no weight"):
+        aggregate(wave, [(_question("a"), "a")], [TOTAL], domain[:, None], domain=domain)
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ({"strata": ["h"], "psu": ["j", "k"]}, "the file seems to have h, j, k"),
+        ({"psu": ["j"]}, "the file seems to have j"),
+        ({}, "none seen in the file"),
+    ],
+)
+def test_a_design_that_the_file_seems_to_have_is_named(seen: dict[str, Any], said: str) -> None:
+    wave = replace(SMALL, meta={"design_in_file": seen})
+    meta = aggregate(wave, QUESTIONS, GROUPS, MASKS).table.meta
+    assert said in meta["standard_errors"]
 
 
 def test_lonely_psus_are_named_in_the_table() -> None:

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opinioncast.curate.design import design_effect, kish, read_weights, sample_design
+from opinioncast.curate.design import (
+    design_effect,
+    kish,
+    product_of_weights,
+    read_weights,
+    sample_design,
+)
 from opinioncast.errors import DataError
 from opinioncast.survey import Design, Wave
 
@@ -62,6 +68,12 @@ def test_weights_missing_where_nobody_needs_them_are_counted() -> None:
 def test_no_weight_variable_counts_everyone_once() -> None:
     weights = read_weights(_wave(Design(), x=[5.0, 6.0]), None, np.array([True, True]))
     assert weights.values.tolist() == [1.0, 1.0]
+
+
+def test_a_product_of_weights_is_each_respondents_own() -> None:
+    wave = product_of_weights(_wave(Design("a"), a=[1.0, 2.0, None], b=[3, 0, 5]), ["a", "b"])
+    assert wave.design.weight == "a x b"
+    assert wave.respondents["a x b"].to_list() == [3.0, 0.0, None]
 
 
 def test_psu_codes_are_nested_in_strata() -> None:

@@ -30,6 +30,7 @@ def test_a_question_without_a_scale_has_none() -> None:
     )
     assert question.ordinal == (0.0, 0.0)
     assert not question.has_scale
+    assert (question.family, question.wave) == ("", "")
 
 
 def test_the_scale_leaves_out_options_off_it() -> None:
