@@ -8,10 +8,14 @@ from typing import Any
 
 from opinioncast.errors import InputError
 from opinioncast.questionnaires.declaration import Entry, Head
+from opinioncast.questionnaires.found import Choice
+from opinioncast.questionnaires.scales import scale_of
 from opinioncast.survey import Population, Question
 from opinioncast.survey.question_kind import Asked, as_asked
 
 SEPARATOR = "|"
+NO_SCALE = "none"
+"""In place of a scale: there is none, whatever the options' words."""
 _YES = frozenset({"yes", "true", "1", "y", "x"})
 _NO = frozenset({"no", "false", "0", "n"})
 
@@ -59,20 +63,48 @@ def question_of(entry: Entry, number: int, head: Head, population: Population) -
                 expected=f"`{needed}`",
                 found=", ".join(k for k, v in fields.items() if v) or "nothing",
             )
-    scale = fields.get("scale") or []
+    options = tuple(str(o) for o in listed(fields["options"]))
+    text = with_stem(str(fields.get("battery") or ""), str(fields["question"]))
     try:
-        positions = tuple(number_of(v, entry.where, "scale position") for v in listed(scale))
         return Question(
             question_id=str(fields.get("id") or f"q{number}"),
-            text=with_stem(str(fields.get("battery") or ""), str(fields["question"])),
-            options=tuple(str(o) for o in listed(fields["options"])),
-            ordinal=positions,
+            text=text,
+            options=options,
+            ordinal=_positions(entry, options, text),
             family=head.family,
             wave=head.wave,
             population=population,
         )
     except InputError as error:
         raise (error if error.where == entry.where else error.at(entry.where)) from None
+
+
+def _positions(entry: Entry, options: Sequence[str], text: str) -> tuple[float, ...]:
+    """The scale that the file gives; where it gives none, the one that the options' words tell."""
+    given = entry.fields.get("scale")
+    if scale_is_given(entry):
+        if str(given).strip().casefold() == NO_SCALE:
+            return ()
+        return tuple(number_of(v, entry.where, "scale position") for v in listed(given))
+    choices = [Choice(o) for o in options]
+    return scale_of(choices, options, text)[0]
+
+
+def scale_is_given(entry: Entry) -> bool:
+    """Whether the file says what the scale is, or that there is none (``scale: none``)."""
+    return bool(entry.fields.get("scale"))
+
+
+def scale_note(entry: Entry, question: Question) -> str:
+    """Says what scale was read from the options' words; empty where the file gives it, or where it
+    changes nothing: two options are a scale in either order."""
+    if scale_is_given(entry) or not question.has_scale or len(question.options) == 2:
+        return ""
+    places = ", ".join(f"{v:g}" for v in question.ordinal)
+    return (
+        f'"{question.question_id}": scale read from the options: {places} (-1 is off it); write '
+        f"`scale:` to say otherwise, `scale: {NO_SCALE}` for none"
+    )
 
 
 def asked_of(entry: Entry, question: Question) -> tuple[Asked, tuple[Placement, ...]]:

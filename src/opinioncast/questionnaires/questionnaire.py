@@ -21,6 +21,7 @@ from opinioncast.questionnaires.entry_question import (
     listed,
     number_of,
     question_of,
+    scale_note,
 )
 from opinioncast.questionnaires.file_format import format_of
 from opinioncast.questionnaires.limits import read_bytes
@@ -149,6 +150,8 @@ def questionnaire(
         whole = question_of(entry, number, head, population)
         asked, places = asked_of(entry, whole)
         placements += places
+        if not checked and not asked.several and (remark := scale_note(entry, asked.questions[0])):
+            notes.append(remark)
         notes += [asked.note] if asked.note and not checked else []  # the check list has them
         for question in asked.questions:
             first = seen.setdefault(question.question_id, entry.where)

@@ -9,7 +9,7 @@
       - id: guns              # optional; else q1, q2, ...
         question: Would you favor or oppose ...?
         options: [Favor, Oppose, Not sure]
-        scale: [1, 2, -1]     # optional; -1 is off the scale
+        scale: [1, 2, -1]     # optional; -1: off it; left out: as the options tell; none
         observed:             # optional; shares of the options, or percentages
           POLPARTY=Democrat: [0.8, 0.15, 0.05]
           TOTAL: {shares: [0.6, 0.35, 0.05], n: 1004}
