@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from opinioncast.backends.api_journal import Journal
 from opinioncast.errors import StorageError
+from opinioncast.kept_store import DroppedWarning
 
 
 def test_answers_come_back_and_notes_are_struck(tmp_path: Path) -> None:
@@ -28,20 +30,34 @@ def test_answers_come_back_and_notes_are_struck(tmp_path: Path) -> None:
     assert first.get(key) is None
 
 
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+def test_a_damaged_file_is_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
     path.write_bytes(b"this is no database, not even nearly" * 100)
-    with pytest.raises(StorageError, match="--no-cache") as caught:
-        Journal(path)
-    assert str(path) in str(caught.value)
-    assert "--no-cache" in str(caught.value)
+    with pytest.warns(DroppedWarning, match="a.sqlite was damaged"):
+        journal = Journal(path)
+    assert journal.begin(Journal.key(1)) is False
+    journal.keep(Journal.key(1), {"text": "kept"})
+    assert journal.get(Journal.key(1)) == {"text": "kept"}
+    assert journal.dropped == 1
+
+
+def test_an_answer_under_another_key_is_asked_anew(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "a.sqlite")
+    one, two = Journal.key(1), Journal.key(2)
+    journal.keep(one, {"text": "one"})
+    journal.keep(two, {"text": "two"})
+    with sqlite3.connect(tmp_path / "a.sqlite") as db:
+        db.execute("DELETE FROM kept_answers WHERE key = ?", (two,))
+        db.execute("UPDATE kept_answers SET key = ? WHERE key = ?", (two, one))
+    with pytest.warns(DroppedWarning, match="1 entry"):
+        assert journal.get(two) is None
 
 
 def test_a_full_disk_is_named_and_earlier_answers_stay(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
     journal = Journal(path)
     journal.keep(Journal.key(1), {"text": "kept"})
-    journal._db.execute("PRAGMA max_page_count=4")  # what SQLite does when the disk is full
+    journal._store._db.execute("PRAGMA max_page_count=8")  # what SQLite does when the disk is full
     with pytest.raises(StorageError, match="full"):
         journal.keep(Journal.key(2), {"text": "x" * 100_000})
     assert Journal(path).get(Journal.key(1)) == {"text": "kept"}

@@ -14,6 +14,7 @@ from opinioncast.backends.protocol import (
     TextRequest,
 )
 from opinioncast.errors import StorageError
+from opinioncast.kept_store import DroppedWarning
 from opinioncast.methods import row_cache
 from opinioncast.methods.row_cache import RowCache
 
@@ -68,13 +69,27 @@ def test_what_other_code_answered_is_asked_anew(
     assert len({key for three in found for key in three}) == 6
 
 
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+def test_a_damaged_file_is_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     path.write_bytes(b"this is no database, not even nearly" * 100)
-    with pytest.raises(StorageError, match="--no-cache") as caught:
-        RowCache(path)
-    assert str(path) in str(caught.value)
-    assert "--no-cache" in str(caught.value)
+    with pytest.warns(DroppedWarning, match=r"c\.sqlite was damaged"):
+        cache = RowCache(path)
+    with cache:
+        (key,) = cache.keys(REQUESTS[:1], {})
+        cache.put([(key, LabelScores(np.zeros(2)))])
+        assert key in cache.get([key])
+        assert cache.dropped == 1
+
+
+def test_numbers_that_are_none_are_asked_anew(tmp_path: Path) -> None:
+    with RowCache(tmp_path / "c.sqlite") as cache:
+        keys = cache.keys(REQUESTS[:4], {})
+        bad = [np.array([np.nan, 0.0]), np.array([0.0, np.inf]), np.array([])]
+        cache.put((k, LabelScores(v)) for k, v in zip(keys, bad, strict=False))
+        cache.put([(keys[3], LabelScores(np.array([-np.inf, 0.0])))])
+        with pytest.warns(DroppedWarning, match="3 entries"):
+            assert list(cache.get(keys)) == [keys[3]]
+        assert cache.dropped == 3
 
 
 def test_a_full_disk_is_named_and_earlier_rows_stay(tmp_path: Path) -> None:
@@ -82,7 +97,7 @@ def test_a_full_disk_is_named_and_earlier_rows_stay(tmp_path: Path) -> None:
     with RowCache(path) as cache:
         keys = cache.keys(REQUESTS, {})
         cache.put([(keys[0], LabelScores(np.zeros(2)))])
-        cache._db.execute("PRAGMA max_page_count=4")  # what SQLite does when the disk is full
+        cache._store._db.execute("PRAGMA max_page_count=9")
         with pytest.raises(StorageError, match="full"):
             cache.put((key, LabelScores(np.zeros(26))) for key in keys)
     with RowCache(path) as cache:
@@ -100,7 +115,7 @@ def test_texts_come_back_with_their_tokens(tmp_path: Path) -> None:
     with RowCache(tmp_path / "c.sqlite") as cache:
         keys = cache.text_keys(requests, {"weights": "x"})
         assert len({*keys, *cache.text_keys(requests, {"weights": "y"})}) == 8
-        said = GeneratedText("naïve\n{“A”: 1}\x00 end", 12, 3)
+        said = GeneratedText("naïve\n{“A”: 1}\x00 end", 12, 3, cut=True)
         cache.put_texts([(keys[0], said)])
         cache.put([(keys[1], LabelScores(np.zeros(2)))])  # another table
     with RowCache(tmp_path / "c.sqlite") as cache:
@@ -113,7 +128,7 @@ def test_a_cache_of_before_texts_were_kept_goes_on(tmp_path: Path) -> None:
     with RowCache(path) as cache:
         keys = cache.keys(REQUESTS[:1], {})
         cache.put([(keys[0], LabelScores(np.zeros(2)))])
-        cache._db.execute("DROP TABLE texts")
+        cache._store._db.execute("DROP TABLE kept_texts")
     with RowCache(path) as cache:
         assert list(cache.get(keys)) == keys
         assert cache.get_texts(keys) == {}

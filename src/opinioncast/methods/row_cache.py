@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -20,43 +19,38 @@ from typing import Any, Self
 import numpy as np
 
 from opinioncast.backends.protocol import GeneratedText, LabelRequest, LabelScores, TextRequest
-from opinioncast.errors import StorageError
 from opinioncast.files import cache_folder
+from opinioncast.kept_store import KeptStore, Table
+
+FILE = "rows.sqlite"
 
 _ANSWERS = 1
 """To be raised where a change alters what backends answer and the package's version stays."""
 
-_LOOKUP = 500  # keys per query; SQLite allows at least 999 variables
-
 
 class RowCache:
-    """Label scores and generated texts in one SQLite file; safe for several processes at once.
+    """Label scores and generated texts in one file (:class:`opinioncast.kept_store.KeptStore`):
+    damaged ones are dropped and asked anew, those unused for longest go where it is too large.
 
     Args:
         path: the file; ``rows.sqlite`` in the user's cache when left out.
 
     Raises:
-        StorageError: the file cannot be opened or written (no permission, full disk, damaged).
+        StorageError: the file cannot be opened or written (no permission, full disk).
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
-        self.path = Path(path) if path else cache_folder() / "rows.sqlite"
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, timeout=60)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            with self._db:
-                self._db.execute(
-                    "CREATE TABLE IF NOT EXISTS rows "
-                    "(key BLOB PRIMARY KEY, log_probs BLOB NOT NULL) WITHOUT ROWID"
-                )
-                self._db.execute(
-                    "CREATE TABLE IF NOT EXISTS texts (key BLOB PRIMARY KEY, text TEXT NOT NULL, "
-                    "tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL) WITHOUT ROWID"
-                )
-        except (sqlite3.Error, OSError) as error:
-            raise self._failed(error) from error
+        self.path = Path(path) if path else cache_folder() / FILE
+        self._store = KeptStore(
+            self.path,
+            [
+                Table("rows", "key, log_probs", bytes),
+                Table("texts", "key, text, tokens_in, tokens_out", _old_text),
+            ],
+            what="The cache of finished rows",
+            bounded=True,
+            hint="free some space, set OPINIONCAST_CACHE to another folder, or run with --no-cache",
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +64,12 @@ class RowCache:
         self.close()
 
     def close(self) -> None:
-        self._db.close()
+        self._store.close()
+
+    @property
+    def dropped(self) -> int:
+        """Damaged entries met so far."""
+        return self._store.dropped
 
     def keys(self, requests: Iterable[LabelRequest], fingerprint: Mapping[str, Any]) -> list[bytes]:
         """The key of each request under a backend's fingerprint."""
@@ -85,55 +84,56 @@ class RowCache:
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, LabelScores]:
         """The scores that are there, by key."""
-        return {
-            key: LabelScores(np.frombuffer(blob, dtype="<f8").astype(np.float64))
-            for key, blob in self._rows("SELECT key, log_probs FROM rows", keys)
-        }
+        found: dict[bytes, LabelScores] = {}
+        bad: list[bytes] = []
+        for key, blob in self._store.get("rows", keys).items():
+            numbers = np.frombuffer(blob, dtype="<f8") if len(blob) % 8 == 0 else np.array([])
+            if len(numbers) and not np.isnan(numbers).any() and not (numbers == np.inf).any():
+                found[key] = LabelScores(numbers.astype(np.float64))
+            else:
+                bad.append(key)
+        self._drop("rows", bad)
+        return found
 
     def put(self, rows: Iterable[tuple[bytes, LabelScores]]) -> None:
         """Keep ``rows``; they are on disk when this returns, all or none."""
-        self._write(
-            "INSERT OR REPLACE INTO rows VALUES (?, ?)",
-            ((key, scores.log_probs.astype("<f8").tobytes()) for key, scores in rows),
-        )
+        self._store.put("rows", ((key, s.log_probs.astype("<f8").tobytes()) for key, s in rows))
 
     def get_texts(self, keys: Sequence[bytes]) -> dict[bytes, GeneratedText]:
         """The texts that are there, by key."""
-        found = self._rows("SELECT key, text, tokens_in, tokens_out FROM texts", keys)
-        return {key: GeneratedText(*said) for key, *said in found}
+        found: dict[bytes, GeneratedText] = {}
+        bad: list[bytes] = []
+        for key, blob in self._store.get("texts", keys).items():
+            try:
+                found[key] = GeneratedText(*json.loads(blob))
+            except (ValueError, TypeError, RecursionError):
+                bad.append(key)
+        self._drop("texts", bad)
+        return found
 
     def put_texts(self, rows: Iterable[tuple[bytes, GeneratedText]]) -> None:
         """Keep texts, as :meth:`put` keeps scores."""
-        self._write(
-            "INSERT OR REPLACE INTO texts VALUES (?, ?, ?, ?)",
-            ((key, said.text, said.tokens_in, said.tokens_out) for key, said in rows),
+        self._store.put(
+            "texts",
+            (
+                (key, _text_bytes(s.text, s.tokens_in, s.tokens_out, s.cut, s.why_not))
+                for key, s in rows
+            ),
         )
 
-    def _rows(self, select: str, keys: Sequence[bytes]) -> Iterator[Any]:
-        try:
-            for start in range(0, len(keys), _LOOKUP):
-                part = keys[start : start + _LOOKUP]
-                marks = ",".join("?" * len(part))
-                yield from self._db.execute(f"{select} WHERE key IN ({marks})", part)
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
+    def _drop(self, table: str, keys: Sequence[bytes]) -> None:
+        """Entries that are whole and no answer: what an earlier version kept of a fault."""
+        if keys:
+            self._store.delete(table, keys)
+            self._store.count_dropped(len(keys))
 
-    def _write(self, insert: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        try:
-            with self._db:
-                self._db.executemany(insert, rows)
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
 
-    def _failed(self, error: Exception) -> StorageError:
-        return StorageError(
-            "The cache of finished rows cannot be used",
-            where=str(self.path),
-            expected="an SQLite file that can be written, with free space",
-            found=error,
-            hint="free some space, delete the file if it is damaged, set OPINIONCAST_CACHE to "
-            "another folder, or run with --no-cache",
-        )
+def _old_text(text: bytes, tokens_in: int, tokens_out: int) -> bytes:
+    return _text_bytes(text.decode(), tokens_in, tokens_out)
+
+
+def _text_bytes(text: str, tokens_in: int, tokens_out: int, *more: bool | str) -> bytes:
+    return json.dumps([text, tokens_in, tokens_out, *more]).encode()
 
 
 def _keys(asked: Iterable[Any], fingerprint: Mapping[str, Any]) -> list[bytes]:
