@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from tests.methods.fake_encoder import FakeEncoder
 
@@ -57,3 +58,42 @@ def test_a_validation_question_that_is_trained_on_is_refused(tmp_path: Path) -> 
 def test_an_empty_folder_holds_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="embedding model cannot be read"):
         load_embedding_model(tmp_path, FakeEncoder())
+
+
+def unscaled(source: OpinionTable) -> OpinionTable:
+    return OpinionTable(
+        source.frame.with_columns(ordinal=pl.lit([1.0, 1.0], pl.List(pl.Float64))), source.meta
+    )
+
+
+@pytest.mark.parametrize("settings", [KernelSettings(), TrainingSettings(members=1, epochs=2)])
+def test_a_validation_without_any_scale(
+    tmp_path: Path, settings: KernelSettings | TrainingSettings
+) -> None:
+    """Refused before training, or chosen by KL; a JSON with NaN and a whole folder before."""
+    held, encoder = unscaled(HELD), FakeEncoder(width=16)
+    with pytest.raises(InputError, match="no distance to choose by") as error:
+        train_network_to_folder(TRAIN, held, encoder, settings, tmp_path / "a")
+    assert "--metric kl" in str(error.value.hint)
+    assert not [f for f in tmp_path.rglob("*") if f.is_file() and not f.name.startswith(".")]
+    run = train_network_to_folder(TRAIN, held, encoder, settings, tmp_path / "b", metric="kl")
+    for name in ("manifest.json", "network.json"):
+        text = (tmp_path / "b" / name).read_text("utf-8")
+        record = json.loads(text, parse_constant=pytest.fail)
+    assert record["record"]["metric"] == "kl"
+    assert record["record"]["validation_kl"] > 0
+    card = (tmp_path / "b" / "README.md").read_text("utf-8")
+    assert "there is no Wasserstein distance" in card
+    assert "Mean KL divergence (people to model, shares smoothed by 0.001) over 4 cells: " in card
+    assert run.metric == "kl"
+
+
+@pytest.mark.parametrize("settings", [KernelSettings(), TrainingSettings(members=1, epochs=3)])
+def test_the_order_of_rows_does_not_matter(
+    tmp_path: Path, settings: KernelSettings | TrainingSettings
+) -> None:
+    turned = [OpinionTable(t.frame.reverse(), t.meta) for t in (TRAIN, HELD)]
+    for i, (train, held) in enumerate(((TRAIN, HELD), turned)):
+        train_network_to_folder(train, held, FakeEncoder(width=16), settings, tmp_path / str(i))
+    one, two = ((tmp_path / str(i) / "network.safetensors").read_bytes() for i in range(2))
+    assert one == two

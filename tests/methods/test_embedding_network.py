@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from tests.methods.fake_encoder import FakeEncoder
@@ -21,7 +22,9 @@ from opinioncast.methods.embedding.training import (
     TrainingCells,
     TrainingSettings,
     cell_losses,
+    train_member,
     train_network,
+    training_texts,
 )
 from opinioncast.survey import (
     Cells,
@@ -267,3 +270,47 @@ def test_with_the_embedded_sentence_model(tmp_path: Path) -> None:
     assert (means["wd"] or 1) < 0.08
     network.save(tmp_path)
     EmbeddingNetwork.load(tmp_path, encoder)
+
+
+def test_every_question_counts_alike_whatever_batch_it_falls_into(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three questions in batches of two and one: the one was worth two."""
+    seen = []
+
+    def watched(*parts: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        found = cell_losses(*parts)
+        found[0].retain_grad()
+        seen.append(found[0])
+        return found
+
+    table = rule_table(0, 1).filter(pl.col("question_id").is_in(["music0", "taxes0", "rain0"]))
+    encoder, settings = FakeEncoder(), replace(QUICK, members=1, epochs=1, batch=2, patience=1)
+    with monkeypatch.context() as patch:
+        patch.setattr("opinioncast.methods.embedding.training.cell_losses", watched)
+        patch.setattr("opinioncast.methods.embedding.training.MEASURES", {"wd": lambda s, c: 0.5})
+        train_network(table, rule_table(6, 7), encoder, settings)
+    assert sorted(len(loss) for loss in seen) == [1, 2]
+    for loss in seen:
+        # two updates of three questions, 1.5 each; three groups a question
+        assert torch.allclose(loss.grad, torch.tensor(1 / 1.5 / 3))
+
+
+def test_a_score_that_is_no_number_is_never_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, encoder, nan = rule_table(0, 1), FakeEncoder(), float("nan")
+    texts = list(dict.fromkeys(t for ts in training_texts(table) for t in ts))
+    cells = TrainingCells.of_table(table, encoder, texts)
+    shape = replace(QUICK.shape, inputs=cells.features.question.shape[1])
+    quick = replace(QUICK, shape=shape, epochs=3)
+
+    def kept(*scores: float) -> torch.Tensor:
+        """Some weights of the network that three epochs of these scores leave."""
+        following = iter(scores)
+        measures = {"wd": lambda shares, cells: next(following)}
+        monkeypatch.setattr("opinioncast.methods.embedding.training.MEASURES", measures)
+        return train_member(cells, cells, quick)[0].level.weight.detach()
+
+    assert torch.equal(kept(nan, 0.5, nan), kept(0.9, 0.5, 0.9))
+    assert not torch.equal(kept(nan, 0.5, nan), kept(0.5, nan, nan))
+    with pytest.raises(ModelError, match="No epoch gave a score"):
+        kept(nan, nan, nan)

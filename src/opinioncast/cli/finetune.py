@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from opinioncast.cli.screen import Screen
 from opinioncast.errors import ModelError
-from opinioncast.report.terminal import decimal, score_table, span
+from opinioncast.report.terminal import decimal, score_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,7 @@ def finetune(
     For several processes: torchrun --nproc-per-node N -m opinioncast finetune RECIPE.
     """
     try:
+        from opinioncast.evaluate.score_lines import score_sentences
         from opinioncast.finetune.recipe import load_finetune
         from opinioncast.jobs.finetune import finetune_to_folder
     except ImportError as error:
@@ -50,14 +51,9 @@ def finetune(
         return
     training = run.training
     if run.scores is not None:
-        _console.say("Mean Wasserstein distance to the validation answers (0 to 1)")
         _console.print(score_table(run.scores))
-        means = run.scores.mean()
-        _console.say(
-            f"\nall {means['cells']} cells: model {decimal(means['wd'])} (95% over questions "
-            f"{span(*run.scores.interval())}), uniform guess {decimal(means['wd_uniform'])}, "
-            f"sampling noise {decimal(means['wd_noise'])}"
-        )
+        for sentence in score_sentences(run.scores):
+            _console.say(sentence)
     _console.say(
         f"{training.stopped} after update {training.state.step}; kept update {training.best_step}; "
         f"{training.rows_per_second:.1f} rows/s"
@@ -93,8 +89,11 @@ def describe(moment: Moment) -> str:
     """One line: where the run is, how good, how fast, how long still."""
     minutes, seconds = divmod(round(moment.seconds_left), 60)
     hours, minutes = divmod(minutes, 60)
+    measured = f"WD {decimal(moment.wd)}"
+    if moment.wd is None and moment.kl is not None:  # no scale, no distance
+        measured = f"KL {decimal(moment.kl)}"
     left = f"{hours}:{minutes:02d}:{seconds:02d}"
     return (
         f"{moment.step}/{moment.steps}  loss {moment.loss:.4f}  "
-        f"validation WD {decimal(moment.wd)}  {moment.rows_per_second:.1f} rows/s  left {left}"
+        f"validation {measured}  {moment.rows_per_second:.1f} rows/s  left {left}"
     )

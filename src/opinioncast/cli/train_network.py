@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from opinioncast.cli.progress import progress_bar
 from opinioncast.cli.screen import Screen
 from opinioncast.errors import InputError
-from opinioncast.report.terminal import decimal, span
-from opinioncast.survey import OpinionTable
 
 _console = Screen()
 
 
 def train_network(
-    table: Annotated[Path, typer.Argument(help="Opinion table to train on (parquet).")],
+    table: Annotated[
+        Path,
+        typer.Argument(
+            help="Opinion table to train on: parquet, SubPOP's layout, or a dataset folder."
+        ),
+    ],
     validation: Annotated[
         Path,
         typer.Option(
@@ -34,6 +37,13 @@ def train_network(
     sentence_model: Annotated[
         str | None, typer.Option(help="Folder or hub name; the embedded one when left out.")
     ] = None,
+    metric: Annotated[
+        Literal["wd", "kl"],
+        typer.Option(
+            help="What epochs and temperature are chosen by: Wasserstein distance, or KL "
+            "divergence, for questions without a scale."
+        ),
+    ] = "wd",
     members: Annotated[int | None, typer.Option(help="Networks to average.", min=1)] = None,
     epochs: Annotated[int | None, typer.Option(help="At most, for each network.", min=1)] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
@@ -43,6 +53,8 @@ def train_network(
     from dataclasses import replace
 
     from opinioncast.backends.sentences import SentenceModel
+    from opinioncast.evaluate.score_lines import score_sentences
+    from opinioncast.jobs.evaluation_inputs import read_opinions
     from opinioncast.jobs.train_network import train_network_to_folder
     from opinioncast.methods.embedding.kernel_regression import KernelSettings
     from opinioncast.methods.embedding.training import TrainingSettings
@@ -61,14 +73,13 @@ def train_network(
             found=", ".join(f"--{name.replace('_', '-')}" for name in chosen),
         )
     settings = KernelSettings() if kernel else replace(TrainingSettings(), **chosen)
-    train, held = OpinionTable.read(table), OpinionTable.read(validation)
+    train, held = read_opinions(table), read_opinions(validation)
     encoder = SentenceModel.load(sentence_model)
     with progress_bar("epochs") as progress:
-        run = train_network_to_folder(train, held, encoder, settings, out, progress=progress)
-    means = run.scores.mean()
-    _console.say(
-        f"{means['cells']} validation cells: {run.model.name} {decimal(means['wd'])} (95% over "
-        f"questions {span(*run.scores.interval())}), uniform guess "
-        f"{decimal(means['wd_uniform'])}, sampling noise {decimal(means['wd_noise'])}"
-    )
+        run = train_network_to_folder(
+            train, held, encoder, settings, out, metric=metric, progress=progress
+        )
+    _console.say(f"{run.model.name} on the validation cells:")
+    for sentence in score_sentences(run.scores):
+        _console.say(sentence)
     _console.wrote(run.files)

@@ -10,9 +10,9 @@ import polars as pl
 from opinioncast.evaluate.scores import SMOOTHING, CellScores
 
 
-def score_lines(scores: CellScores) -> list[str]:
-    """Markdown: the means in a sentence each, with their intervals and bounds, and a table by
-    group. Where no cell has a scale there is no distance, and the divergence stands alone."""
+def score_sentences(scores: CellScores) -> list[str]:
+    """The means with their intervals and bounds. Where no cell has a scale there is no distance,
+    and the divergence stands alone."""
     mean = scores.mean()
     low, high = scores.interval("kl")
     lines = []
@@ -25,18 +25,21 @@ def score_lines(scores: CellScores) -> list[str]:
         )
     else:
         lines.append("No cell has a scale, so there is no Wasserstein distance.")
-    lines += [
-        "",
+    return [
+        *lines,
         f"Mean KL divergence (people to model, shares smoothed by {SMOOTHING:g}) over "
         f"{mean['cells_in_all']} cells: {_number(mean['kl'])} (95% over questions "
         f"{_span(low, high)}); uniform guess {_number(uniform_divergence(scores))}.",
-        "",
+    ]
+
+
+def score_lines(scores: CellScores) -> list[str]:
+    """Markdown: :func:`score_sentences`, and a table by group."""
+    return [
+        *(line for sentence in score_sentences(scores) for line in (sentence, "")),
         "| attribute | group | model | uniform (upper bound) | noise (lower bound) | cells | KL | "
         "cells in all |",
         "|---|---|---|---|---|---|---|---|",
-    ]
-    return [
-        *lines,
         *(
             f"| {r['attribute']} | {r['group']} | {_number(r['wd'])} | {_number(r['wd_uniform'])} "
             f"| {_number(r['wd_noise'])} | {r['cells']} | {_number(r['kl'])} "

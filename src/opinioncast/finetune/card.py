@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from opinioncast.evaluate.score_lines import score_lines
 from opinioncast.evaluate.scores import CellScores
 from opinioncast.evidence.worth import OVERALL, measure_worth
 from opinioncast.finetune.recipe import FinetuneRecipe, SplitValidation
@@ -148,13 +148,6 @@ def _data(table: OpinionTable) -> list[str]:
 def _scores(scores: CellScores | None, sameness: Sameness | None) -> list[str]:
     if scores is None:
         return ["## Scores", "", "None: there were no validation rows.", ""]
-    mean = scores.mean()
-    low, high = scores.interval()
-    rows = [
-        f"| {r['attribute']} | {r['group']} | {_number(r['wd'])} | {_number(r['wd_uniform'])} | "
-        f"{_number(r['wd_noise'])} | {r['cells']} |"
-        for r in scores.by("attribute", "group").iter_rows(named=True)
-    ]
     worth = measure_worth(scores)
     return [
         "## Scores on the validation rows",
@@ -167,16 +160,5 @@ def _scores(scores: CellScores | None, sameness: Sameness | None) -> list[str]:
         "They chose the checkpoint, so the figures may flatter a little.",
         "",
         *([f"In respondents a group: {worth[OVERALL]}.", ""] if worth else []),
-        f"Mean Wasserstein distance (0 to 1) over {mean['cells']} cells: {_number(mean['wd'])} "
-        f"(95% over questions {_number(low)} to {_number(high)}); uniform guess "
-        f"{_number(mean['wd_uniform'])}; sampling noise alone {_number(mean['wd_noise'])}.",
-        "",
-        "| attribute | group | model | uniform (upper bound) | noise (lower bound) | cells |",
-        "|---|---|---|---|---|---|",
-        *rows,
-        "",
+        *score_lines(scores),
     ]
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None or math.isnan(value) else f"{value:.3f}"

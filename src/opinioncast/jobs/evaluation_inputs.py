@@ -14,7 +14,8 @@ from opinioncast.errors import DataError
 from opinioncast.evaluate.bands import Encode
 from opinioncast.evaluate.bounds import OVERALL, Bounds
 from opinioncast.evaluate.clusters import question_counts
-from opinioncast.readers.subpop import REFUSED, read_rows, read_subpop, with_keys
+from opinioncast.readers.opinion_files import read_opinion_table
+from opinioncast.readers.subpop import REFUSED, read_rows, with_keys
 from opinioncast.survey import OpinionTable, PredictionTable, Subpopulation
 from opinioncast.survey.tables import KEY
 
@@ -52,8 +53,8 @@ class Inputs:
 
 
 def read_opinions(path: Path) -> OpinionTable:
-    """An opinion table from parquet, or from SubPOP's layout (JSON lines or CSV)."""
-    return OpinionTable.read(path) if path.suffix == ".parquet" else read_subpop(path)
+    """An opinion table in any layout (:mod:`opinioncast.readers.opinion_files`)."""
+    return read_opinion_table(path)
 
 
 def read_predictions(path: Path) -> Predictions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import polars as pl
 from opinioncast.csv_files import write_csv
 from opinioncast.curate.overlap import question_key, sameness_of
 from opinioncast.errors import InputError
+from opinioncast.evaluate.score_lines import score_lines
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.evidence.worth import OVERALL, measure_worth
 from opinioncast.files import atomic_path
@@ -23,11 +25,11 @@ from opinioncast.methods.embedding.kernel_regression import (
     KernelSettings,
     fit_kernel,
 )
+from opinioncast.methods.embedding.measure import Metric, check_measurable
 from opinioncast.methods.embedding.training import TrainingSettings, train_network
 from opinioncast.methods.network import load_embedding_model
 from opinioncast.methods.prediction import Progress
 from opinioncast.output_folder import holds_folder
-from opinioncast.report.terminal import decimal, span
 from opinioncast.survey import Cells, OpinionTable
 from opinioncast.survey.sameness import Sameness
 
@@ -40,9 +42,11 @@ HISTORY = "history.csv"
 
 @dataclass(frozen=True)
 class NetworkRun:
-    """What :func:`train_network_to_folder` made; ``scores`` are those of the validation cells."""
+    """What :func:`train_network_to_folder` made; ``scores`` are those of the validation cells,
+    ``metric`` what was chosen by."""
 
     model: EmbeddingModel
+    metric: Metric
     scores: CellScores
     files: tuple[Path, ...]
 
@@ -55,6 +59,7 @@ def train_network_to_folder(
     settings: TrainingSettings | KernelSettings,
     out: Path,
     *,
+    metric: Metric = "wd",
     progress: Progress | None = None,
 ) -> NetworkRun:
     """Train and write ``network.safetensors``, ``network.json``, ``README.md`` (the card: data,
@@ -64,22 +69,31 @@ def train_network_to_folder(
     Validation chooses each network's epoch and the temperature: its score flatters a little, a
     test table's does not.
 
+    Args:
+        metric: what epochs and temperature are chosen by, and the card shows: Wasserstein distance,
+            or KL divergence where the validation has no scales.
+
     Raises:
-        InputError: the validation asks a question the training table asks too.
+        InputError: the validation asks a question the training table asks too, or has no scales to
+            measure a distance on.
         DataError: an attribute without wording, no totals (kernel). ModelError: training diverged.
         StorageError: the folder cannot be written.
     """
     started = time.monotonic()
+    check_measurable(validation, metric)
     same = _checked_apart(train, validation, encoder)
     files = []
     if isinstance(settings, KernelSettings):
-        files += fit_kernel(train, validation, encoder, settings, progress=progress).save(out)
+        files += fit_kernel(
+            train, validation, encoder, settings, metric=metric, progress=progress
+        ).save(out)
     else:
         network, histories = train_network(
             train,
             validation,
             encoder,
             settings,
+            metric=metric,
             progress=lambda done, total, _: progress(done, total) if progress else None,
         )
         files += network.save(out)
@@ -88,11 +102,11 @@ def train_network_to_folder(
     model = load_embedding_model(out, encoder)  # what is scored is what was written
     prediction = model.predict(Cells.of_table(validation))
     scores = score_cells(validation, prediction.table)
-    low, high = scores.interval()
-    summary = scores.mean() | {"wd_low": low, "wd_high": high}
+    low, high = scores.interval(metric)
+    summary = scores.mean() | {f"{metric}_low": _finite(low), f"{metric}_high": _finite(high)}
     files.append(out / CARD)
     with atomic_path(files[-1]) as temporary:
-        temporary.write_text(_card(model, train, scores, summary, same), "utf-8")
+        temporary.write_text(_card(model, train, scores, same), "utf-8")
     record = {
         "origin": "model trained on survey data, group level",
         "method": model.name,
@@ -104,7 +118,11 @@ def train_network_to_folder(
         "seconds": round(time.monotonic() - started, 1),
     }
     files.append(write_manifest(out, record, files))
-    return NetworkRun(model, scores, tuple(files))
+    return NetworkRun(model, metric, scores, tuple(files))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _checked_apart(train: OpinionTable, validation: OpinionTable, encoder: TextEncoder) -> Sameness:
@@ -140,16 +158,10 @@ def _card(
     model: EmbeddingModel,
     train: OpinionTable,
     scores: CellScores,
-    summary: Mapping[str, Any],
     same: Sameness,
 ) -> str:
     record = model.record
     worth = measure_worth(scores)
-    by_group = [
-        f"| {r['attribute']} | {r['group']} | {r['wd']:.3f} | {r['wd_uniform']:.3f} | "
-        f"{'-' if r['wd_noise'] is None else format(r['wd_noise'], '.3f')} | {r['cells']} |"
-        for r in scores.by("attribute", "group").iter_rows(named=True)
-    ]
     surveys = ", ".join(
         f"{family} {wave}"
         for family, wave in train.frame.select("family", "wave")
@@ -177,16 +189,7 @@ def _card(
             f"{same.words()}; they chose epochs and temperature, so the figure flatters a little.",
             "",
             *([f"In respondents a group: {worth[OVERALL]}.", ""] if worth else []),
-            f"Mean Wasserstein distance (0 to 1) over {summary['cells']} cells: "
-            f"{summary['wd']:.4f} (95% over questions "
-            f"{span(summary['wd_low'], summary['wd_high'], 4)}); uniform guess "
-            f"{summary['wd_uniform']:.4f}; sampling noise alone "
-            f"{decimal(summary['wd_noise'], 4)}.",
-            "",
-            "| attribute | group | model | uniform | noise | cells |",
-            "|---|---|---|---|---|---|",
-            *by_group,
-            "",
+            *score_lines(scores),
             "## Limits",
             "",
             "Most of what is wrong is a question's overall level: a frozen sentence model knows "

@@ -189,6 +189,10 @@ def score_table(scores: CellScores, worth: Mapping[str, Worth] | None = None) ->
     for name in (*(["worth"] if worth else []), "model", "uniform", "sampling noise", "cells"):
         grid.add_column(name, justify="right")
     groups = scores.by("attribute", "group")  # "Other" is a group of several attributes
+    no_distance = pl.col("wd").is_null() & (pl.col("cells_scored") > 0)
+    divergence = groups.filter(no_distance).height > 0  # shown where no distance is
+    if divergence:
+        grid.add_column("KL divergence", justify="right")
     attributes = attributes_once(groups["attribute"])
     for attribute, row in zip(attributes, groups.iter_rows(named=True), strict=True):
         found = (worth or {}).get(str(Subpopulation.from_key(row["attribute"], row["group"])))
@@ -198,6 +202,7 @@ def score_table(scores: CellScores, worth: Mapping[str, Worth] | None = None) ->
             *([number_words(None if found is None else found.respondents)] if worth else []),
             *(decimal(row[c]) for c in ("wd", "wd_uniform", "wd_noise")),
             str(row["cells"]),
+            *([decimal(row["kl"])] if divergence else []),
         )
     dashes = groups.filter(pl.col("wd").is_null())
     if dashes.is_empty():

@@ -38,6 +38,7 @@ from opinioncast.methods.embedding.features import (
     question_features,
 )
 from opinioncast.methods.embedding.files import fitting_weights, read_model, write_model
+from opinioncast.methods.embedding.measure import Metric, check_measurable
 from opinioncast.methods.embedding.rows import Shares, rows_in_batches
 from opinioncast.methods.prediction import Prediction, Progress
 from opinioncast.survey import (
@@ -214,9 +215,11 @@ def fit_kernel(
     encoder: TextEncoder,
     settings: KernelSettings | None = None,
     *,
+    metric: Metric = "wd",
     progress: Callable[[int, int], None] | None = None,
 ) -> KernelRegression:
-    """Fit on ``train``, then the temperature on ``validation`` (least mean Wasserstein distance).
+    """Fit on ``train``, then the temperature on ``validation`` (least mean Wasserstein distance, or
+    KL divergence). In whatever order the tables' rows stand, the model is the same.
 
     Questions without a TOTAL row are left out (the record counts them), as are intersections: their
     conditions add up. Cells that are missing count as no difference from the total.
@@ -224,20 +227,23 @@ def fit_kernel(
     Raises:
         DataError: no TOTAL rows at all, or an attribute without wording.
     """
+    check_measurable(validation, metric)
+    train, validation = train.in_key_order(), validation.in_key_order()
     settings = settings or KernelSettings()
     model = _fit(train, encoder, settings)
     cells = Cells.of_table(validation)
     scores = {}
     for i, t in enumerate(TEMPERATURES):
         warmed = replace(model, temperature=t)
-        scores[t] = score_cells(validation, warmed.predict(cells).table).mean()["wd"]
+        scores[t] = score_cells(validation, warmed.predict(cells).table).mean()[metric]
         if progress:
             progress(i + 1, len(TEMPERATURES))
-    best = min(scores, key=lambda t: scores[t] or 1.0)
+    best = min(scores, key=lambda t: scores[t])
     record = dict(model.record) | {
         "validation_hash": validation.content_hash,
         "validation_questions": len(cells.questions),
-        "validation_wd": scores[best],
+        "metric": metric,
+        f"validation_{metric}": scores[best],
     }
     return replace(model, temperature=best, record=record)
 

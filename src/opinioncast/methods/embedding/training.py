@@ -8,7 +8,8 @@ shares q and predicted shares p is
 W is the distance of :mod:`opinioncast.evaluate.distance` (paper, Appendix B). C is W's sum with
 both cumulative distributions taken relative to their mean over the question's groups: it asks for
 the differences between groups whatever the level (the idea of arXiv 2510.21977). Cells are averaged
-within a question, then over questions.
+within a question, then over questions of a mean batch: the last, smaller batch of an epoch counts
+for as many questions as it has.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from opinioncast.methods.embedding.features import (
     group_texts,
     question_features,
 )
+from opinioncast.methods.embedding.measure import Metric, check_measurable
 from opinioncast.methods.embedding.network import (
     EmbeddingNetwork,
     NetworkShape,
@@ -47,7 +49,7 @@ TEMPERATURES = tuple(round(0.3 + 0.05 * i, 2) for i in range(25))
 """0.3 to 1.5: what the calibration tries."""
 
 EpochProgress = Callable[[int, int, float], None]
-"""Called with (epochs done, epochs at most in all, validation WD)."""
+"""Called with (epochs done, epochs at most in all, validation score)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ class TrainingSettings:
 
     Attributes:
         members: networks, trained from ``seed``, ``seed`` + 1, ...
-        epochs: at most; a network whose validation WD has not fallen for ``patience`` epochs keeps
-            its best weights.
+        epochs: at most; a network whose validation score has not fallen for ``patience`` epochs
+            keeps its best weights.
         batch: questions per step.
         wasserstein, contrast: weights of the two terms beside the KL divergence.
         turn: turn each question's scale round with probability one half.
@@ -199,17 +201,32 @@ def mean_distance(shares: Tensor, cells: TrainingCells) -> float:
     return float(distance.sum() / scaled.sum())
 
 
+def mean_divergence(shares: Tensor, cells: TrainingCells) -> float:
+    """Mean KL(people || model) over all cells."""
+    parts = (cells.target, cells.there, cells.order, cells.steps, cells.on)
+    divergence, _, _ = cell_losses(shares.float().clamp_min(1e-12).log(), *parts)
+    return float(divergence.sum() / cells.there.sum())
+
+
+MEASURES: dict[Metric, Callable[[Tensor, TrainingCells], float]] = {
+    "wd": mean_distance,
+    "kl": mean_divergence,
+}
+
+
 @one_thread()
 def train_member(
     train: TrainingCells,
     validation: TrainingCells,
     settings: TrainingSettings,
     progress: Callable[[int, float], None] | None = None,
+    *,
+    metric: Metric = "wd",
 ) -> tuple[OptionNetwork, list[dict[str, float]]]:
-    """One network and its history: epoch, training loss, validation WD.
+    """One network and its history: epoch, training loss, validation score.
 
     Raises:
-        ModelError: the loss is not a number (the learning rate is too high).
+        ModelError: the loss is not a number (the learning rate is too high), or no epoch's score.
     """
     torch.manual_seed(settings.seed)
     network = OptionNetwork(settings.shape, train.people[1].shape[1])
@@ -235,7 +252,7 @@ def train_member(
         network.train()
         total = 0.0
         shuffled = torch.randperm(number, generator=draw)
-        for pick in torch.split(shuffled, settings.batch):
+        for pick in torch.tensor_split(shuffled, per_epoch):
             batch = {name: value[pick] for name, value in inputs.items()}
             if settings.turn:
                 turned = torch.rand(len(pick), 1, 1, generator=draw) < 0.5
@@ -248,7 +265,7 @@ def train_member(
                 logits, target[pick], there, train.order[pick], train.steps[pick], train.on[pick]
             )
             cell = parts[0] + settings.wasserstein * parts[1] + settings.contrast * parts[2]
-            loss = (cell.sum(1) / there.sum(1)).mean()
+            loss = (cell.sum(1) / there.sum(1)).sum() * per_epoch / number
             if not torch.isfinite(loss):
                 raise ModelError(
                     "Training diverged",
@@ -262,10 +279,12 @@ def train_member(
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            total += loss.item() * len(pick)
+            total += loss.item()
         shares = pooled_shares(member_logits([network], validation.features, validation.people), 1)
-        score = mean_distance(torch.from_numpy(shares), validation)
-        history.append({"epoch": epoch + 1, "loss": total / number, "validation_wd": score})
+        score = MEASURES[metric](torch.from_numpy(shares), validation)
+        history.append(
+            {"epoch": epoch + 1, "loss": total / per_epoch, f"validation_{metric}": score}
+        )
         if score < best:
             best, waited = score, 0
             kept = {name: value.clone() for name, value in network.state_dict().items()}
@@ -275,6 +294,14 @@ def train_member(
             progress(epoch + 1, score)
         if waited >= settings.patience:
             break
+    if best == float("inf"):  # a score that is no number is never the best
+        raise ModelError(
+            "No epoch gave a score to choose by",
+            where=f"{len(history)} epochs",
+            expected="a number",
+            found=history[-1][f"validation_{metric}"],
+            hint="lower the learning rate, or look at the validation table",
+        )
     network.load_state_dict(kept)
     return network.eval(), history
 
@@ -285,18 +312,26 @@ def train_network(
     encoder: TextEncoder,
     settings: TrainingSettings,
     *,
+    metric: Metric = "wd",
     progress: EpochProgress | None = None,
 ) -> tuple[EmbeddingNetwork, list[list[dict[str, float]]]]:
     """Train all members, fit the temperature on ``validation``, and say what it came to.
 
-    The same tables and settings give the same weights (on one kind of processor).
+    The same tables and settings give the same weights (on one kind of processor), in whatever order
+    the tables' rows stand.
+
+    Args:
+        metric: what epochs and temperature are chosen by.
 
     Returns:
-        The network (its record holds settings and validation WD) and each member's history.
+        The network (its record holds settings and validation score) and each member's history.
 
     Raises:
+        InputError: no validation cell has what the metric measures.
         DataError: an attribute without wording. ModelError: training diverged.
     """
+    check_measurable(validation, metric)
+    train, validation = train.in_key_order(), validation.in_key_order()
     seen = list(dict.fromkeys(t for texts in training_texts(train) for t in texts))
     cells = TrainingCells.of_table(train, encoder, seen)
     held = TrainingCells.of_table(validation, encoder, seen)
@@ -311,11 +346,11 @@ def train_network(
                 progress(before + done, settings.members * settings.epochs, score)
 
         member, history = train_member(
-            cells, held, replace(settings, seed=settings.seed + i), report
+            cells, held, replace(settings, seed=settings.seed + i), report, metric=metric
         )
         members.append(member)
         histories.append(history)
-    temperature, score = fit_temperature(members, held)
+    temperature, score = fit_temperature(members, held, metric)
     record: dict[str, Any] = {
         "settings": asdict(settings),
         "train_hash": train.content_hash,
@@ -324,17 +359,20 @@ def train_network(
         "validation_questions": len(held.target),
         "groups": len(train.subpopulations()),
         "epochs": [len(h) for h in histories],
-        "validation_wd": score,
+        "metric": metric,
+        f"validation_{metric}": score,
     }
     asked = digests(train.questions())
     return EmbeddingNetwork(members, encoder, seen, temperature, record, asked), histories
 
 
-def fit_temperature(members: Sequence[OptionNetwork], cells: TrainingCells) -> tuple[float, float]:
-    """The factor on the logits with the least mean Wasserstein distance, and that distance."""
+def fit_temperature(
+    members: Sequence[OptionNetwork], cells: TrainingCells, metric: Metric = "wd"
+) -> tuple[float, float]:
+    """The factor on the logits with the least mean distance or divergence, and what it came to."""
     logits = member_logits(members, cells.features, cells.people)
     scores = {
-        t: mean_distance(torch.from_numpy(pooled_shares(logits, t)), cells) for t in TEMPERATURES
+        t: MEASURES[metric](torch.from_numpy(pooled_shares(logits, t)), cells) for t in TEMPERATURES
     }
     best = min(scores, key=lambda t: scores[t])
     return best, scores[best]
