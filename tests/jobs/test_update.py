@@ -125,6 +125,32 @@ def test_what_is_lost_or_changed_is_refused(predicted: Path, known: Path, tmp_pa
     assert not (tmp_path / "two").exists()
 
 
+@pytest.mark.slow
+def test_answers_of_people_are_in_no_file(
+    predicted: Path, pilot: PilotFile, known: Path, tmp_path: Path
+) -> None:
+    update_to_files(predicted, Sources(pilots=(pilot,)), tmp_path / "one")
+    kept = tmp_path / "one" / "evidence"
+    assert {f.suffix for f in kept.iterdir()} == {".json", ".parquet"}
+    (piece,) = kept.glob("piece_*.json")
+    assert json.loads(piece.read_text("utf-8")).keys() == {"pilot", "key", "terms", "source"}
+    update_to_files(tmp_path / "one", Sources(known=(known,)), tmp_path / "two")
+
+    moved = (tmp_path / "pilot").rename(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="not at hand") as caught:
+        update_to_files(tmp_path / "one", Sources(known=(known,)), tmp_path / "three")
+    assert "--pilot FILE" in str(caught.value)
+    again = PilotFile(str(moved / Path(pilot.recipe).name))
+    both = Sources(pilots=(again,), known=(known,))
+    update_to_files(tmp_path / "one", both, tmp_path / "three")
+    assert frame(tmp_path / "three").equals(frame(tmp_path / "two"))
+
+    write_survey(tmp_path / "pilot", answers(121))
+    with pytest.raises(DataError, match="not at hand") as caught:
+        update_to_files(tmp_path / "one", Sources(known=(known,)), tmp_path / "four")
+    assert caught.value.found == "other answers than before"
+
+
 def test_nothing_to_update_with(predicted: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to update"):
         update_to_files(predicted, Sources(), tmp_path / "out")

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,10 +92,26 @@ class Published:
 
 
 @dataclass(frozen=True)
+class PilotSource:
+    """Where a pilot's answers are: they are read again from there, and copied into no file.
+
+    Attributes:
+        recipe: of curation, a name or a file.
+        data: the microdata; None where the recipe names it.
+        folders: where the recipe's files are.
+    """
+
+    recipe: str
+    data: Path | None = None
+    folders: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
 class Pilot:
     """Answers of people, from microdata.
 
     Attributes:
+        source: where they were read; None: made in memory.
         groups, members: who is in which group, (people, groups).
         choice: option of each person by question (in the questionnaire's order), -1: no answer.
         weights: by question, each of shape (people,).
@@ -108,6 +125,7 @@ class Pilot:
     terms: str = "not told"
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    source: PilotSource | None = None
 
     @property
     def key(self) -> str:

@@ -1,28 +1,42 @@
 """Evidence on disk, beside the predictions it went into, so that more can be added later.
 
 An update starts from the method's own predictions and all evidence there ever was: that is why
-evidence adds up in any order to the same result.
+evidence adds up in any order to the same result. What a pilot's people answered is not copied: of a
+pilot it is written where its own file is, and by a hash what was read there.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from opinioncast.errors import DataError
-from opinioncast.evidence.observations import Cell, Evidence, Pilot, Published
-from opinioncast.evidence.people import Groups
+from opinioncast.evidence.observations import Cell, Evidence, Pilot, PilotSource, Published
 from opinioncast.files import atomic_path, discard
 from opinioncast.survey import Subpopulation
 
 FOLDER = "evidence"
 PREDICTIONS = "model_predictions.parquet"
 FRAME = "population_frame.parquet"
+_ANEW = "update the method's own predictions again, with all evidence"
+
+
+@dataclass(frozen=True)
+class KeptPilot:
+    """A pilot that predictions rest on, to be read again.
+
+    Attributes:
+        key: of the :class:`Pilot`; what is read again must have it.
+        source: None: made in memory, so it has to be given again.
+    """
+
+    name: str
+    key: str
+    source: PilotSource | None
 
 
 def write_evidence(folder: Path, evidence: Sequence[Evidence]) -> list[Path]:
@@ -31,32 +45,15 @@ def write_evidence(folder: Path, evidence: Sequence[Evidence]) -> list[Path]:
     for piece in evidence:
         stem = folder / f"piece_{piece.key[:16]}"
         if isinstance(piece, Pilot):
-            ids = sorted(piece.choice)
-            about = {
-                "name": piece.name,
-                "columns": piece.groups.columns,
-                "questions": ids,
-                "terms": piece.terms,
-                "notes": piece.notes,
-                "left_out": piece.left_out,
-                "key": piece.key,
-            }
-            path = stem.with_suffix(".npz")
-            with atomic_path(path) as temporary, temporary.open("wb") as file:
-                np.savez_compressed(
-                    file,
-                    about=np.array(json.dumps(about)),
-                    members=piece.members,
-                    choice=np.array([piece.choice[i] for i in ids]),
-                    weights=np.array([piece.weights[i] for i in ids]),
-                )
+            kept = {"pilot": piece.name, "key": piece.key, "terms": piece.terms}
+            content = kept | {"source": _written_source(piece.source, folder)}
         else:
-            path = stem.with_suffix(".json")
             content = asdict(piece) | {"key": piece.key}
             for cell, own in zip(content["cells"], piece.cells, strict=True):
                 cell["subpopulation"] = own.subpopulation.key
-            with atomic_path(path) as temporary:
-                temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+        path = stem.with_suffix(".json")
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
         files.append(path)
     for old in folder.glob("piece_*"):
         if old not in files:
@@ -74,23 +71,27 @@ def forget(out: Path) -> None:
         folder.rmdir()
 
 
-def read_evidence_folder(folder: Path) -> list[Evidence]:
+def read_evidence_folder(folder: Path) -> list[Published | KeptPilot]:
     """Every piece of a folder.
 
     Raises:
         DataError: a file that cannot be read, or was changed after it was written.
     """
-    pieces: list[Evidence] = []
+    pieces: list[Published | KeptPilot] = []
     for path in sorted(folder.glob("piece_*")):
         try:
-            piece, key = _read_pilot(path) if path.suffix == ".npz" else _read_published(path)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            raw = json.loads(path.read_text("utf-8"))
+            if "pilot" in raw:
+                pieces.append(_read_kept(raw, folder))
+                continue
+            piece, key = _read_published(raw)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(
                 "A piece of evidence cannot be read",
                 where=str(path),
-                expected="a file written by `opinioncast update`",
+                expected="a file written by `opinioncast update` of this version",
                 found=error,
-                hint="update the method's own predictions again, with all evidence",
+                hint=_ANEW,
             ) from error
         if piece.key != key:
             raise DataError(
@@ -98,37 +99,45 @@ def read_evidence_folder(folder: Path) -> list[Evidence]:
                 where=str(path),
                 expected=key,
                 found=piece.key,
-                hint="update the method's own predictions again, with all evidence",
+                hint=_ANEW,
             )
         pieces.append(piece)
     return pieces
 
 
-def _read_pilot(path: Path) -> tuple[Pilot, str]:
-    with np.load(path, allow_pickle=False) as held:
-        about: dict[str, Any] = json.loads(str(held["about"]))
-        ids = about["questions"]
-        choice = dict(zip(ids, held["choice"], strict=True))
-        weights = dict(zip(ids, held["weights"], strict=True))
-        members = held["members"]
-    groups = Groups(tuple((a, g) for a, g in about["columns"]))
-    return (
-        Pilot(
-            about["name"],
-            groups,
-            members,
-            choice,
-            weights,
-            about["terms"],
-            tuple(about["notes"]),
-            tuple(about["left_out"]),
-        ),
-        about["key"],
-    )
+def _written_source(source: PilotSource | None, folder: Path) -> dict[str, Any] | None:
+    """Paths from ``folder`` on: who moves both keeps them together."""
+    if source is None:
+        return None
+
+    def path(place: str | Path) -> str:
+        try:
+            return os.path.relpath(place, folder)
+        except ValueError:  # another drive
+            return str(Path(place).absolute())
+
+    return {
+        "recipe": path(source.recipe) if Path(source.recipe).exists() else source.recipe,
+        "recipe_is_file": Path(source.recipe).exists(),
+        "data": None if source.data is None else path(source.data),
+        "folders": [path(place) for place in source.folders],
+    }
 
 
-def _read_published(path: Path) -> tuple[Published, str]:
-    raw = json.loads(path.read_text("utf-8"))
+def _read_kept(raw: dict[str, Any], folder: Path) -> KeptPilot:
+    told = raw["source"]
+    source = None
+    if told is not None:
+        recipe = str(told["recipe"])
+        source = PilotSource(
+            str(folder / recipe) if told["recipe_is_file"] else recipe,
+            None if told["data"] is None else folder / told["data"],
+            tuple(folder / place for place in told["folders"]),
+        )
+    return KeptPilot(str(raw["pilot"]), str(raw["key"]), source)
+
+
+def _read_published(raw: dict[str, Any]) -> tuple[Published, str]:
     key = raw.pop("key")
     cells = tuple(
         Cell(

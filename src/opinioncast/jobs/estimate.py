@@ -15,6 +15,7 @@ import polars as pl
 
 from opinioncast.csv_files import write_csv
 from opinioncast.curate.design import SampleDesign, read_weights, sample_design
+from opinioncast.curate.disclosure import complementary
 from opinioncast.curate.pipeline import CuratedWave
 from opinioncast.errors import DataError
 from opinioncast.evidence.frame import Frame
@@ -146,7 +147,14 @@ def estimate(
             sampled = read_weights(wave.wave, weight, nobody).sampled
             designs[weight] = sample_design(wave.wave, sampled, policy)
         rows += _of_question(
-            question, answers, cells[question.question_id], sample, frame, designs[weight], notes
+            question,
+            answers,
+            cells[question.question_id],
+            sample,
+            frame,
+            designs[weight],
+            wave.result.table.meta["min_n"],
+            notes,
         )
     left = sorted(asked.keys() - {a.question.question_id for a in common})
     if left:
@@ -161,6 +169,7 @@ def _of_question(
     sample: Sample,
     frame: Frame,
     design: SampleDesign | None,
+    min_n: int,
     notes: list[str],
 ) -> list[tuple[Any, ...]]:
     places = option_places(question, answers.question.options)
@@ -195,7 +204,15 @@ def _of_question(
     power = answered.power()
     rows = []
     groups = [Subpopulation(), *(Subpopulation((c,)) for c in sample.groups.columns)]
+    held = _held_back(groups, sample, answered.counted, min_n)
+    if held:
+        notes.append(
+            f"{question.question_id}: held back: {', '.join(map(str, sorted(held)))} (fewer than "
+            f"{min_n} respondents, or what would give such a group away; min_n in the recipe)"
+        )
     for group in groups:
+        if group in held:
+            continue
         inside = sample.groups.mask(sample.members, group)
         people = frame.groups.mask(frame.members, group)
         if inside is None or not (answered.counted & inside).any():
@@ -226,6 +243,19 @@ def _of_question(
                 )
             )
     return rows
+
+
+def _held_back(
+    groups: Sequence[Subpopulation],
+    sample: Sample,
+    counted: npt.NDArray[np.bool_],
+    min_n: int,
+) -> set[Subpopulation]:
+    masks = [sample.groups.mask(sample.members, group) for group in groups]
+    n = np.array([0.0 if mask is None else (mask & counted).sum() for mask in masks])[:, None]
+    small = (n > 0) & (n < min_n)
+    held = small | complementary(n, np.array([counted.sum()], float), groups, min_n)
+    return {group for group, back in zip(groups, held[:, 0], strict=True) if back}
 
 
 def _attributes(

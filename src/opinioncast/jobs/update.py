@@ -12,14 +12,20 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from opinioncast.curate.pipeline import CuratedWave, curate
+from opinioncast.curate.pipeline import CuratedWave, curate, nothing_left
 from opinioncast.curate.recipe import CurationRecipe, load_curation
 from opinioncast.curate.select import SelectionSettings
-from opinioncast.errors import DataError, InputError
+from opinioncast.errors import DataError, InputError, OpinioncastError
 from opinioncast.evidence.calibration import read_calibration
 from opinioncast.evidence.frame import Frame, read_frame
 from opinioncast.evidence.known import read_known
-from opinioncast.evidence.observations import Evidence, published_of_table, read_pilot
+from opinioncast.evidence.observations import (
+    Evidence,
+    PilotSource,
+    Published,
+    published_of_table,
+    read_pilot,
+)
 from opinioncast.evidence.past import read_memory
 from opinioncast.evidence.posterior import Model
 from opinioncast.evidence.prior import read_prior
@@ -29,6 +35,7 @@ from opinioncast.evidence.store import (
     FOLDER,
     FRAME,
     PREDICTIONS,
+    KeptPilot,
     read_evidence_folder,
     write_evidence,
 )
@@ -123,7 +130,8 @@ def update_to_files(
 
     ``predictions.parquet`` (+ sidecar) and ``predictions.csv`` with intervals and what each row
     rests on; ``evidence/``: the method's own predictions and every piece, so that a later update
-    adds to it; ``manifest.json``: each piece with its origin, terms and weight.
+    adds to it (of a pilot, where its file is: answers of people are copied into no file);
+    ``manifest.json``: each piece with its origin, terms and weight.
 
     Args:
         predictions: ``predictions.parquet`` of ``opinioncast predict`` or of an earlier update, or
@@ -136,6 +144,7 @@ def update_to_files(
     path = predictions / "predictions.parquet" if predictions.is_dir() else predictions
     base, before, earlier = _start(path)
     given = gather(sources, base.questions(), load_groups("total", *sources.groups))
+    before = [*_at_hand(before, given, base.questions())]
     if not before and not given:
         raise InputError(
             "There is nothing to update with",
@@ -233,7 +242,47 @@ def read_on(
     return Updated(base, table, reading, tuple(_once(evidence)), frame, record)
 
 
-def _start(path: Path) -> tuple[PredictionTable, list[Evidence], Path | None]:
+def _at_hand(
+    before: Sequence[Published | KeptPilot],
+    given: Sequence[Evidence],
+    questions: Sequence[Question],
+) -> Iterator[Evidence]:
+    """The evidence there was before, a pilot's answers read again from their own file.
+
+    Raises:
+        DataError: the file is not where it was, or says something else, and was not given again.
+    """
+    again = {piece.key for piece in given}
+    for piece in before:
+        if isinstance(piece, Published):
+            yield piece
+        elif piece.key not in again:
+            yield _read_again(piece, questions)
+
+
+def _read_again(kept: KeptPilot, questions: Sequence[Question]) -> Evidence:
+    source, found = kept.source, "no file: it was made in memory"
+    if source is not None:
+        try:
+            piece = _pilot(PilotFile(source.recipe, source.data), questions, source.folders)
+        except (OpinioncastError, OSError) as error:
+            found = str(error)
+        else:
+            if piece.key == kept.key:
+                return piece
+            found = "other answers than before"
+    raise DataError(
+        "The predictions rest on a pilot whose answers are not at hand",
+        where=kept.name if source is None else f"{kept.name}: {source.data or source.recipe}",
+        expected="the same file, where it was: answers of people are copied nowhere",
+        found=found,
+        hint="give it again, from where it is now: --pilot FILE --recipe RECIPE",
+    )
+
+
+def _start(
+    path: Path,
+) -> tuple[PredictionTable, list[Published | KeptPilot], Path | None]:
     """The method's own predictions, the evidence they were updated with, and their population."""
     table = PredictionTable.read(path)
     folder = path.parent / FOLDER
@@ -306,7 +355,8 @@ def gather(sources: Sources, questions: Sequence[Question], scheme: GroupScheme)
 
 def _pilot(pilot: PilotFile, questions: Sequence[Question], folders: Sequence[Path]) -> Evidence:
     wave, name, terms = curated_pilot(pilot, folders)
-    return read_pilot(read_sample(wave), questions, name, terms)
+    source = PilotSource(pilot.recipe, pilot.data, tuple(folders))
+    return replace(read_pilot(read_sample(wave), questions, name, terms), source=source)
 
 
 def curated_pilot(pilot: PilotFile, folders: Sequence[Path]) -> tuple[CuratedWave, str, str]:
@@ -321,7 +371,9 @@ def curated_pilot(pilot: PilotFile, folders: Sequence[Path]) -> tuple[CuratedWav
         recipe = _with_file(recipe, pilot.data)
         places = [pilot.data.parent, *places]
     recipe = recipe.model_copy(update={"groups": _told(recipe.groups), "select": _EVERY_QUESTION})
-    curation = curate(recipe, places)
+    curation = curate(recipe, places, empty=True)
+    if not any(wave.questions for wave in curation.waves):
+        raise nothing_left(curation)  # cells may be too small to be shown and yet be evidence
     if len(curation.waves) != 1:
         raise InputError(
             "A pilot is one wave",
