@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import torch
 
 from opinioncast.backends.sentences import EMBEDDED, SentenceModel
 from opinioncast.errors import ModelError
+from opinioncast.kept_store import DroppedWarning, seal
 
 
 class Words:
@@ -69,8 +71,43 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path) -> None:
     sentences = SentenceModel("counting", Counting())
     expected = sentences.encode(["a"], cache=tmp_path)
     (file,) = (tmp_path / "embeddings").iterdir()
-    file.write_bytes(b"not parquet")
-    np.testing.assert_array_equal(sentences.encode(["a"], cache=tmp_path), expected)
+    file.write_bytes(b"no database")
+    again = SentenceModel("counting", Counting())
+    with pytest.warns(DroppedWarning, match="was damaged"):
+        np.testing.assert_array_equal(again.encode(["a"], cache=tmp_path), expected)
+    assert again.model.seen == ["a"]
+
+
+@pytest.mark.parametrize("spoil", ["swapped", "flipped", "zero", "nan"])
+def test_a_damaged_vector_is_made_again(tmp_path: Path, spoil: str) -> None:
+    expected = SentenceModel("counting", Counting()).encode(["a", "bb"], cache=tmp_path)
+    (file,) = (tmp_path / "embeddings").iterdir()
+    with sqlite3.connect(file) as db:
+        (one, first), (two, second) = db.execute("SELECT key, value FROM kept_vectors")
+        if spoil == "swapped":
+            values = [(second, one), (first, two)]
+        elif spoil == "flipped":
+            values = [(bytes([first[0] ^ 64]) + first[1:], one)]
+        else:
+            bad = np.full(3, 0 if spoil == "zero" else np.nan, dtype="<f4").tobytes()
+            values = [(bad, one)]
+            db.execute(
+                "UPDATE kept_vectors SET seal = ? WHERE key = ?", (seal("vectors", one, bad), one)
+            )
+        db.executemany("UPDATE kept_vectors SET value = ? WHERE key = ?", values)
+    again = SentenceModel("counting", Counting())
+    with pytest.warns(DroppedWarning, match="damaged"):
+        np.testing.assert_array_equal(again.encode(["a", "bb"], cache=tmp_path), expected)
+    assert len(again.model.seen) == len(values)
+
+
+def test_another_models_vectors_are_no_ones(tmp_path: Path) -> None:
+    SentenceModel("counting", Counting()).encode(["a"], cache=tmp_path)
+    other = SentenceModel("counting", Counting(2.0))
+    (file,) = (tmp_path / "embeddings").iterdir()
+    file.rename(file.with_name(f"{other.fingerprint[:24]}.sqlite"))
+    other.encode(["a"], cache=tmp_path)
+    assert other.model.seen == ["a"]
 
 
 def test_long_texts_are_counted(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,15 +14,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from opinioncast.backends.catalogue import CATALOGUE, EMBEDDED_SENTENCES, folder_of, label_of
 from opinioncast.backends.quiet import quiet_loading
 from opinioncast.errors import ModelError
-from opinioncast.files import atomic_path, cache_folder
+from opinioncast.files import cache_folder
+from opinioncast.kept_store import KeptStore, Table
 
 EMBEDDED = CATALOGUE[EMBEDDED_SENTENCES].label
 Vectors = npt.NDArray[np.float32]
+FOLDER = "embeddings"
+"""In the user's cache: a file for each sentence model."""
+_TABLE = "vectors"
+_NEAR = 1e-3
+"""How far the squared length of a unit vector may be from one, in single precision."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ class SentenceModel:
         return hashlib.sha256(text.encode()).hexdigest()
 
     @cached_property
-    def _at_hand(self) -> dict[Path, dict[str, Vectors]]:
+    def _at_hand(self) -> dict[Path, dict[bytes, Vectors]]:
         """Vectors in memory, by the file they are kept in: a second question reads no file."""
         return {}
 
@@ -102,11 +108,12 @@ class SentenceModel:
         Args:
             cache: folder of kept vectors, by default in the user's cache.
         """
-        file = (cache or cache_folder()) / "embeddings" / f"{self.fingerprint[:24]}.parquet"
-        keys = [hashlib.sha256(t.encode()).hexdigest()[:32] for t in texts]
+        file = (cache or cache_folder()) / FOLDER / f"{self.fingerprint[:24]}.sqlite"
+        keys = [hashlib.sha256(f"{self.fingerprint} {t}".encode()).digest() for t in texts]
         kept = self._at_hand.setdefault(file, {})
-        if any(k not in kept for k in keys):
-            kept |= _read(file)  # what another process has written since is there too
+        unread = [k for k in keys if k not in kept]
+        if unread:
+            kept |= _read(file, unread)
         new = {k: t for k, t in zip(keys, texts, strict=True) if k not in kept}
         if new:
             self._warn_if_cut(list(new.values()))
@@ -116,8 +123,9 @@ class SentenceModel:
                 normalize_embeddings=True,
                 show_progress_bar=False,
             )
-            kept |= dict(zip(new, np.asarray(vectors, dtype=np.float32), strict=True))
-            _write(file, kept)
+            made = dict(zip(new, np.asarray(vectors, dtype=np.float32), strict=True))
+            kept |= made
+            _write(file, made)
         if not keys:
             return np.zeros((0, int(self.model.get_sentence_embedding_dimension())), np.float32)
         return np.stack([kept[k] for k in keys])
@@ -136,21 +144,37 @@ class SentenceModel:
             )
 
 
-def _read(file: Path) -> dict[str, Vectors]:
-    if not file.is_file():
-        return {}
-    try:
-        frame = pl.read_parquet(file)
-        return dict(zip(frame["key"], frame["vector"].to_numpy(), strict=True))
-    except (pl.exceptions.PolarsError, OSError):
-        return {}  # a damaged cache costs time, not results
-
-
-def _write(file: Path, kept: dict[str, Vectors]) -> None:
-    width = len(next(iter(kept.values())))
-    frame = pl.DataFrame(
-        {"key": list(kept), "vector": np.stack(list(kept.values()))},
-        schema={"key": pl.String, "vector": pl.Array(pl.Float32, width)},
+@contextmanager
+def _store(file: Path) -> Iterator[KeptStore]:
+    store = KeptStore(
+        file,
+        [Table(_TABLE)],
+        what="The cache of sentence vectors",
+        bounded=True,
+        hint="free some space, or set OPINIONCAST_CACHE to another folder",
     )
-    with atomic_path(file) as temporary:
-        frame.write_parquet(temporary)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _read(file: Path, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
+    """The vectors that are kept and whole."""
+    if not file.exists():
+        return {}
+    with _store(file) as store:
+        found = {
+            key: np.frombuffer(value, dtype="<f4").astype(np.float32)
+            for key, value in store.get(_TABLE, list(dict.fromkeys(keys))).items()
+        }
+        bad = [k for k, v in found.items() if not abs(float(v @ v) - 1) < _NEAR]
+        if bad:  # none of a unit's length: what an earlier version kept of a fault
+            store.delete(_TABLE, bad)
+            store.count_dropped(len(bad))
+    return {k: v for k, v in found.items() if k not in bad}
+
+
+def _write(file: Path, made: dict[bytes, Vectors]) -> None:
+    with _store(file) as store:
+        store.put(_TABLE, ((key, vector.astype("<f4").tobytes()) for key, vector in made.items()))
