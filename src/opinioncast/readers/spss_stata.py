@@ -125,20 +125,32 @@ def read_raw(path: Path, columns: Sequence[str] | None, encoding: str | None = N
 
 
 class _Written:
-    """A temporary file with some content, gone afterwards."""
+    """A path that leads to some content, gone afterwards.
+
+    Answers of people are in no file on a disk, not even for a moment, where the system can hold a
+    file in memory (Linux); a run that is killed leaves an empty folder at most.
+    """
 
     def __init__(self, content: bytes) -> None:
         self.content = content
 
     def __enter__(self) -> Path:
-        handle, name = tempfile.mkstemp(suffix=".por")
-        with os.fdopen(handle, "wb") as file:
-            file.write(self.content)
-        self.path = Path(name)
-        return self.path
+        self.folder = tempfile.TemporaryDirectory()
+        path = Path(self.folder.name) / "portable.por"
+        self.memory: int | None = None
+        if hasattr(os, "memfd_create"):
+            self.memory = os.memfd_create(path.name)
+            with os.fdopen(os.dup(self.memory), "wb") as file:
+                file.write(self.content)
+            path.symlink_to(f"/proc/self/fd/{self.memory}")
+        else:
+            path.write_bytes(self.content)
+        return path
 
     def __exit__(self, *_: object) -> None:
-        self.path.unlink()
+        self.folder.cleanup()
+        if self.memory is not None:
+            os.close(self.memory)
 
 
 def _portable_labels(plain: bytes, encoding: str | None) -> dict[str, dict[float, str]]:
