@@ -11,12 +11,14 @@ from typing import Any, Self
 
 from opinioncast.backends.protocol import Backend
 from opinioncast.errors import CancelledError, InputError
+from opinioncast.methods.definition import by_definition
 from opinioncast.methods.embedding.features import TextEncoder
 from opinioncast.methods.error_bars import ErrorBars
 from opinioncast.methods.prediction import Method, Prediction, Progress
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.predictor.resources import Resources
 from opinioncast.predictor.settings import PredictSettings
+from opinioncast.predictor.two_options import as_given, with_two_points
 from opinioncast.survey import Cells, GroupScheme, Question, load_groups
 
 Groups = str | Path | Sequence[str | Path] | GroupScheme
@@ -153,7 +155,8 @@ class Predictor:
         report = _reporting(progress, cancelled)
         if self._error_bars is None:
             self._error_bars = ErrorBars.read()
-        found = self._error_bars.apply(self.method.predict(cells, progress=report))
+        made = self.method.predict(with_two_points(cells), progress=report)
+        found = by_definition(self._error_bars.apply(as_given(made, cells)), cells)
         record = {**found.record, **self._resources.usage}
         if untrained := self.how_asked["not_as_trained"]:
             record["not_as_trained"] = untrained
