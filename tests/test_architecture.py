@@ -63,11 +63,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "library": {"survey", "documents", "recipe_files", "models"},
     "report": {"survey", "library", "curate", "evaluate", "evidence", "declarations"},
     "jobs": {
+        "kept_store",
         "output_folder",
         "documents",
         *("survey", "readers", "questionnaires", "backends", "curate", "evaluate", "methods"),
         *("predictor", "evidence", "finetune", "report", "models", "options", "library"),
-        "banners",
+        *("banners", "synthesis"),
     },
     "reproduce": {
         "output_folder",
@@ -80,10 +81,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "public",
     },
     "cli": {
+        "kept_store",
         "output_folder",
         *("survey", "questionnaires", "backends", "curate", "evaluate", "methods", "predictor"),
         *(
             "banners",
+            "synthesis",
             "evidence",
             "finetune",
             "report",

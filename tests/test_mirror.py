@@ -33,7 +33,13 @@ ELSEWHERE: dict[str, str] = {
     # a packed step against a plain one
     "finetune/objective.py": "finetune/test_packed_step.py",
     # commands hold no logic: run beside the job they call
+    "cli/convert.py": "jobs/test_convert.py",
+    "cli/cache.py": "jobs/test_cache.py",
     "cli/evidence_options.py": "jobs/test_update.py",
+    "cli/synthesize.py": "jobs/test_synthesize.py",
+    "synthesis/files.py": "jobs/test_synthesize.py",
+    "synthesis/people.py": "synthesis/test_plan.py",
+    "synthesis/records.py": "jobs/test_synthesize.py",
     "cli/banner.py": "jobs/test_banner.py",
     "cli/estimate.py": "jobs/test_estimate.py",
     "cli/groups.py": "cli/test_main.py",

@@ -59,6 +59,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "methods",
         "List methods, backends, models that ship, and formats, with the options each takes.",
     ),
+    "cache": (
+        "cache",
+        "cache",
+        "Show what is kept between runs, or forget it: finished prompts, answers, vectors, models.",
+    ),
     "inspect": (
         "inspect",
         "inspect",
@@ -99,6 +104,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "banner",
         "Toplines and banner tables: a workbook, a page, CSV and parquet, with a disclosure card.",
     ),
+    "synthesize": (
+        "synthesize",
+        "synthesize",
+        "Synthetic records (SPSS, Stata, ...) whose crosstabs give predictions back, for pipelines.",
+    ),
     "finetune": (
         "finetune",
         "finetune",
@@ -108,6 +118,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "reproduce",
         "reproduce",
         "Make tables and figures of the paper; the same command goes on where it was stopped.",
+    ),
+    "convert": (
+        "convert",
+        "convert",
+        "Write an opinion table in another layout: parquet, SubPOP's, a Hugging Face dataset.",
     ),
     "train-network": (
         "train_network",
