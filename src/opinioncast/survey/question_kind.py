@@ -70,7 +70,8 @@ _NUMBER_WANTED = re.compile(
     re.IGNORECASE,
 )
 _BLANK = re.compile(
-    r"^(?:_+|\.{3,}|number|open[- ]?end(?:ed)?|(?:enter|type|write|specify)\b.*"
+    r"^(?:_+|\.{3,}|number|open[- ]?end(?:ed)?|(?:enter|write|specify)\b.*"
+    r"|type\s+(?:in|here|your|the|an?)\b.*"  # not "Type 2 diabetes"
     r"|[\[<]\s*(?:[_.…\s]*|(?:enter|type|write|specify|record|fill)\b.*"
     r"|(?:.*\b)?(?:number|text|verbatim|open[- ]?end(?:ed)?|blank|amount|year)(?:\b.*)?)\s*[\]>])$",
     re.I,
