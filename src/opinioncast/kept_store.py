@@ -324,8 +324,8 @@ def size_limit() -> float:
 
 def count_entries(path: Path) -> Mapping[str, int]:
     """Entries by table of a store's file; {} where it is none."""
-    try:
-        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
+    try:  # rw: a reader of a WAL file that may not write leaves SQLite's own files behind
+        db = sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=5)
         try:
             names = [
                 name
