@@ -99,6 +99,8 @@ def test_options_that_cannot_be_matched_are_refused_with_the_reason() -> None:
         ("Should your religion matter to voters?", ("Yes", "No"), "RELIG=Jewish"),
         ("Do you favor a larger role of older people?", ("Yes", "No"), "AGE=65+"),
         ("Is your neighborhood safe?", ("Yes", "No"), "CITIZEN=Yes"),
+        ("How often did your family talk about your race or ethnicity?", ("Often", "Never"),
+         "RACE=Asian"),
         ("How much confidence do you have in the Republican Party?", ("Some", "None"),
          "POLPARTY=Republican"),
     ],

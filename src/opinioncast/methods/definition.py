@@ -86,7 +86,9 @@ def _is_about(question: Question, attribute: Attribute) -> bool:
         return False
     pattern = words.about.get(attribute.name)
     if pattern is not None:
-        return bool(pattern.search(question.text))
+        # "How often did people talk of your race?" has no option that is a race
+        told = any(_places(question, attribute, group) for group in attribute.groups)
+        return told and bool(pattern.search(question.text))
     wanted = {_plain(g) for g in attribute.groups}
     found = {_group_of(_plain(o), wanted) for o in question.options} - {None} - words.common
     return len(found) >= 2 and bool(words.oneself.search(question.text))
