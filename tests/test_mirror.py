@@ -130,7 +130,6 @@ ELSEWHERE: dict[str, str] = {
     "methods/asking.py": "methods/test_zero_shot.py",
     "methods/neighbours.py": "methods/test_baselines.py",
     "methods/prediction.py": "methods/test_blend.py",
-    "methods/scale_map.py": "methods/test_baselines.py",
     # texts, against golden files
     "prompts/few_shot.py": "prompts/test_golden.py",
     "prompts/multiple_choice.py": "prompts/test_golden.py",

@@ -178,4 +178,4 @@ def _arrow(file: Path) -> pl.DataFrame:
     """``save_to_disk`` writes streams; other programs write files."""
     with file.open("rb") as opened:
         is_file = opened.read(6) == b"ARROW1"
-    return pl.read_ipc(file, memory_map=False) if is_file else pl.read_ipc_stream(file)
+    return pl.read_ipc(file) if is_file else pl.read_ipc_stream(file)
