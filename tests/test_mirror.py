@@ -34,6 +34,7 @@ ELSEWHERE: dict[str, str] = {
     "finetune/objective.py": "finetune/test_packed_step.py",
     # commands hold no logic: run beside the job they call
     "cli/convert.py": "jobs/test_convert.py",
+    "cli/division.py": "jobs/test_division.py",
     "cli/cache.py": "jobs/test_cache.py",
     "cli/evidence_options.py": "jobs/test_update.py",
     "cli/synthesize.py": "jobs/test_synthesize.py",

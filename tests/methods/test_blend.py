@@ -49,6 +49,7 @@ def test_linear_pool() -> None:
     found = method.predict(Cells.cross([Q], GROUPS))
     assert found.table.frame["distribution"].to_list() == [pytest.approx([0.8, 0.2])] * 2
     assert found.record["weights"] == [0.75, 0.25]
+    assert method.name == "blend of fixed (0.75) and uniform (0.25)"
     assert not found.problems
 
 

@@ -6,13 +6,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tests.methods.fake_encoder import FakeEncoder
 from tests.methods.test_embedding_network import rule_table
 
-from opinioncast.methods.embedding.network import NetworkShape, OptionNetwork
+from opinioncast.errors import ModelError
+from opinioncast.methods.embedding.files import read_model, write_model
+from opinioncast.methods.embedding.network import (
+    NetworkShape,
+    OptionNetwork,
+    people_features,
+)
 from opinioncast.methods.embedding.training import (
     TrainingCells,
     TrainingSettings,
@@ -98,3 +107,46 @@ def test_a_member_is_trained_as_its_settings_say(monkeypatch: pytest.MonkeyPatch
     with torch.no_grad():
         expected, given = (n.eval()(batch, *cells.people).softmax(-1) for n in (network, found))
     torch.testing.assert_close(given, expected, rtol=0, atol=2e-5)
+
+
+def test_the_loss_of_an_epoch_is_the_mean_of_its_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+
+    def watched(*parts: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        found = cell_losses(*parts)
+        seen.append(float(found[0].detach().mean()))
+        return found
+
+    table = rule_table(0, 1)
+    texts = list(dict.fromkeys(t for ts in training_texts(table) for t in ts))
+    cells = TrainingCells.of_table(table, FakeEncoder(), texts)
+    shape = NetworkShape(cells.features.question.shape[1], width=8, layers=0, heads=2, rank=4)
+    settings = TrainingSettings(shape, epochs=2, batch=2, wasserstein=0.0)
+    monkeypatch.setattr("opinioncast.methods.embedding.training.cell_losses", watched)
+    monkeypatch.setattr("opinioncast.methods.embedding.training.MEASURES", {"wd": lambda s, c: 0.5})
+    _, history = train_member(cells, cells, settings)
+    assert len(seen) == 8  # eight questions, two an update, twice
+    means = [sum(seen[:4]) / 4, sum(seen[4:]) / 4]
+    assert [h["loss"] for h in history] == pytest.approx(means, rel=1e-5)
+    assert [h["epoch"] for h in history] == [1, 2]
+
+
+def test_groups_are_the_sum_of_their_conditions_and_which_of_them_were_seen() -> None:
+    encoder = FakeEncoder()
+    sums, known = people_features([["a", "b"], ["c"], []], ["c", "a"], encoder)
+    a, b, c = torch.from_numpy(encoder.encode(["a", "b", "c"]))
+    torch.testing.assert_close(sums, torch.stack([a + b, c, torch.zeros_like(a)]))
+    assert known.tolist() == [[0, 1], [1, 0], [0, 0]]
+
+
+def test_weights_are_written_in_half_and_read_in_single_precision(tmp_path: Path) -> None:
+    tensors = {"w": np.array([1 / 3, 2.0], np.float32), "i": np.array([7], np.int64)}
+    config: dict[str, Any] = {"temperature": 1.0, "seen": [], "record": {}}
+    write_model(tmp_path, "toy", tensors, config, FakeEncoder())
+    found, settings = read_model(tmp_path, "toy", FakeEncoder())
+    assert {n: v.dtype for n, v in found.items()} == {"w": np.float32, "i": np.int64}
+    assert found["w"].tolist() == [float(np.float16(1 / 3)), 2.0]
+    assert found["i"].tolist() == [7]
+    assert settings["temperature"] == 1.0
+    with pytest.raises(ModelError, match="another kind of model"):
+        read_model(tmp_path, "other", FakeEncoder())
