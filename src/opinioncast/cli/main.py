@@ -124,6 +124,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "convert",
         "Write an opinion table in another layout: parquet, SubPOP's, a Hugging Face dataset.",
     ),
+    "split": (
+        "division",
+        "split",
+        "Divide an opinion table into parts that share no question.",
+    ),
+    "overlap": (
+        "division",
+        "overlap",
+        "Take out of an opinion table the questions that others ask too.",
+    ),
     "train-network": (
         "train_network",
         "train_network",
