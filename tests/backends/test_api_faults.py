@@ -452,6 +452,13 @@ def test_a_key_that_was_named_and_is_not_set(monkeypatch: pytest.MonkeyPatch) ->
         ApiSettings("http://127.0.0.1/v1", "m", api_key_env="NO_SUCH_KEY").api_key()
 
 
+@pytest.mark.parametrize("typed", ["sk-MISTAKE", "hf_abcDEF123", "AKIA0123456789", "0f3b2a", "a b"])
+def test_what_is_no_name_of_a_variable_may_be_the_key(typed: str) -> None:
+    with pytest.raises(InputError, match="is none") as caught:
+        ApiSettings("http://127.0.0.1/v1", "m", api_key_env=typed).api_key()
+    assert typed not in str(caught.value)
+
+
 @pytest.mark.parametrize("key", ["sk-schlüssel", "sk-two\nlines", "sk-\u200bcopied"])
 def test_a_key_that_cannot_be_sent_is_named_and_not_shown(
     key: str, monkeypatch: pytest.MonkeyPatch

@@ -3,6 +3,7 @@ is wrong and says nothing."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import random
@@ -497,6 +498,31 @@ def test_an_answer_has_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("opinioncast.backends.api_exchange.MOST_BYTES", 10_000)
     backend = backend_of(lambda p, b: (200, b"x" * 20_000))
     with pytest.raises(ServiceError, match="too large"):
+        list(backend.score([LabelRequest(PROMPT, LABELS)]))
+
+
+def test_a_packed_answer_has_a_size_too() -> None:
+    """100 MB of nothing in 0.4 MB."""
+    packed = gzip.compress(bytes(100_000_000), 1)
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        headers = {"Content-Encoding": "gzip"}
+        return httpx.Response(200, headers=headers, stream=httpx.ByteStream(packed))
+
+    asked = ApiSettings("http://127.0.0.1/v1", "m", attempts=1)
+    backend = ApiBackend(asked, transport=httpx.MockTransport(handle))
+    with pytest.raises(ServiceError, match="too large"):
+        list(backend.score([LabelRequest(PROMPT, LABELS)]))
+
+
+@pytest.mark.parametrize("levels", [60, 600, 200_000])
+def test_an_answer_nested_without_end_is_no_answer(levels: int) -> None:
+    text = b'{"choices": ' + b"[" * levels + b"]" * levels + b"}"
+    backend = backend_of(lambda p, b: (200, text))
+    with pytest.raises(ServiceError, match="no JSON object|no label probabilities"):
+        list(backend.score([LabelRequest(PROMPT, LABELS)]))
+    backend = backend_of(lambda p, b: (200, b"[" * levels))
+    with pytest.raises(ServiceError, match="no JSON object|no label probabilities"):
         list(backend.score([LabelRequest(PROMPT, LABELS)]))
 
 

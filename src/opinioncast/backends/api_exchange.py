@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import queue
 import threading
+import zlib
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -23,6 +24,8 @@ from opinioncast.backends.api_settings import ApiSettings
 MOST_BYTES = 16 * 1024 * 1024
 """Of an answer. A list of 1,000 tokens takes 0.1 MB, the longest prompt echoed about 5 MB."""
 
+_PART = 1024 * 1024  # bytes unpacked at a time
+_DEPTH = 50  # levels of JSON; an answer with log-probabilities has 8
 _GRACE = 0.25  # seconds that the library's own, more telling time-outs have before the deadline
 _ENCODINGS = ("", "identity", "gzip", "deflate")
 _MASK = "***"
@@ -54,12 +57,45 @@ class Reply:
         return self.content.decode("utf-8", "replace")
 
     def json(self) -> dict[str, Any] | None:
-        """The JSON object; None where it is none."""
+        """The JSON object; None where it is none, or nested deeper than any answer is."""
         try:
             body = json.loads(self.content)
         except (ValueError, RecursionError):
             return None
-        return body if isinstance(body, dict) else None
+        return body if isinstance(body, dict) and _levels(body) <= _DEPTH else None
+
+
+def _unpacked(parts: Iterator[bytes], packed: str) -> Iterator[bytes]:
+    """What was packed, in parts of a bounded size however well it was packed.
+
+    Raises:
+        httpx.DecodingError: it is not what its header says.
+    """
+    if packed in ("", "identity"):
+        yield from parts
+        return
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, as its first bytes say
+    try:
+        for part in parts:
+            while part:
+                yield unpack.decompress(part, _PART)
+                part = unpack.unconsumed_tail
+    except zlib.error as error:
+        raise httpx.DecodingError(
+            f"packed as {packed!r}, and cannot be unpacked: {error}"
+        ) from error
+
+
+def _levels(body: Any) -> int:
+    """How deep JSON is nested; stops counting above :data:`_DEPTH`."""
+    level, levels = [body], 0
+    while level and levels <= _DEPTH:
+        levels += 1
+        nested = (
+            v.values() if isinstance(v, dict) else v for v in level if isinstance(v, dict | list)
+        )
+        level = [v for values in nested for v in values if isinstance(v, dict | list)]
+    return levels
 
 
 class Exchange:
@@ -139,7 +175,9 @@ class Exchange:
                 if packed not in _ENCODINGS:
                     raise AnswerTooLargeError(f"packed as {packed!r}, though plain was asked for")
                 parts, size = [], 0
-                for part in answer.iter_bytes():
+                whole = answer.is_stream_consumed  # a transport may hand over all there is
+                given = iter([answer.content]) if whole else _unpacked(answer.iter_raw(), packed)
+                for part in given:
                     size += len(part)
                     if size > MOST_BYTES:
                         raise AnswerTooLargeError(f"more than {MOST_BYTES // 2**20} MiB")

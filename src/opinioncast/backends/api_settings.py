@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ _ADDRESS = "--base-url, or the URL of api:MODEL@URL"
 KEY_VARIABLE = "OPINIONCAST_API_KEY"
 """Environment variable of the API key. No vendor's own variable is read unasked: the address is the
 user's choice, and a key goes only where it was meant to go."""
+_NAME = re.compile(r"[A-Z]+(?:_[A-Z0-9]+)+|[A-Z]*(?:KEY|TOKEN)")
+"""A variable that may be shown: words in capitals. A key put there by mistake looks unlike it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,14 @@ class ApiSettings:
         variable = self.api_key_env or KEY_VARIABLE
         key = os.environ.get(variable, "").strip()
         if not key and self.api_key_env is not None:
+            if not _NAME.fullmatch(self.api_key_env):
+                raise InputError(
+                    "The name of the API key's environment variable is none",
+                    where="--api-key-env",
+                    expected="the name of a variable, such as OPENAI_API_KEY, never the key itself",
+                    found=f"{len(self.api_key_env)} characters, not shown: they may be a key",
+                    hint=f"export {KEY_VARIABLE}=... and leave --api-key-env out",
+                )
             raise InputError(
                 "The environment variable of the API key is not set",
                 where=f"--api-key-env {self.api_key_env}",
