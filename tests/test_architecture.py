@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "readers": {"survey", "declarations", "documents"},
     "questionnaires": {"survey", "declarations", "documents", "curate"},
     "prompts": {"survey", "options"},
-    "backends": {"kept_store", "declarations", "options"},
+    "backends": {"documents", "output_records", "kept_store", "declarations", "options"},
     "curate": {"survey", "readers", "recipe_files", "documents"},
     "evaluate": {"survey"},
     "methods": {
@@ -97,6 +97,10 @@ MAY_IMPORT: dict[str, set[str]] = {
             "library",
             ROOT,
         ),
+    },
+    "app": {
+        *("survey", "questionnaires", "methods", "predictor", "banners", "evidence", "report"),
+        *("jobs", "documents"),
     },
     "__main__": {"cli"},
 }

@@ -24,6 +24,7 @@ ELSEWHERE: dict[str, str] = {
     # against a plain forward pass, whole
     "backends/float32_reading.py": "backends/test_packing_families.py",
     "backends/packing_probe.py": "backends/test_packing_families.py",
+    "backends/adapter_files.py": "backends/test_adapters.py",
     "backends/peft_adapters.py": "backends/test_adapters.py",
     "backends/model_identity.py": "backends/test_llm_cases.py",
     "backends/low_rank.py": "finetune/test_packed_step.py",
@@ -32,6 +33,16 @@ ELSEWHERE: dict[str, str] = {
     "backends/protocol.py": "backends/test_generation.py",
     # a packed step against a plain one
     "finetune/objective.py": "finetune/test_packed_step.py",
+    # the page is driven whole
+    "app/words.py": "app/test_page.py",
+    "app/instrument_part.py": "app/test_page.py",
+    "app/evidence_part.py": "app/test_page.py",
+    "app/run_part.py": "app/test_page.py",
+    "app/results_part.py": "app/test_page.py",
+    "app/plan_part.py": "app/test_page.py",
+    "app/worker.py": "app/test_runs.py",
+    "jobs/serve_page.py": "app/test_page.py",
+    "cli/app.py": "app/test_page.py",
     # commands hold no logic: run beside the job they call
     "cli/convert.py": "jobs/test_convert.py",
     "cli/division.py": "jobs/test_division.py",
