@@ -73,7 +73,14 @@ ROOMS = {
             "tests/curate/test_bands.py",
         ),
     ),
-    "evaluate": Room(("evaluate",), ("tests/evaluate",)),
+    "evaluate": Room(
+        ("evaluate",),
+        (
+            "tests/evaluate",
+            "tests/jobs/test_evaluate.py",
+            "tests/reproduce/test_improvements.py",
+        ),
+    ),
     "finetune": Room(
         ("finetune", "jobs/finetune.py"),
         (
@@ -94,7 +101,7 @@ ROOMS = {
             "methods/uniform.py",
             "methods/embedding",
         ),
-        ("tests/methods",),
+        ("tests/methods", "tests/predictor/test_declarations.py"),
     ),
     "evidence": Room(
         ("evidence",),
