@@ -33,7 +33,7 @@ def show(project: Project) -> None:
     left, right = st.columns(2)
     schemes = [*builtin_schemes(), _TOTAL]
     with left:
-        st.subheader("Groups")
+        st.header("Groups")
         chosen = st.multiselect(
             "Schemes",
             schemes,
@@ -51,7 +51,7 @@ def show(project: Project) -> None:
             placeholder="adults in the United States",
         )
     with right:
-        st.subheader("Method")
+        st.header("Method")
         offered = [k for k in method_kinds() if not k.language_model or k.name == choices.method]
         blend = [k for k in method_kinds() if k.name == "blend"]
         kinds = list({k.name: k for k in (*blend, *offered)}.values())
@@ -75,7 +75,7 @@ def show(project: Project) -> None:
 
 
 def _evidence(project: Project) -> None:
-    st.subheader("What is known already")
+    st.header("What is known already")
     st.caption(
         "All of this may be left out. A topline makes a prediction worth some fifty respondents a "
         "group where wording alone is worth three or four (docs/evidence.md)."

@@ -70,7 +70,7 @@ def _take(project: Project, name: str, content: bytes) -> None:
 def _grid(project: Project) -> None:
     path = project.questionnaire
     assert path is not None
-    st.subheader("Questions")
+    st.header("Questions")
     st.caption("Mend what was misunderstood; options stand between bars. Then save.")
     try:
         rows = editing.grid(path)

@@ -19,6 +19,14 @@ from opinioncast.errors import OpinioncastError
 from opinioncast.report.report import MODEL_OUTPUT
 
 _log = logging.getLogger("opinioncast.app")
+_STYLE = """<style>
+.block-container {padding-top: 2.5rem;}
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] * {
+  color: #4b4b4b !important; opacity: 1 !important;
+}
+h2 {font-size: 1.5rem !important;}
+</style>"""
+"""Grey words dark enough to be read (a contrast of 4.5 or more)."""
 _PART = {
     "1 · Instrument": instrument_part.show,
     "2 · Groups and what is known": evidence_part.show,
@@ -31,7 +39,7 @@ _PART = {
 def show(root: Path) -> None:
     """Draw the page of the project that the address names, or the beginning of a new one."""
     st.set_page_config(page_title="opinioncast", layout="wide")
-    st.html("<style>.block-container {padding-top: 2.5rem;}</style>")
+    st.html(_STYLE)
     st.title("opinioncast")
     st.caption(f"How subpopulations may answer a survey question. {MODEL_OUTPUT}.")
     token = st.query_params.get("project")

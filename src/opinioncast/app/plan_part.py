@@ -49,7 +49,10 @@ def show(project: Project) -> None:
         return
     shown = plan.groups.select(pl.col(k).alias(v) for k, v in _SHOWN.items() if k in plan.groups)
     numbers = [c for c, kind in shown.schema.items() if kind.is_float()]
-    shown = shown.with_columns(pl.col(c).round(1) for c in numbers)
+    whole = ("interviews", "effective base", "interviews needed")
+    shown = shown.with_columns(
+        pl.col(c).round(0).cast(pl.Int64) if c in whole else pl.col(c).round(1) for c in numbers
+    )
     st.caption(f"Planned from run {done[0].number}, for US adults; {TOTAL_ATTRIBUTE}: everyone.")
     st.dataframe(shown.to_pandas(), hide_index=True, width="stretch", height=500)
     for note in plan.notes:
