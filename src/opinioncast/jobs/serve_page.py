@@ -49,6 +49,7 @@ def serve_page(folder: Path | None, *, port: int, browser: bool) -> None:
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "minimal",
+        "runner.magicEnabled": False,  # a bare text in the script is a comment, not output
         "client.showErrorDetails": "none",
         "client.showErrorLinks": False,
     }
