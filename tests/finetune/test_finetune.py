@@ -30,7 +30,8 @@ from opinioncast.jobs.finetune import finetune_to_folder
 from opinioncast.jobs.training_data import training_data
 from opinioncast.predictor import Predictor, predict
 from opinioncast.prompts import Answers, Layout
-from opinioncast.survey import load_groups
+from opinioncast.readers.subpop import write_subpop
+from opinioncast.survey import OpinionTable, load_groups
 
 Make = Callable[..., Path]
 Recipe = Callable[..., FinetuneRecipe]
@@ -410,3 +411,62 @@ def test_what_does_not_fit_is_named(make_recipe: Recipe, tmp_path: Path) -> None
     same_questions = make_recipe().table
     with pytest.raises(InputError, match="ask what the training rows ask"):
         finetune_to_folder(make_recipe(validation=same_questions), tmp_path / "f")
+
+
+def test_published_rows_whose_ordinals_are_all_equal(make_recipe: Recipe, tmp_path: Path) -> None:
+    """SubPOP as it is published: trained with KL, checked by KL, shown by KL."""
+    table = make_table()
+    flat = table.frame.with_columns(ordinal=pl.col("ordinal").list.eval(pl.element() * 0 + 1))
+    source = write_subpop(OpinionTable(flat), tmp_path / "subpop.jsonl")
+    recipe = make_recipe(table=str(source), validation={"fraction": 0.3})
+    run = finetune_to_folder(recipe, tmp_path / "out")
+    assert run.metric == "kl"
+    state = run.training.state
+    assert state.best_value == min(e["valid_kl"] for e in state.checks if e["valid_kl"] is not None)
+    assert all(entry["valid_wd"] is None for entry in state.checks)
+    card = (run.folder / "README.md").read_text("utf-8")
+    assert "(best kl on the validation rows" in card
+    assert "there is no Wasserstein distance" in card
+    assert "Mean KL divergence" in card
+    for file in (tmp_path / "out").rglob("*.json"):
+        json.loads(file.read_text("utf-8"), parse_constant=pytest.fail)
+
+
+def test_a_check_that_gives_no_number_is_never_the_best(
+    make_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NaN at the first check kept update 0 whatever came after."""
+    values = iter([None, 0.3, 0.2, None])
+    monkeypatch.setattr("opinioncast.finetune.trainer.mean_distance", lambda *_: next(values))
+    run = finetune_to_folder(make_recipe(), tmp_path / "out")
+    assert (run.training.best_step, run.training.state.best_value) == (4, 0.2)
+    monkeypatch.setattr("opinioncast.finetune.trainer.mean_distance", lambda *_: None)
+    with pytest.raises(ModelError, match="No check of the validation rows gave a number"):
+        finetune_to_folder(make_recipe(), tmp_path / "none")
+
+
+def test_a_sweep_never_chooses_a_run_without_a_number(
+    make_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value of 0 is the best there is, not none at all."""
+    values = iter([0.3] * 4 + [0.0] * 4)
+    monkeypatch.setattr("opinioncast.finetune.trainer.mean_distance", lambda *_: next(values))
+    recipe = make_recipe(sweep={"learning_rate": [1e-3, 1e-2]})
+    assert finetune_to_folder(recipe, tmp_path / "out").recipe.optimizer.learning_rate == 1e-2
+
+
+def test_healthy_runs_of_one_question_an_update_are_not_stopped(
+    make_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Losses that leap from question to question raise a suspicion, and the look clears it."""
+    looks: list[float] = []
+
+    def suspicious(losses: list[float], start: Any) -> bool:
+        looks.append(start.model)
+        return len(losses) >= 2
+
+    monkeypatch.setattr("opinioncast.finetune.trainer.is_suspicious", suspicious)
+    optimizer = {"learning_rate": 1e-3, "batch_rows": 1, "epochs": 12}
+    run = finetune_to_folder(make_recipe(optimizer=optimizer), tmp_path / "out")
+    assert run.training.stopped == "finished"
+    assert len(looks) == 3  # of 36 updates: a look every ten

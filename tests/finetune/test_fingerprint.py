@@ -120,7 +120,7 @@ def leaves(model: type[BaseModel], before: str = "") -> Iterator[str]:
 
 def test_every_setting_is_here() -> None:
     fields = set(leaves(FinetuneRecipe))
-    assert fields - {"trackers"} == set(OTHER) | (set(SAME) - {"trackers"})
+    assert fields == set(OTHER) | set(SAME)
 
 
 @pytest.fixture

@@ -27,8 +27,10 @@ def test_shipped_recipes_are_valid(name: str) -> None:
     ("name", "rate"),
     [("llama2_7b", 2e-4), ("llama2_13b", 1e-4), ("mistral_7b", 2e-4), ("llama3_70b", 2e-5)],
 )
-def test_the_papers_recipes_hold_appendix_b(name: str, rate: float) -> None:
+def test_the_authors_recipes_hold_appendix_b_and_their_code(name: str, rate: float) -> None:
     recipe, _ = load_finetune(name)
+    assert (recipe.optimizer.epochs, recipe.optimizer.clip) == (50, None)
+    assert (recipe.checks.every, recipe.checks.metric) == ("epoch", "kl")
     assert recipe.optimizer.learning_rate == rate
     assert recipe.optimizer.batch_rows == 256
     assert recipe.optimizer.weight_decay == 0
@@ -38,6 +40,20 @@ def test_the_papers_recipes_hold_appendix_b(name: str, rate: float) -> None:
     assert lora.targets == ("q_proj", "v_proj")
     assert recipe.layout is Layout.PAPER
     assert recipe.loss.model_dump() == {"kl": 1, "wasserstein": 0, "contrast": 0}
+
+
+def test_the_authors_training_is_that_of_their_smallest_model() -> None:
+    authors, seven = (load_finetune(name)[0] for name in ("authors", "llama2_7b"))
+    assert authors.model_copy(update={"name": seven.name}) == seven
+    ours = load_finetune("ours")[0]
+    assert (ours.model, ours.same_questions) == (seven.model, "remove")
+
+
+def test_the_papers_grid() -> None:
+    recipe, _ = load_finetune("paper_grid")
+    assert recipe.sweep is not None
+    assert recipe.sweep.learning_rate == (5e-5, 1e-4, 2e-4)
+    assert recipe.sweep.batch_rows == (64, 128, 256)
 
 
 def test_every_wrong_field_is_named_at_once() -> None:

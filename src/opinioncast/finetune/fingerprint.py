@@ -38,15 +38,19 @@ def run_fingerprint(
     base: TrainingBase,
 ) -> dict[str, str]:
     """The fingerprint, by what a person would call its parts."""
-    versions = [f"{name} {version(name)}" for name in _PACKAGES]
     return {
         "recipe": recipe.hash,
         "training rows": _rows(rows, packer),
         "validation rows": _rows(valid_rows, packer) if valid_rows else "",
         "base model": base.fingerprint,
         "tokenizer": hash_tokenizer(base.tokenizer),
-        "software": ", ".join([*versions, f"updates {UPDATES}"]),
+        "software": f"{software()}, updates {UPDATES}",
     }
+
+
+def software() -> str:
+    """The packages whose versions shape a training."""
+    return ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
 
 
 def _rows(rows: Sequence[TrainingRow], packer: Packer) -> str:

@@ -101,7 +101,7 @@ class CheckRecipe(Strict):
     """When validation is measured and a checkpoint kept.
 
     Attributes:
-        every: updates between checks; None: ten checks per run.
+        every: updates between checks; ``epoch``: a check at the end of each; None: ten per run.
         metric: what the best checkpoint is best in: Wasserstein distance or KL divergence. None:
             the distance where a validation question has a scale, else the divergence.
         patience: checks without a better value after which training stops; None: never.
@@ -109,7 +109,7 @@ class CheckRecipe(Strict):
         orders: option orders averaged in validation, as ``predict --orders``.
     """
 
-    every: int | None = Field(default=None, ge=1)
+    every: Annotated[int, Field(ge=1)] | Literal["epoch"] | None = None
     metric: Literal["wd", "kl"] | None = None
     patience: int | None = Field(default=None, ge=1)
     questions: int | None = Field(default=None, ge=1)
@@ -150,6 +150,8 @@ class FinetuneRecipe(Strict):
             keeping them: a third slower, and a fraction of the memory.
         pack_tokens: tokens per micro-batch; None: chosen by a short probe.
         dtype: of the base model; None: by machine (float32 when the whole model is trained).
+        trackers: who is told of losses and checks while it runs, beside ``curve.csv``; nobody by
+            default, and nothing leaves the machine unless an account is set up for it.
         device: None: CUDA where there is one, else the CPU. Which GPU is for CUDA_VISIBLE_DEVICES
             and the launcher to say.
     """
@@ -181,6 +183,7 @@ class FinetuneRecipe(Strict):
     pack_tokens: int | None = Field(default=None, ge=64)
     dtype: Literal["float32", "bfloat16"] | None = None
     device: Literal["cpu", "cuda", "mps"] | None = None
+    trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
     seed: int = 0
 
     @model_validator(mode="after")
@@ -220,7 +223,7 @@ class FinetuneRecipe(Strict):
         Not of where model, tables and groups are found: what is in them is hashed as it is put to
         the model (:mod:`opinioncast.finetune.fingerprint`).
         """
-        found = {"name", "device", "model", "table", "groups", "sweep"}
+        found = {"name", "device", "trackers", "model", "table", "groups", "sweep"}
         if not isinstance(self.validation, SplitValidation):
             found.add("validation")
         text = json.dumps(self.model_dump(mode="json", exclude=found), sort_keys=True)

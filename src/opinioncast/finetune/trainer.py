@@ -145,7 +145,8 @@ class Trainer:
             train, target=recipe.target, augment=recipe.augment, updates=len(plan)
         )
         self.steps = self._updates * recipe.optimizer.epochs
-        self._every = recipe.checks.every or max(1, math.ceil(self.steps / 10))
+        every = self._updates if recipe.checks.every == "epoch" else recipe.checks.every
+        self._every = every or max(1, math.ceil(self.steps / 10))
 
     def run(self) -> TrainingRun:
         """Train to the end, from the newest checkpoint if there is one; afterwards the model holds

@@ -43,12 +43,17 @@ from opinioncast.finetune.targets import TrainingRow
 from opinioncast.finetune.trainer import Moment, Trainer, TrainingRun
 from opinioncast.finetune.validation import with_distance
 from opinioncast.jobs.manifest import copy_finished, write_manifest
+from opinioncast.jobs.trackers import FOLDER as TRACKERS
+from opinioncast.jobs.trackers import check_trackers, told
 from opinioncast.jobs.training_data import TrainingData, training_data
 from opinioncast.output_folder import holds_folder, output_folder
+from opinioncast.report.curve_chart import curve_figure, read_curve
+from opinioncast.report.figure_files import write_figure
 from opinioncast.survey import PredictionTable, opinion_row
 from opinioncast.survey.tables import ORIGIN
 
 CURVE = "curve.csv"
+CURVE_PICTURE = "curve.png"
 SWEEP = "sweep.csv"
 Progress = Callable[[Moment], None]
 
@@ -72,7 +77,7 @@ class FinetuneRun:
     files: tuple[Path, ...]
 
 
-@holds_folder("finetune", apart=("checkpoints",))
+@holds_folder("finetune", apart=("checkpoints", TRACKERS))
 def finetune_to_folder(
     recipe: FinetuneRecipe,
     out: Path,
@@ -97,7 +102,12 @@ def finetune_to_folder(
     choose_device(device)
     # an adapter's base is in 16 bits already; a whole model is kept in 32 and multiplied in 16
     mixed = recipe.lora is None and recipe.dtype is None and device != "cpu"
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if mixed else "no")
+    accelerator = Accelerator(
+        cpu=device == "cpu",
+        mixed_precision="bf16" if mixed else "no",
+        log_with=check_trackers(recipe),
+        project_dir=str(out),
+    )
     _check_sharded(accelerator)
     data = training_data(recipe, beside)
     if recipe.sweep is None:
@@ -209,7 +219,8 @@ def _finetune(
     trainer, model = build_trainer(
         recipe, data, base, out / "checkpoints", accelerator, progress=progress
     )
-    run = trainer.run()
+    with told(accelerator, recipe, out):
+        run = trainer.run()
     scores = None
     predictions = None
     if data.valid is not None:
@@ -354,13 +365,15 @@ def _write_records(
         steps=trainer.steps,
     )
     licence = None if shipped is None else shipped.licence
-    written = {
+    texts = {
         folder / "README.md": front_matter(base.name, licence, adapter=recipe.lora is not None)
         + text,
         folder / "recipe.yaml": yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False),
     }
-    for path, content in written.items():
+    for path, content in texts.items():
         with atomic_path(path) as temporary:
             temporary.write_text(content, "utf-8")
     curve = pl.DataFrame(run.state.curve, infer_schema_length=None)
-    return [*written, write_csv(curve, folder / CURVE, for_excel=False)]
+    written = [*texts, write_csv(curve, folder / CURVE, for_excel=False)]
+    figure = curve_figure({recipe.name: read_curve(curve)}, title=f"Training of {recipe.name}")
+    return [*written, write_figure(figure, folder / CURVE_PICTURE, dpi=120)]

@@ -26,6 +26,7 @@ from opinioncast.finetune.community import (
     train_module,
 )
 from opinioncast.finetune.corpus import Corpus, read_corpus, token_blocks
+from opinioncast.finetune.fingerprint import software
 from opinioncast.finetune.model import DistributionModel, save_trained
 from opinioncast.jobs.manifest import NAME, write_manifest
 from opinioncast.output_folder import holds_folder
@@ -98,6 +99,8 @@ def train_community(
             json.dumps(settings.record, sort_keys=True).encode()
         ).hexdigest(),
         "base model": loaded.weights_hash,
+        "tokenizer": loaded.tokenizer_hash,
+        "software": software(),
     }
     done = _finished(out, {"fingerprint": fingerprint, "terms": terms})
     if done is not None:

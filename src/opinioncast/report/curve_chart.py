@@ -16,6 +16,20 @@ PARTS = {"train": "in training", "validation": "on held-out questions"}
 _DASHES = ("-", "--", ":", "-.")
 
 
+def read_curve(frame: pl.DataFrame) -> pl.DataFrame:
+    """``curve.csv`` of a training as part, step, kl, wasserstein."""
+    names = {"train": ("kl", "wasserstein"), "validation": ("valid_kl", "valid_wd")}
+    parts = []
+    for part, (kl, wd) in names.items():
+        columns = [
+            (pl.col(c) if c in frame.columns else pl.lit(None)).cast(pl.Float64).alias(as_)
+            for c, as_ in ((kl, "kl"), (wd, "wasserstein"))
+        ]
+        rows = frame.select(pl.lit(part).alias("part"), "step", *columns)
+        parts.append(rows.filter(pl.col("kl").is_not_null() | pl.col("wasserstein").is_not_null()))
+    return pl.concat(parts)
+
+
 def curve_figure(curves: Mapping[str, pl.DataFrame], *, title: str) -> Figure:
     """A row of panels for training, one for validation; a line per training.
 

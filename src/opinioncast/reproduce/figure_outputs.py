@@ -19,13 +19,13 @@ from opinioncast.curate.question_map import question_map
 from opinioncast.errors import InputError
 from opinioncast.evaluate.clusters import question_counts, question_words
 from opinioncast.evaluate.distance import Array
+from opinioncast.evaluate.repeats import standard_error
 from opinioncast.evaluate.scaling import PowerLaw, bootstrap_power_law
 from opinioncast.evaluate.scores import CellScores, mean_over, shared_cells
 from opinioncast.evaluate.steerability import Steerability, steerability
 from opinioncast.jobs.evaluation_inputs import why_withheld
-from opinioncast.jobs.finetune import CURVE
 from opinioncast.report import interactive
-from opinioncast.report.curve_chart import curve_figure
+from opinioncast.report.curve_chart import curve_figure, read_curve
 from opinioncast.report.dot_chart import DotPanel, DotSeries, dot_figure
 from opinioncast.report.heatmap import steerability_figure
 from opinioncast.report.overlap_figures import question_map_figure, similarity_figure
@@ -173,6 +173,7 @@ def scaling(context: Context) -> Result:
                     UNIT: size,
                     WITH_WAVES: with_waves,
                     "wd": means["wd"],
+                    **_repeated(context, table, row, model),
                     "low": low,
                     "high": high,
                     **{c: means[c] for c in ("cells", "asked", "note")},
@@ -202,6 +203,14 @@ def scaling(context: Context) -> Result:
         lambda: interactive.scaling(fits, unit=UNIT),
         {name: per_model(values) for name, values in measures.items()},
     )
+
+
+def _repeated(context: Context, table: str, row: MethodRow, model: str) -> dict[str, Value]:
+    """Standard error of the mean distance over the recipe's seeds, where it has several."""
+    if context.recipe.seeds < 2:
+        return {}
+    runs = context.runs(table, row, model)
+    return {"se": standard_error([run.mean()["wd"] for run in runs]), "seeds": len(runs)}
 
 
 def _scaling_measures(
@@ -244,8 +253,7 @@ def curves(context: Context) -> Result:
     rows = []
     for model in recipe.models:
         for name, training in recipe.curves.items():
-            folder = context.workshop.training_record(recipe, model, training)
-            frame = read_curve(read_csv(folder / CURVE))
+            frame = read_curve(read_csv(context.workshop.curve(recipe, model, training)))
             label = name if len(recipe.models) == 1 else f"{name}, {context.label(model)}"
             frames[label] = frame
             rows.append({"loss": label, **_ends(frame)})
@@ -261,20 +269,6 @@ def curves(context: Context) -> Result:
         lambda: interactive.curves(frames),
         more={"curves": pl.concat([f.with_columns(loss=pl.lit(k)) for k, f in frames.items()])},
     )
-
-
-def read_curve(frame: pl.DataFrame) -> pl.DataFrame:
-    """``curve.csv`` of a training as part, step, kl, wasserstein."""
-    names = {"train": ("kl", "wasserstein"), "validation": ("valid_kl", "valid_wd")}
-    parts = []
-    for part, (kl, wd) in names.items():
-        columns = [
-            (pl.col(c) if c in frame.columns else pl.lit(None)).cast(pl.Float64).alias(as_)
-            for c, as_ in ((kl, "kl"), (wd, "wasserstein"))
-        ]
-        rows = frame.select(pl.lit(part).alias("part"), "step", *columns)
-        parts.append(rows.filter(pl.col("kl").is_not_null() | pl.col("wasserstein").is_not_null()))
-    return pl.concat(parts)
 
 
 def _ends(frame: pl.DataFrame) -> dict[str, object]:
