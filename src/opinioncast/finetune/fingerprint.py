@@ -39,7 +39,7 @@ def run_fingerprint(
 ) -> dict[str, str]:
     """The fingerprint, by what a person would call its parts."""
     return {
-        "recipe": recipe.hash,
+        "recipe": recipe.settings_hash,
         "training rows": _rows(rows, packer),
         "validation rows": _rows(valid_rows, packer) if valid_rows else "",
         "base model": base.fingerprint,

@@ -218,15 +218,22 @@ class FinetuneRecipe(Strict):
 
     @property
     def hash(self) -> str:
-        """Of the settings that shape the result.
+        """Of every setting that shapes the result, the names of model, tables and groups too."""
+        return self._hash_without({"name", "device", "trackers"})
 
-        Not of where model, tables and groups are found: what is in them is hashed as it is put to
-        the model (:mod:`opinioncast.finetune.fingerprint`).
+    @property
+    def settings_hash(self) -> str:
+        """Of the settings that shape the result, and not of where model, tables and groups are
+        found: what is in them is hashed as it is put to the model
+        (:mod:`opinioncast.finetune.fingerprint`).
         """
         found = {"name", "device", "trackers", "model", "table", "groups", "sweep"}
         if not isinstance(self.validation, SplitValidation):
             found.add("validation")
-        text = json.dumps(self.model_dump(mode="json", exclude=found), sort_keys=True)
+        return self._hash_without(found)
+
+    def _hash_without(self, fields: set[str]) -> str:
+        text = json.dumps(self.model_dump(mode="json", exclude=fields), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def changed(self, **optimizer: Any) -> FinetuneRecipe:
