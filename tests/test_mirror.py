@@ -31,8 +31,6 @@ ELSEWHERE: dict[str, str] = {
     "backends/packed_forward.py": "backends/test_torch_backend.py",
     "backends/prompt_tokens.py": "finetune/test_packing.py",
     "backends/protocol.py": "backends/test_generation.py",
-    # a packed step against a plain one
-    "finetune/objective.py": "finetune/test_packed_step.py",
     # the page is driven whole
     "app/words.py": "app/test_page.py",
     "app/instrument_part.py": "app/test_page.py",
