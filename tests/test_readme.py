@@ -1,6 +1,7 @@
 """The README keeps its word: its tree is the code's, its commands and examples work.
 
-``python tests/test_readme.py`` writes the tree anew from the modules' own first lines.
+``python tests/test_readme.py`` writes the tree of rooms anew, and docs/tree.md with every module,
+from their own first lines.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+TREE = ROOT / "docs" / "tree.md"
 START, END = "<!-- tree: python tests/test_readme.py -->", "<!-- end of tree -->"
 TOP = {
     "tests/": "mirrors the package; test_architecture.py holds the direction of imports",
@@ -43,6 +45,15 @@ def first_line(file: Path) -> str:
         return text.split("\n", 1)[0].lstrip("# ").strip()
     doc = ast.get_docstring(ast.parse(text)) or ""
     return doc.split("\n", 1)[0].rstrip(".")
+
+
+def rooms() -> str:
+    """The annotated tree of the package's rooms, and what lies beside it."""
+    package = ROOT / "src" / "opinioncast"
+    lines = [f"{path:<26}{note}" for path, note in TOP.items()]
+    for folder in sorted(p for p in package.iterdir() if (p / "__init__.py").exists()):
+        lines.append(f"  {folder.name + '/':<24}{first_line(folder / '__init__.py')}")
+    return "\n".join(lines)
 
 
 def tree() -> str:
@@ -78,13 +89,22 @@ def written(text: str) -> str:
     """``text`` with the tree between its two marks."""
     before, _, rest = text.partition(START)
     _, _, after = rest.partition(END)
-    return f"{before}{START}\n```\n{tree()}\n```\n{END}{after}"
+    return f"{before}{START}\n```\n{rooms()}\n```\n{END}{after}"
+
+
+def whole_tree() -> str:
+    """The page with every module."""
+    return f"# Where every module is\n\n```\n{tree()}\n```\n"
 
 
 def test_the_tree_is_the_codes() -> None:
     text = README.read_text("utf-8")
     assert START in text
     assert text == written(text), "run: python tests/test_readme.py"
+
+
+def test_the_tree_of_every_module_is_the_codes() -> None:
+    assert TREE.read_text("utf-8") == whole_tree(), "run: python tests/test_readme.py"
 
 
 def test_every_module_says_what_it_is() -> None:
@@ -153,4 +173,6 @@ def test_yaml_in_the_package_is_yaml() -> None:
 
 
 if __name__ == "__main__":
+    TREE.touch()
+    TREE.write_text(whole_tree(), "utf-8")
     README.write_text(written(README.read_text("utf-8")), "utf-8")
