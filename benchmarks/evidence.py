@@ -153,16 +153,19 @@ def tell(
 
 
 def crosstab(item: Item, rows: Any) -> Array:
-    """The pilot's plain shares: a group of nobody gets the total's."""
+    """The pilot's plain shares: a group of nobody, or of none on the scale, gets the total's."""
     choice = item.answers.choice[rows]
     options = len(item.answers.question.options)
+    on = np.array(item.answers.question.ordinal) >= 0
     total = np.bincount(choice, minlength=options) / len(choice)
+    if not total[on].sum():
+        total = np.full(options, 1 / options)
     out = []
     for group in item.groups:
         mask = item.sample.groups.mask(item.sample.members, group)
         inside = np.zeros(len(rows), dtype=bool) if mask is None else mask[rows]
         counted = np.bincount(choice[inside], minlength=options)
-        out.append(counted / counted.sum() if counted.sum() else total)
+        out.append(counted / counted.sum() if counted[on].sum() else total)
     return np.array(out)
 
 

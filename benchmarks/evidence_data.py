@@ -15,6 +15,7 @@ import polars as pl
 
 from opinioncast.curate.pipeline import curate
 from opinioncast.curate.recipe import load_curation, parse_curation
+from opinioncast.errors import InputError
 from opinioncast.evidence.people import Array
 from opinioncast.evidence.sample import Answers, Sample, read_sample
 from opinioncast.predictor import predict
@@ -60,7 +61,7 @@ class Surveys:
         try:
             recipe, beside = load_curation(name)
             recipe = recipe.model_copy(update={"groups": ("all",)})
-        except Exception:
+        except InputError:  # no recipe of the package: a GSS year of its own
             year, beside = name.removeprefix("gss_"), Path()
             wave = {
                 "family": "GSS",
@@ -84,11 +85,12 @@ class Surveys:
 
     def predictions(self, name: str, sample: Sample) -> PredictionTable:
         """The network method's predictions of a wave's questions, for all groups and the total."""
-        held = None if self.cache is None else self.cache / f"pred_{name}.parquet"
+        questions = [a.question for a in sample.answers]
+        which = hashlib.sha256(" ".join(q.question_id for q in questions).encode()).hexdigest()[:8]
+        held = None if self.cache is None else self.cache / f"pred_{name}_{which}.parquet"
         if held is not None and held.is_file():
             return PredictionTable.read(held)
         scheme = load_groups("paper22", "unseen", "total")
-        questions = [a.question for a in sample.answers]
         table = predict(questions, scheme, method="network").table
         if held is not None:
             table.write(held)
@@ -147,14 +149,16 @@ class Split:
         return chance(question_id) < 0.5
 
     def calibrates(self, name: str, question_id: str) -> bool:
-        """Whether a question sets the prior's level and the intervals: it trained nothing.
+        """Whether a question sets the prior's level and the intervals: it did not teach the prior.
 
-        Of GSS years that the package's methods were not trained on, the half that did not teach the
-        prior, without questions that another year of the training table asks.
+        Of GSS years that the package's methods were not trained on, without questions that another
+        year of the training table asks; of ANES also those that trained the methods, which then say
+        nothing of the wording alone.
         """
-        free = name not in ("gss_2018", "gss_2016") and self.free(name, question_id)
-        trained = question_id in self.trained["GSS"]
-        return free and name.startswith("gss") and not trained and chance(question_id) >= 0.5
+        if name in ("gss_2018", "gss_2016") or self.teaches(name, question_id):
+            return False
+        learned = name.startswith("gss") and question_id in self.trained["GSS"]
+        return self.free(name, question_id) and not learned
 
 
 def chance(text: str) -> float:

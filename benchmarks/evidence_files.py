@@ -16,7 +16,7 @@ import json
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -65,7 +65,19 @@ PRIOR_WAVES = {
 """Waves that teach the prior, with the most questions taken of each (by hash of the name)."""
 PEOPLE = 2000
 """Respondents of a wave that are used at most: more would be slower, hardly better."""
-CALIBRATION_WAVES = ("gss_2014",)
+CALIBRATION_WAVES = ("gss_2014", "gss_2012", "gss_2010", "gss_2008", "gss_2021")
+"""Waves whose questions taught nothing: each question once, in the first of them that asks it."""
+PARTISAN_WAVES = ("anes_2012", "anes_2020", "anes_pilot_2018")
+"""Waves that calibrate intervals where evidence is given, beside those: groups differ more on their
+questions. Some of these taught the method, none the prior."""
+PAST_PAIRS = (
+    ("gss_2014", "gss_2010"),
+    ("gss_2014", "gss_2012"),
+    ("gss_2012", "gss_2010"),
+    ("gss_2012", "gss_2008"),
+    ("gss_2021", "gss_2014"),
+)
+"""A wave, and the earlier one whose results are given."""
 REPEATED = (("gss_2014", "gss_2018"), ("gss_2010", "gss_2014"), ("gss_2010", "gss_2018"))
 GSS_CANNOT_TELL = {
     ("RELIG", "Atheist"): [("RELIG", "Agnostic")],
@@ -74,8 +86,20 @@ GSS_CANNOT_TELL = {
 PILOTS = {kinds.FEW: (10, 25), kinds.SOME: (100, 400)}
 
 
-Item = tuple[Sample, Answers, dict[Subpopulation, Array]]
-"""A question's wave, its answers and what the method predicts of each cell."""
+@dataclass(frozen=True)
+class Item:
+    """One question of a wave.
+
+    Attributes:
+        cells: what the method predicts of each.
+        learned: the method may have seen the question: it says nothing of how far off the wording
+            alone is.
+    """
+
+    sample: Sample
+    answers: Answers
+    cells: dict[Subpopulation, Array]
+    learned: bool = False
 
 
 def prior_samples(surveys: Surveys, split: Split, waves: Sequence[str]) -> list[Sample]:
@@ -99,19 +123,26 @@ def prior_samples(surveys: Surveys, split: Split, waves: Sequence[str]) -> list[
 def calibration_items(
     surveys: Surveys, split: Split, waves: Sequence[str], limit: int | None = None
 ) -> list[Item]:
-    items = []
+    """Questions apart of ``waves``, each once."""
+    items: list[Item] = []
+    seen: set[str] = set()
     for name in waves:
         sample = surveys.sample(name)
         ids = [
             a.question.question_id
             for a in sample.answers
-            if split.calibrates(name, a.question.question_id) and a.n_eff >= 500
-        ]
+            if split.calibrates(name, a.question.question_id)
+            and a.n_eff >= 500
+            and a.question.question_id not in seen
+        ][:limit]
+        if name.startswith("gss"):
+            seen |= set(ids)
+        learned = name.startswith("anes")
         sample = sample.keep(ids)
         table = surveys.predictions(name, sample)
         items += [
-            (sample, a, predicted_cells(table, a.question.question_id))
-            for a in sample.answers[:limit]
+            Item(sample, a, predicted_cells(table, a.question.question_id), learned)
+            for a in sample.answers
         ]
     return items
 
@@ -126,7 +157,8 @@ def fit_level(items: Sequence[Item], prior: Prior) -> tuple[float, float, dict[s
     level, contrast_gain = [], []
     everyone = Subpopulation()
     groups = scored_groups()
-    for sample, answers, cells in items:
+    for item in items:
+        sample, answers, cells = item.sample, item.answers, item.cells
         shares, bases = truth(sample, answers, [*groups])
         total = np.maximum(shares[-1], 0.002)
         basis = contrasts(len(total))
@@ -210,7 +242,7 @@ def _wave_settings(name: str) -> Settings:
     """Settings on a wave's own people."""
     items: Sequence[Item] = _work[0]
     settings: Settings = _work[1]
-    sample = next(s for s, _, _ in items if s.name == name)
+    sample = next(i.sample for i in items if i.sample.name == name)
     frame = own_frame(sample)
     return replace(settings, model=Model(settings.model.prior.with_frame(frame), frame))
 
@@ -218,13 +250,16 @@ def _wave_settings(name: str) -> Settings:
 def _item_scores(number: int) -> list[tuple[str, Subpopulation, Array]]:
     """Kind of evidence, group, and scores of each cell of one question."""
     items, _ = _work
-    sample, answers, cells = items[number]
+    item: Item = items[number]
+    sample, answers, cells = item.sample, item.answers, item.cells
     own = _wave_settings(sample.name)
     rng = np.random.default_rng([7, number])
     groups = scored_groups()
     shares, bases = truth(sample, answers, groups)
     measured = []
     for kind, evidence in trials(sample, answers, groups, shares, bases, rng):
+        if kind == kinds.NOTHING and item.learned:
+            continue
         answer = read_question(answers.question, cells, evidence, own)
         at = {s: i for i, s in enumerate(answer.cells.subpopulations)}
         given = {c.subpopulation for e in evidence if isinstance(e, Published) for c in e.cells}
@@ -236,22 +271,24 @@ def _item_scores(number: int) -> list[tuple[str, Subpopulation, Array]]:
 
 
 def past_scores(
-    surveys: Surveys, items: Sequence[Item], settings: Settings, before: str, years: float
+    surveys: Surveys, split: Split, now: str, before: str, settings: Settings
 ) -> list[tuple[str, Subpopulation, Array]]:
     """Scores where an earlier wave's results of the same question are known."""
     old = surveys.sample(before)
     earlier = {a.question.question_id: a for a in old.answers}
     frame = own_frame(old)
     own = replace(settings, model=Model(settings.model.prior.with_frame(frame), frame))
+    years = float(now[-4:]) - float(before[-4:])
     groups = scored_groups()
     measured = []
-    for sample, answers, cells in items:
+    for item in calibration_items(surveys, split, (now,)):
+        answers = item.answers
         then = earlier.get(answers.question.question_id)
         if then is None or then.question.options != answers.question.options or then.n_eff < 300:
             continue
-        shares, bases = truth(sample, answers, groups)
+        shares, bases = truth(item.sample, answers, groups)
         known = as_published(then, groups, *truth(old, then, groups), groups)
-        answer = read_question(answers.question, cells, [replace(known, years=years)], own)
+        answer = read_question(answers.question, item.cells, [replace(known, years=years)], own)
         for j, group in enumerate(answer.cells.subpopulations):
             if group in groups and bases[groups.index(group)] >= 50:
                 true = shares[[groups.index(group)]]
@@ -260,16 +297,21 @@ def past_scores(
 
 
 def fit_calibration(
-    items: Sequence[Item], settings: Settings, surveys: Surveys, workers: int
+    items: Sequence[Item], settings: Settings, surveys: Surveys, split: Split, workers: int
 ) -> Calibration:
     """Factors of intervals for every kind of evidence."""
     _work[:] = [items, settings]  # forked workers see it; nothing in them uses polars' threads
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
         found = list(pool.map(_item_scores, range(len(items))))
     measured = [score for scores_of_item in found for score in scores_of_item]
-    measured += past_scores(surveys, items, settings, "gss_2010", 4.0)
+    for now, before in PAST_PAIRS:
+        measured += past_scores(surveys, split, now, before, settings)
     pooled, by_group = fit(measured)
-    about = {"questions": len(items), "waves": sorted({s.name for s, _, _ in items})}
+    about = {
+        "questions": len(items),
+        "waves": sorted({i.sample.name for i in items}),
+        "past": [f"{now} given {before}" for now, before in PAST_PAIRS],
+    }
     return Calibration(pooled, by_group, about)
 
 
@@ -392,10 +434,11 @@ def main() -> None:
         (out / SHIPPED_MEMORY).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
         figures["memory"] = content
     if "calibration" in only:
-        items = calibration_items(surveys, split, CALIBRATION_WAVES, limit=options.limit)
+        waves = (*CALIBRATION_WAVES, *PARTISAN_WAVES)
+        items = calibration_items(surveys, split, waves, limit=options.limit)
         frame = read_frame(out / SHIPPED_FRAME)
         settings = Settings(Model(prior, frame), Calibration({}), read_memory(out / SHIPPED_MEMORY))
-        measured = fit_calibration(items, settings, surveys, options.workers)
+        measured = fit_calibration(items, settings, surveys, split, options.workers)
         measured.write(out / kinds.SHIPPED_CALIBRATION)
         figures["factors"] = dict(measured.pooled)
     print(json.dumps(figures))
