@@ -77,6 +77,17 @@ def test_what_cannot_be_written_is_refused(table: OpinionTable, tmp_path: Path) 
         convert(source, tmp_path / "." / "source.parquet")
 
 
+def test_a_question_that_could_not_be_asked_is_converted_all_the_same(tmp_path: Path) -> None:
+    """Published files hold such: an option twice."""
+    row = make_table().frame.row(0, named=True)
+    table = OpinionTable.from_rows([row | {"options": ["Ye", "Ye"], "distribution": [0.5, 0.5]}])
+    source = table.write(tmp_path / "source.parquet")
+    done = CliRunner().invoke(app, ["convert", str(source), str(tmp_path / "hub")])
+    assert done.exit_code == 0, done.output
+    assert "1 rows, 1 questions, 1 groups" in done.output
+    assert read_opinion_table(tmp_path / "hub").frame.equals(table.frame)
+
+
 def test_the_command(table: OpinionTable, tmp_path: Path) -> None:
     source = table.write(tmp_path / "source.parquet")
     done = CliRunner().invoke(app, ["convert", str(source), str(tmp_path / "t.csv"), "--published"])

@@ -9,6 +9,7 @@ import typer
 
 from opinioncast.cli.screen import Screen
 from opinioncast.jobs.convert import convert as convert_table
+from opinioncast.jobs.convert import counted
 
 _console = Screen()
 
@@ -35,10 +36,7 @@ def convert(
 ) -> None:
     """Write an opinion table in another layout; what one has no place for goes along beside it."""
     done = convert_table(source, target, published=published, family=family)
-    _console.say(
-        f"{len(done.table)} rows, {len(done.table.questions())} questions, "
-        f"{len(done.table.subpopulations())} groups"
-    )
+    _console.say(counted(done.table))
     if done.lost:
         _console.say(f"left out: {', '.join(done.lost)}")
     _console.wrote(done.files)

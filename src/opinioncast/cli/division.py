@@ -9,6 +9,7 @@ import typer
 
 from opinioncast.cli.screen import Screen
 from opinioncast.errors import InputError
+from opinioncast.jobs.convert import counted
 from opinioncast.jobs.division import overlap_to_folder, split_to_folder
 
 _console = Screen()
@@ -40,7 +41,7 @@ def split(
         encode = SentenceModel.load().encode
     done = split_to_folder(table, out, _shares(part), by=by, seed=seed, encode=encode)
     for name, rows in done.parts.items():
-        _console.say(f"{name}: {len(rows)} rows, {len(rows.questions())} questions")
+        _console.say(f"{name}: {counted(rows)}")
     _console.wrote(done.files)
 
 
@@ -67,7 +68,7 @@ def overlap(
     done = overlap_to_folder(table, against, out, encoder.encode, threshold=chosen)
     left = done.parts["table"]
     taken = 0 if done.removed is None else done.removed.height
-    _console.say(f"{taken} questions taken out, {len(left.questions())} left ({len(left)} rows)")
+    _console.say(f"{taken} questions taken out; left: {counted(left)}")
     _console.wrote(done.files)
 
 

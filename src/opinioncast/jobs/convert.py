@@ -88,6 +88,13 @@ def convert(
     return Conversion(table, _lost(table) if published else (), tuple(files))
 
 
+def counted(table: OpinionTable) -> str:
+    """Rows, questions and groups, in words; of questions that could not be asked too."""
+    questions = table.frame.select("family", "wave", "question_id").n_unique()
+    groups = table.frame.select("attribute", "group").n_unique()
+    return f"{len(table)} rows, {questions} questions, {groups} groups"
+
+
 def _lost(table: OpinionTable) -> tuple[str, ...]:
     """What the published columns leave out of this table."""
     frame = table.frame
@@ -145,9 +152,9 @@ def _card(table: OpinionTable) -> str:
             "",
             f"# {meta.get('title') or meta.get('recipe') or 'Opinion table'}",
             "",
-            f"Weighted shares of the answers of {len(table.subpopulations())} groups to "
-            f"{len(table.questions())} questions ({listed}), {len(table)} rows. Columns as in "
-            "SubPOP: `responses` are the shares of `options` but for the last, Refused.",
+            f"Weighted shares of the answers to survey questions ({listed}): {counted(table)}. "
+            "Columns as in SubPOP: `responses` are the shares of `options` but for the last, "
+            "Refused.",
             "",
             f"* Source: {meta.get('citation', 'not stated')}",
             f"* Terms: {meta.get('terms', 'not stated')}",

@@ -105,7 +105,7 @@ def overlap_to_folder(
         StorageError: the folder cannot be written.
     """
     table = read_opinion_table(source)
-    asked = len(table.questions())
+    asked = table.frame.select("family", "wave", "question_id").n_unique()
     removed = []
     for path in against:
         other = read_opinion_table(path)
