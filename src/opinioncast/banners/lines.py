@@ -11,7 +11,7 @@ from opinioncast.survey.question import OFF_SCALE, Question
 
 Array = npt.NDArray[np.float64]
 
-_HALVINGS = 60
+_HALVINGS = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,37 +97,34 @@ def mean_range(low: Array, high: Array, ordinal: Array) -> tuple[Array, Array]:
     """The least and the most that the mean of a scale can be, in the same way.
 
     The mean is at most m where the largest sum of (position - m) x share, over shares that are
-    within their intervals and sum to one, is at most 0: found by halving.
+    within their intervals and sum to one, is at most 0: found by halving, or at once where every
+    option is on the scale.
     """
     on = ordinal != OFF_SCALE
-    ends = float(ordinal[on].min()), float(ordinal[on].max())
-    least, most = (np.empty(len(low)) for _ in range(2))
-    for row in range(len(low)):
-        most[row] = _largest_mean(low[row], high[row], ordinal, on, *ends)
-        least[row] = -_largest_mean(low[row], high[row], -ordinal, on, -ends[1], -ends[0])
-    return least, most
+    return -_largest_mean(low, high, np.where(on, -ordinal, 0.0), on), _largest_mean(
+        low, high, np.where(on, ordinal, 0.0), on
+    )
 
 
-def _largest_mean(
-    low: Array, high: Array, position: Array, on: npt.NDArray[np.bool_], first: float, last: float
-) -> float:
-    if np.isnan(low).any() or np.isnan(high).any():
-        return float("nan")
+def _largest_mean(low: Array, high: Array, position: Array, on: npt.NDArray[np.bool_]) -> Array:
+    """Of each row of intervals; NaN where a row has none."""
+    if on.all():
+        return _largest_sum(np.broadcast_to(position, low.shape), low, high)
+    unknown = np.isnan(low).any(axis=1) | np.isnan(high).any(axis=1)
+    first = np.full(len(low), position[on].min())
+    last = np.full(len(low), position[on].max())
     for _ in range(_HALVINGS):
         middle = (first + last) / 2
-        if _largest_sum(np.where(on, position - middle, 0.0), low, high) > 0:
-            first = middle
-        else:
-            last = middle
-    return last
+        above = _largest_sum(np.where(on, position - middle[:, None], 0.0), low, high) > 0
+        first, last = np.where(above, middle, first), np.where(above, last, middle)
+    return np.where(unknown, np.nan, last)
 
 
-def _largest_sum(gain: Array, low: Array, high: Array) -> float:
-    """The most that gains can add up to: what is left over goes where it gains most."""
-    left = max(1 - float(low.sum()), 0.0)
-    total = float(low @ gain)
-    for i in np.argsort(-gain, kind="stable"):
-        more = min(left, float(high[i] - low[i]))
-        total += more * float(gain[i])
-        left -= more
-    return total
+def _largest_sum(gain: Array, low: Array, high: Array) -> Array:
+    """The most that gains can add up to: what is left over goes where it gains most; (rows,)."""
+    order = np.argsort(-gain, axis=1, kind="stable")
+    gains, room = (np.take_along_axis(v, order, axis=1) for v in (gain, high - low))
+    left = np.maximum(1 - low.sum(axis=1), 0.0)[:, None]
+    filled = np.minimum(np.cumsum(room, axis=1), left)  # what the first of them take of it
+    more = np.diff(filled, axis=1, prepend=0.0)
+    return np.asarray((low * gain).sum(axis=1) + (more * gains).sum(axis=1))

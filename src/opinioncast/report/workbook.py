@@ -30,7 +30,7 @@ _PAGE_WIDTH = 100
 _PRINT_SCALE = 64
 _PAGE_CHARACTERS = 158
 """Widths of columns that fit across a printed page at that scale."""
-_NARROW = 1.15
+_NARROW = 1.25
 """A column holds so many more signs of small print than it is wide."""
 _LINE = 12.75
 """Height of a line of text, in points."""
@@ -232,7 +232,7 @@ class _Book:
             row += 1
         for title, items in ((AAPOR, self.card.items), (ESOMAR, self.card.themes)):
             row += 1
-            sheet.write_string(row, 0, title, f["question"])
+            _span(sheet, row, 0, 2, title, f["question"])
             for item in items:
                 row += 1
                 sheet.write_string(row, 0, item.number, f["text"])
@@ -240,7 +240,7 @@ class _Book:
                 _wrapped(sheet, row, 2, item.text, f["text"], 70, beside=(item.heading, 30))
             row += 1
         row += 1
-        sheet.write_string(row, 0, "How to read the tables", f["question"])
+        _span(sheet, row, 0, 2, "How to read the tables", f["question"])
         self._footer(sheet, row + 1, 2, width=105)
 
     # --- a table ----------------------------------------------------------------------------------

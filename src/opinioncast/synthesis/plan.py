@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -31,10 +32,12 @@ _WHOLE = 0.995
 _REST = 0.002
 """Least share of an answer among those whose group was not predicted."""
 _RAKING, _CLOSE = 2000, 1e-10
-_STEPS, _NEAR = 60, 1e-9
-_RIDGES = (1e-9, 1e-5, 1e-3)
-"""Tried in turn: the next where the one before does not reach the cells."""
+_STEPS, _NEAR, _GAIN = 40, 1e-9, 1e-11
+_LOOSE, _TIGHT, _MORE_STEPS = 1e-3, 1e-7, 15
+"""How far coefficients are held back, by the size of their cell: first so that cells which no
+population can have together are met halfway, then so that those it can have are reached."""
 _REACHED = 2e-4
+"""Largest gap of a share that counts as reached."""
 
 
 @dataclass(frozen=True)
@@ -139,63 +142,84 @@ def _reached(start: Array, members: Array, weights: Array, targets: Array) -> Ar
         start: shares of rows, shape (rows, options).
         members: of cells, shape (cells, rows).
     """
-    sizes = members @ weights
-    best, nearest = start, np.inf
-    for ridge in _RIDGES:
-        shares = _fitted(start, members, weights, targets, ridge)
-        means = (members * weights) @ shares / sizes[:, None]
-        gap = float(np.abs(means - targets).max())
-        if gap < nearest or ridge == _RIDGES[-1]:
-            best, nearest = shares, gap
-        if gap < _REACHED:
-            break
-    return best
+    fit = _Fit(np.log(np.maximum(start, 1e-12)), members, weights, targets)
+    loose = fit.coefficients(np.zeros(targets.shape), _LOOSE, _STEPS)
+    tight = fit.coefficients(loose, _TIGHT, _MORE_STEPS)
+    reached = fit.gap(tight) < _REACHED
+    return fit.shares(tight if reached else loose)
 
 
-def _fitted(start: Array, members: Array, weights: Array, targets: Array, ridge: float) -> Array:
-    """Newton's method with halved steps on the logit of the cells' coefficients."""
-    base = np.log(np.maximum(start, 1e-12))
-    cells, options = targets.shape
-    sizes = members @ weights
-    coefficients = np.zeros((cells, options))
+@dataclass(frozen=True)
+class _Fit:
+    """A multinomial logit with a coefficient for each cell and option.
 
-    def shares_of(values: Array) -> Array:
-        eta = base + members.T @ values
+    Attributes:
+        base: logarithms of the shares it starts from, shape (rows, options).
+        members: of cells, shape (cells, rows).
+    """
+
+    base: Array
+    members: Array
+    weights: Array
+    targets: Array
+
+    @cached_property
+    def sizes(self) -> Array:
+        """Of the cells, shape (cells, 1)."""
+        return np.asarray((self.members @ self.weights)[:, None])
+
+    def shares(self, coefficients: Array) -> Array:
+        """Of each row."""
+        eta = self.base + self.members.T @ coefficients
         eta -= eta.max(axis=1, keepdims=True)
-        each = np.exp(eta)
-        return np.asarray(each / each.sum(axis=1, keepdims=True))
+        np.exp(eta, out=eta)
+        return np.asarray(eta / eta.sum(axis=1, keepdims=True))
 
-    def height(values: Array) -> float:
-        eta = base + members.T @ values
+    def gap(self, coefficients: Array) -> float:
+        """The largest difference between a cell's mean share and its target."""
+        means = (self.members * self.weights) @ self.shares(coefficients) / self.sizes
+        return float(np.abs(means - self.targets).max())
+
+    def coefficients(self, start: Array, ridge: float, steps: int) -> Array:
+        """By Newton's method, with steps halved where they lead down; shape (cells, options)."""
+        held = ridge * self.sizes
+        found, now = start, self._height(start, held)
+        for _ in range(steps):
+            each = self.shares(found)
+            slope = self.sizes * self.targets - (self.members * self.weights) @ each - held * found
+            if np.abs(slope).max() < _NEAR:
+                break
+            step = np.linalg.solve(self._curve(each, held), slope.T.ravel())
+            step = step.reshape(slope.shape[::-1]).T
+            length, gained = 1.0, 0.0
+            while length > 1e-3 and gained <= 0:
+                tried = found + length * step
+                gained = self._height(tried, held) - now
+                length /= 2
+            if gained <= 0:
+                break
+            found, now = tried, now + gained
+            if gained < _GAIN:
+                break
+        return found
+
+    def _height(self, coefficients: Array, held: Array) -> float:
+        eta = self.base + self.members.T @ coefficients
         top = eta.max(axis=1)
         total = top + np.log(np.exp(eta - top[:, None]).sum(axis=1))
-        gain = float((sizes[:, None] * targets * values).sum()) - float(weights @ total)
-        return gain - ridge / 2 * float((values**2).sum())
+        gain = float((self.sizes * self.targets * coefficients).sum())
+        return gain - float(self.weights @ total) - float((held * coefficients**2).sum()) / 2
 
-    now = height(coefficients)
-    for _ in range(_STEPS):
-        each = shares_of(coefficients)
-        slope = sizes[:, None] * targets - (members * weights) @ each - ridge * coefficients
-        if np.abs(slope).max() < _NEAR:
-            break
+    def _curve(self, each: Array, held: Array) -> Array:
+        """Minus the second derivative, by option and cell."""
+        cells, options = self.targets.shape
         curve = np.zeros((options, cells, options, cells))
         for k in range(options):
             for j in range(k, options):
-                both = weights * each[:, k] * ((k == j) - each[:, j])
-                block = (members * both) @ members.T
+                both = self.weights * each[:, k] * ((k == j) - each[:, j])
+                block = (self.members * both) @ self.members.T
                 curve[k, :, j, :] = block
                 curve[j, :, k, :] = block.T
         flat = curve.reshape(options * cells, options * cells)
-        flat[np.diag_indices_from(flat)] += max(ridge, 1e-9)
-        step = np.linalg.solve(flat, slope.T.ravel()).reshape(options, cells).T
-        length = 1.0
-        while length > 1e-4:
-            tried = coefficients + length * step
-            value = height(tried)
-            if value > now:
-                coefficients, now = tried, value
-                break
-            length /= 2
-        else:
-            break
-    return shares_of(coefficients)
+        flat[np.diag_indices_from(flat)] += np.tile(held[:, 0], options) + 1e-10
+        return flat
