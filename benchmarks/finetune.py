@@ -3,8 +3,8 @@
 The published step is what common trainers do: one prompt a row, padded batches, logits and softmax
 of the whole vocabulary at every position, PEFT's defaults (float32 adapter arithmetic, dropout).
 Between the two, one cause is changed at a time. All ways use the paper's adapter (rank 8 on query
-and value) on a bfloat16 base and accumulate gradients over their rows into one AdamW step. Trees
-get all rows. Padded batches get the first of the same rows, two batches of them (with --all-rows,
+and value) on a base in the dtype that training takes on this processor, and accumulate gradients over
+their rows into one AdamW step. Trees get all rows. Padded batches get the first of the same rows, two batches of them (with --all-rows,
 all): no row there costs less for being one of many, and all would take ten minutes more.
 
     python benchmarks/finetune.py [--quick] [--questions N] [--batch N] [--compile] [--cpu-time]
@@ -30,6 +30,7 @@ from accelerate import Accelerator
 
 from opinioncast.backends.packed_forward import after_head
 from opinioncast.backends.prompt_tokens import PromptTokenizer
+from opinioncast.backends.torch_model import choose_dtype
 from opinioncast.finetune.base import open_base
 from opinioncast.finetune.epoch import Ask, epoch_plan
 from opinioncast.finetune.model import (
@@ -114,7 +115,6 @@ def measure(way: Way, questions: int, most_rows: int | None) -> Timing:
         table="demo",
         layout=way.layout,
         lora=LoraRecipe(dropout=way.dropout),
-        dtype="bfloat16",
     )
     base = open_base(recipe, Accelerator(cpu=True))
     base.causal.config._attn_implementation = way.attention
@@ -269,7 +269,8 @@ def main() -> None:
         "rows_per_s_ours_paper_layout": rate(paper, options.cpu_time),
         "peak_mb_ours_paper_layout": paper.peak_mb,
     }
-    print(json.dumps({k: round(v, 2) for k, v in figures.items()}))
+    dtype = str(choose_dtype(torch.device("cpu"))).removeprefix("torch.")
+    print(json.dumps({k: round(v, 2) for k, v in figures.items()} | {"dtype": dtype}))
 
 
 def rate(timing: Timing, processor: bool) -> float:
