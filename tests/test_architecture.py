@@ -14,7 +14,7 @@ from tests.imports import ROOT, UNKNOWN, imported_rooms, room_of, rooms
 
 PACKAGE = Path(__file__).parents[1] / "src" / "opinioncast"
 
-OPEN = {"errors", "files", "texts", "csv_files"}
+OPEN = {"errors", "files", "texts", "csv_files", "parquet_files"}
 """Every room may import these."""
 
 COMPUTED = {
@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "texts": set(),
     "csv_files": {"files", "texts"},
     "kept_store": set(),
+    "parquet_files": set(),
     "output_records": {"documents"},
     "output_folder": {"output_records"},
     "yaml_values": set(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from opinioncast.backends import embedded
+from opinioncast.backends.adapter_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_settings
 from opinioncast.errors import ModelError
-from opinioncast.files import atomic_path, end_of_path
-
-ADAPTER_CONFIG = "adapter_config.json"
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
+from opinioncast.files import end_of_path
 
 _BASE, _BASE_WEIGHTS = "opinioncast_base", "opinioncast_base_weights"
 """In the header of an adapter's file that was trained here: its base, and what the weights are."""
@@ -55,16 +52,15 @@ def weight_identity(model: str | Path, revision: str | None = None) -> str | Non
 
 
 def record_base(adapter: Path, base: str) -> None:
-    """Write into an adapter's file which weights it was trained on, where they are on this
-    machine."""
+    """Write into the file of an adapter that is being made which weights it was trained on, where
+    they are on this machine."""
     identity = weight_identity(base)
     file = adapter / ADAPTER_WEIGHTS
     if identity is None or not file.is_file():
         return
     said = {"format": "pt", _BASE: base, _BASE_WEIGHTS: identity}
     tensors = {k: v.clone() for k, v in load_file(file).items()}  # its own file is written over
-    with atomic_path(file) as temporary:
-        save_file(tensors, temporary, metadata=said)
+    save_file(tensors, file, metadata=said)  # in a folder that is being made apart
 
 
 def check_base(adapter: Path, model: str) -> str:
@@ -76,7 +72,7 @@ def check_base(adapter: Path, model: str) -> str:
     Raises:
         ModelError: it was made for another base, as far as can be told.
     """
-    settings = json.loads((adapter / ADAPTER_CONFIG).read_text("utf-8"))
+    settings = adapter_settings(adapter)
     base, revision = settings.get("base_model_name_or_path"), settings.get("revision")
     recorded = _recorded(adapter)
     said = base or recorded.get(_BASE)

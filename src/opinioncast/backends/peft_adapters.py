@@ -8,7 +8,6 @@ taken where both ways give the same logits and is refused elsewhere, whatever it
 from __future__ import annotations
 
 import copy
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
+from opinioncast.backends.adapter_files import ADAPTER_WEIGHTS, check_adapter
 from opinioncast.backends.float32_reading import InFloat32
 from opinioncast.backends.low_rank import lighten
-from opinioncast.backends.model_identity import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from opinioncast.errors import ModelError
 
 _TASK = "CAUSAL_LM"
@@ -42,7 +41,7 @@ def put_adapter(causal: Any, adapter: Path) -> Any:
     Raises:
         ModelError: no adapter, one that does not fit, or one that works in no layer of the model.
     """
-    settings = _settings(adapter)
+    settings = check_adapter(adapter)
     reason = _why_not(settings)
     if reason:
         raise _refused(adapter, settings, reason)
@@ -78,7 +77,7 @@ def put_adapter(causal: Any, adapter: Path) -> Any:
 
 def is_plain_lora(adapter: Path) -> bool:
     """Whether the adapter only adds to what layers say, and all of it is in its file."""
-    settings = _settings(adapter)
+    settings = check_adapter(adapter)
     odd = [k for k in _OTHERS if settings.get(k)]
     with safe_open(adapter / ADAPTER_WEIGHTS, "pt") as file:
         own = all("lora_" in name for name in file.keys())  # noqa: SIM118
@@ -89,26 +88,6 @@ def is_plain_lora(adapter: Path) -> bool:
         and not odd
         and own
     )
-
-
-def _settings(adapter: Path) -> dict[str, Any]:
-    if not all((adapter / name).is_file() for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS)):
-        raise ModelError(
-            "The adapter folder holds no PEFT adapter",
-            where=str(adapter),
-            expected=f"{ADAPTER_CONFIG} and {ADAPTER_WEIGHTS} (pickled weights are not loaded)",
-            found=sorted(f.name for f in adapter.iterdir()) if adapter.is_dir() else "no folder",
-        )
-    try:
-        found = json.loads((adapter / ADAPTER_CONFIG).read_text("utf-8"))
-    except ValueError as error:
-        raise ModelError(
-            "The adapter's configuration cannot be read",
-            where=str(adapter / ADAPTER_CONFIG),
-            expected="JSON, as PEFT writes it",
-            found=error,
-        ) from error
-    return dict(found)
 
 
 def _why_not(settings: dict[str, Any]) -> str | None:

@@ -3,12 +3,12 @@ name of a backend (``torch:FOLDER``, ``vllm:MODEL``, ``api:MODEL@URL``)."""
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from opinioncast.backends.declaration import backend_kinds
+from opinioncast.documents import read_document
 from opinioncast.errors import InputError, ModelError
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -72,8 +72,8 @@ def base_name(adapter: str | Path) -> str:
     """
     path = Path(adapter) / ADAPTER_CONFIG
     try:
-        name = json.loads(path.read_text("utf-8"))["base_model_name_or_path"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        name = read_document(path, "An adapter's configuration")["base_model_name_or_path"]
+    except (InputError, KeyError, TypeError) as error:
         raise ModelError(
             "An adapter does not name its base model",
             where=str(path),

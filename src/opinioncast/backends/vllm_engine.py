@@ -6,13 +6,13 @@ GPUs once, and each request names its adapter.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from opinioncast.backends.adapter_files import check_adapter
 from opinioncast.backends.vllm_settings import VllmSettings
 from opinioncast.errors import ModelError
 
@@ -114,10 +114,10 @@ def _bare(settings: VllmSettings) -> VllmSettings:
 def _room_for(adapter: Path) -> int:
     """The least rank vLLM has room for that holds the adapter's."""
     try:
-        config = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
+        config = check_adapter(adapter)
         ranks = [int(config["r"]), *map(int, (config.get("rank_pattern") or {}).values())]
         kind = config["peft_type"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             "The adapter folder holds no PEFT adapter",
             where=str(adapter),

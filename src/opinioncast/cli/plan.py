@@ -15,6 +15,7 @@ from opinioncast.evidence.frame import read_frame
 from opinioncast.evidence.plan_design import read_design
 from opinioncast.evidence.planning import weighting_effect
 from opinioncast.jobs.plan import Plan, plan_to_files
+from opinioncast.parquet_files import read_parquet
 from opinioncast.report.group_labels import attributes_once
 from opinioncast.report.report import MODEL_OUTPUT
 from opinioncast.survey import PredictionTable
@@ -81,7 +82,7 @@ def _effect(given: float | None, weights: str | None) -> float | None:
     name, _, column = weights.rpartition(":")
     path = Path(name)
     try:
-        table = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
+        table = read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
         values = table[column].cast(pl.Float64).drop_nulls()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(

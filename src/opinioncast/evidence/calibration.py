@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from opinioncast.errors import DataError
+from opinioncast.documents import read_document
+from opinioncast.errors import DataError, InputError
 from opinioncast.evidence.people import Array
 from opinioncast.files import atomic_path
 from opinioncast.survey import Subpopulation
@@ -76,15 +77,25 @@ def read_calibration(path: Path | None = None) -> Calibration:
     if path is None:
         path = Path(str(resources.files("opinioncast.models") / "evidence" / SHIPPED_CALIBRATION))
     try:
-        raw = json.loads(path.read_text("utf-8"))
-        return Calibration(raw["pooled"], raw["groups"], raw["card"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        raw = read_document(path, "Measured factors of intervals")
+        groups = {str(kind): _factors(own) for kind, own in raw["groups"].items()}
+        return Calibration(_factors(raw["pooled"]), groups, dict(raw["card"]))
+    except (InputError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             "Measured factors of intervals cannot be read",
             where=str(path),
             expected="JSON with pooled, groups and card",
             found=error,
         ) from error
+
+
+def _factors(raw: Mapping[str, Any]) -> dict[str, float]:
+    """Names with positive numbers; ValueError else."""
+    found = {str(name): float(value) for name, value in raw.items()}
+    odd = [name for name, value in found.items() if not 0 < value < np.inf]
+    if odd:
+        raise ValueError(f"{odd[0]}: {found[odd[0]]} is no factor")
+    return found
 
 
 def interval(draws: Array, factor: Array | float = 1.0) -> tuple[Array, Array]:

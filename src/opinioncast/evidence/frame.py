@@ -21,9 +21,11 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 
+from opinioncast.documents import read_document
 from opinioncast.errors import InputError
 from opinioncast.evidence.people import Array, Bools, Column, Groups, merged, sources_of
 from opinioncast.files import atomic_path
+from opinioncast.parquet_files import read_parquet
 from opinioncast.survey import Subpopulation
 from opinioncast.survey.groups import standard_attributes
 
@@ -170,7 +172,7 @@ def read_frame(path: str | Path | None = None) -> Frame:
         if path.suffix.casefold() == ".csv":
             table = pl.read_csv(path, infer_schema_length=0)
         else:
-            table = pl.read_parquet(path)
+            table = read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(
             "A population frame cannot be read",
@@ -181,7 +183,15 @@ def read_frame(path: str | Path | None = None) -> Frame:
     beside = path.with_name(path.name + ".json")
     card: dict[str, Any] = {"source": path.name}
     if beside.is_file():
-        card |= json.loads(beside.read_text("utf-8"))
+        told = read_document(beside, "The card of a population frame")
+        if not isinstance(told, dict):
+            raise InputError(
+                "The card of a population frame cannot be read",
+                where=str(beside),
+                expected="a JSON object",
+                found=told,
+            )
+        card |= told
     return frame_of_table(table, str(path), card)
 
 

@@ -9,7 +9,6 @@ a chain: what an older one says reaches the present through the younger.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -18,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from opinioncast.errors import DataError
+from opinioncast.documents import read_document
+from opinioncast.errors import DataError, InputError
 from opinioncast.evidence.logit import Message, Piece, posterior
 from opinioncast.evidence.people import Array
 
@@ -58,9 +58,15 @@ def read_memory(path: Path | None = None) -> Memory:
     if path is None:
         path = Path(str(resources.files("opinioncast.models") / "evidence" / SHIPPED_MEMORY))
     try:
-        raw = json.loads(path.read_text("utf-8"))
-        return Memory(raw["level"], raw["contrasts"], raw["card"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        raw = read_document(path, "Memories of questions")
+        level, contrasts = (
+            {kind: float(raw[part][kind]) for kind in (SCALE, NO_SCALE)}
+            for part in ("level", "contrasts")
+        )
+        if not all(0 < y < np.inf for y in (*level.values(), *contrasts.values())):
+            raise ValueError("a memory that is no number of years above 0")
+        return Memory(level, contrasts, dict(raw["card"]))
+    except (InputError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             "Memories of questions cannot be read",
             where=str(path),

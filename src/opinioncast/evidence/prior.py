@@ -8,6 +8,8 @@ tune). A group that some surveys cannot tell is learned from those that can.
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -17,9 +19,11 @@ from importlib import resources
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
+from opinioncast.documents import parse_json
 from opinioncast.errors import DataError, InputError
 from opinioncast.evidence.frame import Frame
 from opinioncast.evidence.logit import Counts, Normal, posterior
@@ -115,6 +119,13 @@ class Prior:
         return path
 
 
+_UNREADABLE = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, MemoryError, InputError),
+    *(EOFError, BadZipFile, zlib.error, NotImplementedError, RuntimeError, struct.error),
+)
+"""What NumPy and zipfile raise of a damaged .npz."""
+
+
 def read_prior(path: str | Path | None = None) -> Prior:
     """Read a prior; the package's own when left out.
 
@@ -125,18 +136,34 @@ def read_prior(path: str | Path | None = None) -> Prior:
         path = Path(str(resources.files("opinioncast.models") / "evidence" / SHIPPED_PRIOR))
     try:
         with np.load(path, allow_pickle=False) as held:
-            card = json.loads(str(held["card"]))
+            card = dict(parse_json(str(held["card"]), where=str(path), what="A prior's card"))
             covariance = held["covariance"].astype(float)
             center = held["center"].astype(float)
-        groups = Groups(tuple((a, g) for a, g in card.pop("columns")))
-        return Prior(groups, center, covariance, card.pop("level"), card.pop("spread"), card)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        groups = Groups(tuple((str(a), str(g)) for a, g in card.pop("columns")))
+        _check_numbers(len(groups), center, covariance)
+        level, spread = float(card.pop("level")), float(card.pop("spread"))
+        if not (0 < level < np.inf and 0 < spread < np.inf):
+            raise ValueError(f"level {level}, spread {spread}")
+        return Prior(groups, center, covariance, level, spread, card)
+    except _UNREADABLE as error:
         raise InputError(
             "A prior cannot be read",
             where=str(path),
             expected="a file written by `opinioncast learn-prior`",
             found=error,
         ) from error
+
+
+def _check_numbers(size: int, center: Array, covariance: Array) -> None:
+    """Raises ValueError for what is no mean and covariance of so many coefficients."""
+    if center.shape != (size,) or covariance.shape != (size, size):
+        raise ValueError(f"{size} groups, center {center.shape}, covariance {covariance.shape}")
+    if not (np.isfinite(center).all() and np.isfinite(covariance).all()):
+        raise ValueError("numbers that are none (NaN or infinite)")
+    if np.abs(covariance - covariance.T).max(initial=0) > 1e-4 * np.abs(covariance).max(initial=1):
+        raise ValueError("a covariance that is not symmetric")
+    if np.linalg.eigvalsh(covariance).min(initial=0) < -1e-4 * np.abs(covariance).max(initial=1):
+        raise ValueError("a covariance with a negative variance")
 
 
 _Fitted = tuple[Array, Array]

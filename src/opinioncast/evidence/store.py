@@ -7,14 +7,16 @@ pilot it is written where its own file is, and by a hash what was read there.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from opinioncast.errors import DataError
+from opinioncast.documents import read_document
+from opinioncast.errors import DataError, InputError
 from opinioncast.evidence.observations import Cell, Evidence, Pilot, PilotSource, Published
 from opinioncast.files import atomic_path, discard
 from opinioncast.survey import Subpopulation
@@ -52,6 +54,7 @@ def write_evidence(folder: Path, evidence: Sequence[Evidence]) -> list[Path]:
             for cell, own in zip(content["cells"], piece.cells, strict=True):
                 cell["subpopulation"] = own.subpopulation.key
         path = stem.with_suffix(".json")
+        content["seal"] = _seal(content)
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
         files.append(path)
@@ -80,12 +83,15 @@ def read_evidence_folder(folder: Path) -> list[Published | KeptPilot]:
     pieces: list[Published | KeptPilot] = []
     for path in sorted(folder.glob("piece_*")):
         try:
-            raw = json.loads(path.read_text("utf-8"))
+            raw = dict(read_document(path, "A piece of evidence"))
+            if raw.pop("seal") != _seal(raw):
+                raise ValueError("changed after it was written")
             if "pilot" in raw:
                 pieces.append(_read_kept(raw, folder))
                 continue
             piece, key = _read_published(raw)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            found = piece.key
+        except (InputError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise DataError(
                 "A piece of evidence cannot be read",
                 where=str(path),
@@ -93,16 +99,21 @@ def read_evidence_folder(folder: Path) -> list[Published | KeptPilot]:
                 found=error,
                 hint=_ANEW,
             ) from error
-        if piece.key != key:
+        if found != key:
             raise DataError(
                 "A piece of evidence was changed after it was written",
                 where=str(path),
                 expected=key,
-                found=piece.key,
+                found=found,
                 hint=_ANEW,
             )
         pieces.append(piece)
     return pieces
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    """Checksum of a piece's whole file; its key is of what it says about questions only."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _written_source(source: PilotSource | None, folder: Path) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from opinioncast.errors import DataError
 from opinioncast.evaluate.bands import Encode
 from opinioncast.evaluate.bounds import OVERALL, Bounds
 from opinioncast.evaluate.clusters import question_counts
+from opinioncast.parquet_files import read_parquet
 from opinioncast.readers.opinion_files import read_opinion_table
 from opinioncast.readers.subpop import REFUSED, read_rows, with_keys
 from opinioncast.survey import OpinionTable, PredictionTable, Subpopulation
@@ -70,7 +71,7 @@ def read_predictions(path: Path) -> Predictions:
         if path.with_name(path.name + ".json").is_file() or not path.is_file():
             return PredictionTable.read(path)
         try:
-            return pl.read_parquet(path)
+            return read_parquet(path)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise DataError(
                 "Predictions cannot be read",

@@ -16,6 +16,7 @@ import polars as pl
 from opinioncast.documents import read_document
 from opinioncast.errors import DataError, InputError
 from opinioncast.files import atomic_path
+from opinioncast.parquet_files import read_parquet
 from opinioncast.survey import OpinionTable, Question
 from opinioncast.survey.sameness import wording_key
 
@@ -134,7 +135,7 @@ class Shelf:
         """
         path = self.folder / QUESTIONS
         try:
-            frame = pl.read_parquet(path)
+            frame = read_parquet(path)
             return [
                 AskedBefore(
                     Question(i, text, tuple(options), tuple(ordinal), family, waves[-1]),

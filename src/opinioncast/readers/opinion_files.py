@@ -22,6 +22,7 @@ import polars as pl
 from opinioncast.documents import read_document
 from opinioncast.errors import DataError
 from opinioncast.files import checksum
+from opinioncast.parquet_files import parquet_columns, read_parquet
 from opinioncast.readers.subpop import COLUMNS, frame_rows, read_rows, to_table
 from opinioncast.survey.tables import OpinionTable
 
@@ -93,7 +94,7 @@ def _sidecar(path: Path) -> Mapping[str, Any] | None:
 
 def _has_layout(path: Path) -> bool:
     try:
-        return "qkey" in pl.read_parquet_schema(path)
+        return "qkey" in parquet_columns(path)
     except (pl.exceptions.PolarsError, OSError):
         return False  # OpinionTable.read says what is wrong with it
 
@@ -162,7 +163,7 @@ def _frame(files: Sequence[Path]) -> pl.DataFrame:
     parts = []
     for file in files:
         try:
-            parts.append(pl.read_parquet(file) if file.suffix == ".parquet" else _arrow(file))
+            parts.append(read_parquet(file) if file.suffix == ".parquet" else _arrow(file))
         except (pl.exceptions.PolarsError, OSError) as error:
             raise DataError(
                 "A table cannot be read",

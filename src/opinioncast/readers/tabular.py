@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from opinioncast.errors import DataError
+from opinioncast.parquet_files import parquet_columns, read_parquet
 from opinioncast.readers.dialect import (
     decode,
     header_of,
@@ -67,7 +68,7 @@ _COUNT = {2: "two", 3: "three"}
 def column_names(path: Path, encoding: str | None = None) -> list[str]:
     """The file's column names in order."""
     if path.suffix.casefold() == ".parquet":
-        return list(pl.read_parquet_schema(path))
+        return parquet_columns(path)
     text, _ = decode(path, encoding)
     return header_of(path, rows_of(path, text)[0]).names
 
@@ -94,10 +95,10 @@ def _pick(
 
 def _parquet(path: Path, columns: Sequence[str] | None) -> RawFile:
     try:
-        names = list(pl.read_parquet_schema(path))
+        names = parquet_columns(path)
         if columns is not None:
             check_names(columns, names, where=path.name)
-        frame = pl.read_parquet(path, columns=list(columns) if columns is not None else None)
+        frame = read_parquet(path, columns=list(columns) if columns is not None else None)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(
             "A survey file cannot be read",

@@ -20,6 +20,7 @@ import polars as pl
 from opinioncast.documents import read_document
 from opinioncast.errors import DataError, InputError
 from opinioncast.files import atomic_path
+from opinioncast.parquet_files import read_parquet
 from opinioncast.survey.groups import Subpopulation
 from opinioncast.survey.identity import RULE, content_hash, hash_by_first_rule
 from opinioncast.survey.population import Population
@@ -38,6 +39,10 @@ INTERVAL = ("low", "high")
 
 MODEL = "model"
 """``basis`` of a row in which nobody's answers to the question are."""
+
+NO_BASIS = "no basis"
+"""In ``basis`` where the question or the group is unlike any known, with the reason behind a colon:
+the interval is as wide as that of a prediction made for another question."""
 
 NEVER_MEASURED = "never measured"
 """In ``basis`` where nothing comparable was measured: the interval is from 0 to 1."""
@@ -209,7 +214,7 @@ class _Table:
                 f"{cls.kind} not found", where=str(path), expected="a parquet file", found="no file"
             )
         try:
-            frame = pl.read_parquet(path)
+            frame = read_parquet(path)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise DataError(
                 f"{cls.kind} cannot be read",
@@ -321,7 +326,7 @@ class PredictionTable(_Table):
             within them, and around the share; 0 and 1 where nothing comparable was measured. Both
             null where nobody set them: in what a method gives by itself.
         basis: what the row rests on: "model", "model and 100 respondents", ..., with "never
-            measured" where that is so; "model" where it is left out.
+            measured" or "no basis" where that is so; "model" where it is left out.
         model, method: what produced the row.
 
     Tables of earlier versions carry ``share_error_90``, one half-width for all options of a row:

@@ -5,7 +5,9 @@ The sentence model is not in it; its fingerprint is, and another one is refused.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,16 @@ from opinioncast.methods.embedding.features import TextEncoder
 WEIGHTS = "network.safetensors"
 CONFIG = "network.json"
 FORMAT = 1
+_SEAL = "settings_sha256"
+"""Of everything else in the settings; earlier files have none."""
+_KINDS: Mapping[str, Any] = {
+    "kind": str,
+    "weights_sha256": str,
+    "sentence_model": Mapping,
+    "temperature": int | float,
+    "seen": list,
+    "record": Mapping,
+}
 
 
 def write_model(
@@ -52,6 +64,7 @@ def write_model(
         "sentence_model": {"name": encoder.name, "fingerprint": encoder.fingerprint},
         **config,
     }
+    whole[_SEAL] = _seal(whole)
     with atomic_path(folder / CONFIG) as temporary:
         temporary.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return [folder / WEIGHTS, folder / CONFIG]
@@ -107,7 +120,10 @@ def read_model(
                 hint="copy the whole folder again",
             )
         tensors = load_file(folder / WEIGHTS)
-    except (OSError, SafetensorError) as error:
+        for name, values in tensors.items():
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                raise ValueError(f"{name} has numbers that are none (NaN or infinite)")
+    except (OSError, SafetensorError, ValueError) as error:
         raise ModelError(
             "The weights cannot be loaded",
             where=str(folder / WEIGHTS),
@@ -128,7 +144,7 @@ def fitting_weights(folder: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, LookupError, TypeError) as error:
+    except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             "The weights do not fit the settings beside them",
             where=str(folder),
@@ -137,15 +153,27 @@ def fitting_weights(folder: str | Path) -> Iterator[None]:
         ) from error
 
 
+def _seal(config: Mapping[str, Any]) -> str:
+    told = {k: v for k, v in config.items() if k != _SEAL}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = read_document(folder / CONFIG, "The settings of an embedding model")
         if config["format"] != FORMAT:
             raise ValueError(f"format {config['format']}")
-        for key in ("kind", "weights_sha256", "temperature", "seen", "record"):
-            config[key]
-        config["sentence_model"]["fingerprint"]
-    except (InputError, ValueError, KeyError, TypeError) as error:
+        for key, kind in _KINDS.items():
+            if not isinstance(config[key], kind) or isinstance(config[key], bool):
+                raise TypeError(f"{key} is {config[key]!r}")
+        if not 0 < config["temperature"] < math.inf:
+            raise ValueError(f"temperature {config['temperature']}")
+        for key in ("name", "fingerprint"):
+            if not isinstance(config["sentence_model"][key], str):
+                raise TypeError(f"sentence_model.{key}")
+        if config.get(_SEAL, "") not in ("", _seal(config)):
+            raise ValueError("changed after it was written")
+    except (InputError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             "An embedding model cannot be read",
             where=str(folder / CONFIG),
