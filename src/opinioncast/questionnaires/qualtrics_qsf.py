@@ -145,7 +145,7 @@ class _Survey:
             found = re.search(r"q://(QID\w+)/", str(carried))
             other = self.questions.get(found[1]) if found else None
             if other is not None:
-                tag = other.get("DataExportTag") or found and found[1]
+                tag = other.get("DataExportTag") or (found and found[1])
                 note = f"the file shows only what was chosen at {tag}; here all of it"
                 if not own:
                     source, own = other, mapping(other.get("Choices"))

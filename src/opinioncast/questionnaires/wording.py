@@ -33,6 +33,7 @@ _PIPED = re.compile(
     |<(?:insert|pipe|fill|restore)\b[^>]*>
     |\[Q[\w.]{0,8}(?:\s+(?:answer|response))\]
     |\^[^\s^][^^]*\^                                         # Forsta
+    |(?-i:<[A-Z][A-Z0-9 /_.-]{2,40}>)                        # <PROJECT NAME>
     """,
     re.IGNORECASE | re.VERBOSE,
 )

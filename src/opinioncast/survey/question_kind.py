@@ -84,7 +84,7 @@ _NO_ANSWER = re.compile(
     (?:i\s+|i'm\s+|am\s+|really\s+)*(?:do\s*n[o']?t|dont|can(?:no|')?t|cannot|not)\s+(?:really\s+)?(?:know|sure|say|certain|choose|decide|guess|applicable|ascertained)(?:\s*/.*|\s*\(.*|\s+enough.*|\s+what.*|\s+about.*)?
     |(?:no|without\s+an?|have\s+no|haven'?t\s+(?:got\s+)?an?)\s+(?:opinion|answer|response|idea|view)(?:\s*/.*|\s*\(.*)?
     |haven'?t\s+(?:heard|thought)\b.*|never\s+(?:heard|thought)\b.*|don'?t\s+have\s+an?\s+opinion.*
-    |unsure|undecided|uncertain|unknown|dk|d/?k|n/?a|na|dk/(?:na|ref\w*|nr)|dk\s*/\s*refused|refused?|refusal|refused\s+to\s+.*|decline[ds]?(?:\s+to\s+.*)?|skipped|skip|missing|web\s+blank
+    |unsure|undecided|uncertain|unknown|dk|d/?k|n/?a|na|dk/(?:na|ref\w*|nr)|dk\s*/\s*refused|ref|rf|refused?|refusal|refused\s+to\s+.*|decline[ds]?(?:\s+to\s+.*)?|skipped|skip|missing|web\s+blank
     |(?:i\s+)?prefer\s+not\s+to\s+.*|(?:i'd\s+|would\s+)?rather\s+not\s+.*|hard\s+to\s+say.*|difficult\s+to\s+say.*|can'?t\s+say.*
     |wei(?:ß|ss)\s+(?:ich\s+)?nicht.*|keine\s+(?:angaben?|meinung|antwort).*|k\.?\s?a\.?|wn
     |(?:je\s+)?ne\s+sa(?:is|it)\s+pas.*|sans\s+(?:opinion|réponse).*|nsp

@@ -1,0 +1,324 @@
+"""Questionnaires as pollsters write them: numbered questions, options below, tables for batteries.
+
+The same for Word, plain text and Markdown, which give lines and tables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from opinioncast.questionnaires.found import Choice, Found, Kind
+from opinioncast.questionnaires.text_grids import battery_of, lines_of, options_in
+from opinioncast.questionnaires.text_lines import (
+    Grid,
+    Line,
+    is_direction,
+    is_routing,
+    kind_of,
+    numbered_of,
+    options_of,
+    question_of,
+    says_where_to_go,
+    slashed_of,
+)
+from opinioncast.questionnaires.wording import without_instructions
+
+Block = Line | Grid
+_FILL_IN = re.compile(r"^[\s_.…]{3,}$")
+_ENDS = re.compile(
+    r"(?:from|between|scale(?:\s+of)?)\s*:?\s*(?:from\s+)?(-?\d+)\s*(?:to|and|through|[-–—])\s*(\d+)",
+    re.I,
+)
+_ANSWERED = {Kind.OPEN, Kind.NUMBER, Kind.RANKING, Kind.POINTS, Kind.DATE}
+
+
+@dataclass
+class _Open:
+    """The question that is being read."""
+
+    where: str
+    id: str
+    text: str
+    block: str
+    routing: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
+    tables: list[Found] = field(default_factory=list)
+    kind: Kind | None = None
+    numbered: bool = True
+
+    def hint(self, text: str) -> None:
+        kind = kind_of(text)
+        if kind is not None and self.kind is None:
+            self.kind = kind
+
+    @property
+    def expected(self) -> int | None:
+        """The code that would come next."""
+        if not self.choices:
+            return 1
+        last = self.choices[-1].code
+        return int(last) + 1 if last.lstrip("-").isdecimal() else None
+
+
+def found_in(blocks: Sequence[Block]) -> Iterator[Found]:
+    """The questions of a text in order."""
+    reader = _Reader(blocks)
+    for place in range(len(reader.blocks)):
+        yield from reader.step(place)
+    yield from reader.close()
+
+
+class _Reader:
+    """One line or table after the other."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self.blocks: list[Block] = []
+        for block in blocks:
+            flat = lines_of(block) if isinstance(block, Grid) else None
+            self.blocks += flat if flat is not None else [block]
+        lines = [b for b in self.blocks if isinstance(b, Line)]
+        self.named = any(question_of(one) for one in lines)
+        self.current: _Open | None = None
+        self.block = ""
+        self.routing: list[str] = []
+        self.last_number = 0
+
+    def step(self, place: int) -> Iterator[Found]:
+        block = self.blocks[place]
+        if isinstance(block, Grid):
+            yield from self._grid(block)
+            return
+        text = block.text.strip()
+        if not text and not block.label:
+            return
+        if _FILL_IN.match(text) and not block.label:
+            if self.current is not None and not self.current.choices:
+                self.current.kind = self.current.kind or Kind.OPEN
+            return
+        started = question_of(block)
+        if started is None and (block.heading or _is_title(text)):
+            yield from self.close()
+            self.block = without_instructions(text)[0]
+            return
+        if started is not None:
+            yield from self._begin(block, *started)
+        elif is_routing(text) and not self._open_option(block):
+            yield from self._routed(text)
+        elif is_direction(text) and not self._open_option(block):
+            self._directed(text)
+        elif number := self._numbered(place):
+            yield from self._begin(block, number[0], "", number[1])
+        else:
+            yield from self._rest(block, place)
+
+    def _open_option(self, line: Line) -> bool:
+        """Whether a line in brackets is an option with its code: "(98) DK, (99) REF"."""
+        found = options_of(line, None) if self.current is not None else None
+        return bool(found) and found is not None and all(c for c, _ in found)
+
+    def _begin(self, line: Line, name: str, routing: str, text: str) -> Iterator[Found]:
+        yield from self.close()
+        before = [*self.routing, *([routing] if routing else [])]
+        self.routing = []
+        self.current = _Open(line.where, name, text, self.block, before)
+        self._hints(text)
+
+    def _hints(self, text: str) -> None:
+        assert self.current is not None
+        for instruction in re.findall(r"[\[(]([^\])]*)[\])]", text):
+            self.current.hint(instruction)
+
+    def _routed(self, text: str) -> Iterator[Found]:
+        plain = text.strip("[](){} ")
+        if self.current is not None and not self.current.choices and not self.current.text:
+            self.current.routing.append(plain)
+            return
+        yield from self.close()
+        self.routing.append(plain)
+
+    def _directed(self, text: str) -> None:
+        if self.current is None:
+            return
+        plain = text.strip("[](){} ")
+        self.current.notes.append(plain)
+        if not self.current.choices or self.current.kind is None:
+            self.current.hint(plain)
+
+    def _numbered(self, place: int) -> tuple[str, str] | None:
+        """Number and text of "1. How are you?", where it is a question and not an option."""
+        line = self.blocks[place]
+        assert isinstance(line, Line)
+        found = numbered_of(line)
+        if found is None or self.named:
+            return None
+        number = int(found[0])
+        asks = found[1].rstrip().endswith(("?", ":", "？", "؟")) or "? " in found[1]
+        after = self._next_list_line(place)
+        if number == self.last_number + 1 and (asks or (after is not None and after != number + 1)):
+            if not asks and self.current is not None and not self.current.choices and number > 1:
+                return None
+            if not asks and self.current is not None and self.current.expected == number:
+                return None
+            self.last_number = number
+            return f"Q{number}", found[1]
+        return None
+
+    def _next_list_line(self, place: int) -> int | None:
+        """Number of the next numbered line, 0 for a bullet or letter; None where no list follows."""
+        for block in self.blocks[place + 1 : place + 4]:
+            if isinstance(block, Grid):
+                return 0
+            found = numbered_of(block)
+            if found:
+                return int(found[0])
+            if options_of(block, None):
+                return 0
+        return None
+
+    def _rest(self, line: Line, place: int) -> Iterator[Found]:
+        """An option, more of a wording, an unnumbered question or a text."""
+        current, text = self.current, line.text.strip()
+        expected = current.expected if current is not None else None
+        options = options_of(line, expected)
+        if options and current is not None:
+            for code, words in options:
+                self._option(code, words)
+            return
+        asks = text.endswith(("?", "？", "؟"))
+        if current is not None and not current.choices and not current.tables:
+            slashed = slashed_of(text)
+            if slashed and current.text:
+                current.choices += [Choice(t) for t in slashed]
+                return
+            if current.text.rstrip().endswith(("?", "؟")) and asks and not current.numbered:
+                yield from self.close()
+            else:
+                current.text = f"{current.text} {text}".strip()
+                self._hints(text)
+                return
+        ahead = self._ahead(place)
+        if (asks and ahead) or (self.current is None and ahead and not options):
+            yield from self.close()
+            self.current = _Open(line.where, "", text, self.block, self.routing, numbered=False)
+            self.routing = []
+            self._hints(text)
+            return
+        yield from self.close()
+        yield Found(line.where, "", text, Kind.TEXT, block=self.block)
+
+    def _ahead(self, place: int) -> bool:
+        """Whether options or a table follow a line."""
+        for block in self.blocks[place + 1 : place + 3]:
+            if isinstance(block, Grid):
+                return True
+            if question_of(block):
+                return False
+            if options_of(block, 1) or slashed_of(block.text):
+                return True
+            if not (is_routing(block.text) or is_direction(block.text)):
+                return False
+        return False
+
+    def _option(self, code: str, text: str) -> None:
+        current = self.current
+        assert current is not None
+        words, taken = without_instructions(text)
+        words = re.sub(
+            r"\s*(?:[-–—→>»]+|\.{2,})?\s*[\[(]?\b(?:TERMINATE|SKIP\s+TO|GO\s*TO|CONTINUE|THANK)\b.*$",
+            "",
+            words,
+        ).strip()
+        going = [t for t in taken if says_where_to_go(t)]
+        if words != without_instructions(text)[0]:
+            going.append(text[len(words) :].strip(" -–—→>»[]()."))
+        current.notes += [f"{words}: {g}" for g in going if g]
+        for each in taken:
+            if each not in going and kind_of(each) in _ANSWERED and not words:
+                current.kind = kind_of(each)
+        if words:
+            current.choices.append(Choice(words, code))
+
+    def _grid(self, grid: Grid) -> Iterator[Found]:
+        listed = options_in(grid)
+        if listed is not None and self.current is not None and not self.current.choices:
+            self.current.choices += [Choice(t, c) for c, t in listed]
+            return
+        battery = battery_of(grid)
+        if battery is None:
+            yield from self.close()
+            text = " ".join(c for row in grid.rows for c in row)
+            yield Found(grid.where, "", text, Kind.TEXT, block=self.block)
+            return
+        if self.current is None or self.current.choices:
+            yield from self.close()
+            self.current = _Open(grid.where, "", battery.text, self.block, self.routing)
+            self.routing = []
+        self.current.tables.append(battery)
+
+    def close(self) -> Iterator[Found]:
+        """What the open question turned out to be."""
+        done, self.current = self.current, None
+        if done is None:
+            return
+        common = {
+            "where": done.where,
+            "id": done.id,
+            "text": done.text,
+            "block": done.block,
+            "routing": "; ".join(done.routing),
+            "note": "; ".join(dict.fromkeys(done.notes)),
+        }
+        kind = done.kind
+        if done.tables:
+            shape = Kind.SEVERAL if kind is Kind.SEVERAL else Kind.SINGLE
+            for number, table in enumerate(done.tables, start=1):
+                own = common if number == 1 else common | {"id": f"{done.id}#{number}"}
+                yield Found(**own, kind=shape, choices=table.choices, items=table.items)
+            return
+        ends = _ends(done)
+        if ends is not None and kind not in (Kind.SEVERAL, Kind.RANKING, Kind.POINTS):
+            yield Found(**common, kind=Kind.SLIDER, ends=ends[0], end_labels=ends[1])
+        elif kind in (Kind.RANKING, Kind.POINTS) or (kind in _ANSWERED and not done.choices):
+            yield Found(**common, kind=kind or Kind.OPEN)
+        elif done.choices:
+            shape = Kind.SEVERAL if kind is Kind.SEVERAL else Kind.SINGLE
+            yield Found(**common, kind=shape, choices=tuple(done.choices))
+        elif done.id and done.text and "?" in done.text:
+            yield Found(**common, kind=Kind.OPEN, why="no options below it")
+        else:
+            yield Found(**common, kind=Kind.TEXT)
+
+
+def _ends(done: _Open) -> tuple[tuple[int, int], tuple[str, str]] | None:
+    """The ends of a numeric scale of which the text has no, or only some points."""
+    said = _ENDS.search(done.text)
+    codes = [c.code for c in done.choices]
+    if not codes:
+        wide = said and int(said[2]) - int(said[1]) >= 4
+        scaled = done.kind is Kind.SLIDER or (
+            wide and re.search(r"\bscale\b|thermometer|rate\b|rating", done.text, re.I)
+        )
+        if said is None or not wide or not scaled:
+            return None
+        return (int(said[1]), int(said[2])), ("", "")
+    if not 2 <= len(codes) <= 3 or not all(c.lstrip("-").isdecimal() for c in codes):
+        return None
+    numbers = [int(c) for c in codes]
+    low, high = min(numbers), max(numbers)
+    if high - low < 4 or said is None or (int(said[1]), int(said[2])) != (low, high):
+        return None
+    by_code = dict(zip(numbers, (c.text for c in done.choices), strict=True))
+    return (low, high), (by_code[low], by_code[high])
+
+
+def _is_title(text: str) -> bool:
+    """A line in capitals, or a section's name with a colon and nothing after it."""
+    words = text.split()
+    shouted = text.upper() == text and any(c.isalpha() for c in text) and len(words) <= 8
+    section = bool(re.match(r"(?:section|part|block|module)\s+\w+\b[^?]*$", text, re.I))
+    return (shouted and not re.match(r"^\W*\d", text) and len(text) > 3) or (
+        section and len(words) <= 10
+    )

@@ -1,0 +1,227 @@
+"""What a line of a questionnaire in text is: a question, an option, an instruction, a heading."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from opinioncast.questionnaires.found import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line or paragraph.
+
+    Attributes:
+        where: place in the file ("line 12").
+        text: without its list number.
+        heading: it is a heading by its style or markup.
+        label: what stands before it in bold or as Word's list number ("Q1", "1.", "a)").
+        bulleted: a bullet, circle or box stands before it.
+        named: the label is the question's name, whatever it looks like ("Education").
+    """
+
+    where: str
+    text: str
+    heading: bool = False
+    label: str = ""
+    bulleted: bool = False
+    named: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table of texts, lines within a cell kept."""
+
+    where: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+_ID = r"(?:[Qq](?:uestion|\.)?\s*)?(?:[A-Za-z][A-Za-z_]{0,14}[._-]?)?\d{1,4}[A-Za-z]{0,2}(?:[._-]\w+)*"
+_QUESTION = re.compile(
+    rf"(?P<id>{_ID})\s*(?P<if>[(\[](?:if|ask)\b[^)\]]*[)\]])?\s*"
+    r"(?:[.):\]]+[-–—]?\s*|\s+[-–—]\s+|\s{2,}|\t\s*|\s+(?=[A-Z¿¡\"“]))(?P<text>.*)",
+    re.S | re.I,
+)
+_CONDITION = re.compile(r"\s*[(\[](?:if|ask)\b[^)\]]*[)\]]", re.I)
+_LETTERED = re.compile(r"(?:[A-Za-z]|\bquestion\b)", re.I)
+_NAMED = re.compile(r"(?P<id>[A-Z][A-Z0-9_]{2,20})(?:\t+|\s{2,}|\s+[-–—]\s+)(?P<text>\S.*)", re.S)
+_NUMBER = re.compile(r"(?P<id>\d{1,3})\s*[.)]\s*(?P<text>\S.*)", re.S)
+
+_BULLET = re.compile(
+    r"^\s*(?:[•·▪▫◦‣○◯●◉⃝❍□☐▢❑❏☑☒◻⚪]|\[[\sxX_]{0,3}\]|\([\sxX_]{0,3}\)|[*–—-](?=\s)|_{1,3}(?=\s))"
+    r"\s*(?P<text>\S.*)$",
+    re.S,
+)
+_CODED = re.compile(
+    r"^\s*(?:[\[(]\s*(?P<a>-?\d{1,4}|[A-Za-z])\s*[\])]|(?P<b>-?\d{1,4}|[A-Za-z])\s*[.)\]]"
+    r"|(?P<c>-?\d{1,4})\s*[:=]|(?P<d>-?\d{1,4})\s+[-–—=]\s|(?P<e>-?\d{1,4})(?:\t|\s{2,}))"
+    r"\s*(?P<text>\S.*)$",
+    re.S,
+)
+_SPACED = re.compile(r"^\s*(?P<code>-?\d{1,3})\s+(?P<text>[^\W\d].*)$", re.S)
+_TRAILING = re.compile(
+    r"^\s*(?P<text>[^\W_].*?)\s*(?:\.{3,}|…+|_{2,}|\t+|\s{3,}|\s*(?=\(\d|\[\d))\s*"
+    r"[\[(]?(?P<code>-?\d{1,4})[\])]?\s*$",
+    re.S,
+)
+_INLINE = re.compile(
+    r"(?:^|(?<=[\s,;/|]))(?:[\[(](?P<a>-?\d{1,4})[\])]|(?P<b>\d{1,4})[.)=])\s*"
+    r"(?P<text>[^\s\d(\[].*?)(?=[\s,;/|]+(?:[\[(]-?\d{1,4}[\])]|\d{1,4}[.)=]\s*\D)|$)",
+    re.S,
+)
+
+_ROUTING = re.compile(
+    r"^[\W_]*(?:ask(?:ed)?\b.*\b(?:if|all|only|those|half|respondents?)|(?:programmer[^:]*:\s*)?"
+    r"(?:show|display|ask)\s+if|if\b(?!.*\?)|base\s*[:=(]|filter\b\s*[:=]|"
+    r"only\s+(?:if|ask)|universe\s*[:=]|(?:\w+\s+)?(?:form|split|half)\s+[ab12]\b)",
+    re.I,
+)
+_DIRECTION = re.compile(
+    r"^[\W_]*(?:page\s*break|new\s+(?:page|screen)|terminat|thank\s+(?:and|&)|screen\s*out|quota|"
+    r"random|rotate|flip|shuffle|read\b(?!.*\?)|do\s+not\s+read|don'?t\s+read|programmer|program\b|"
+    r"pn\b|interviewer|enumerator|int\s*:|note\s*(?:to|:)|probe|prompt\b|show\s*card|"
+    r"spontaneous|single\b|multi|select\s+(?:one|all|only)\b.{0,40}$|"
+    r"(?:check|mark|tick|choose|circle)\s+(?:one|all)\b.{0,40}$|record\b|code\s+|open[\s-]?end|"
+    r"numeric|drop\s*-?down|slider|skip\s+to|go\s*to|end\s+(?:of\s+)?(?:survey|interview|block|section)|"
+    r"scale\s*:|grid\b|insert\s+(?:image|logo)|required\b|force|ask\s+each|repeat\b)",
+    re.I,
+)
+_HINTS = (
+    (Kind.RANKING, re.compile(r"\brank(?:ing|ed)?\b|max\s*-?diff", re.I)),
+    (Kind.POINTS, re.compile(r"constant\s+sum|sum\s+to\s+100|allocat", re.I)),
+    (
+        Kind.SEVERAL,
+        re.compile(
+            r"multi(?:ple)?[\s-]*(?:code|punch|response|answer|select|choice|mention)"
+            r"|(?:select|check|mark|tick|code|choose|accept)\s+(?:all|multiple|as\s+many)"
+            r"|all\s+that\s+apply|up\s+to\s+(?:two|three|four|five|\d)",
+            re.I,
+        ),
+    ),
+    (Kind.OPEN, re.compile(r"open[\s-]*(?:end|text|response)|verbatim|text\s*(?:box|entry)", re.I)),
+    (
+        Kind.NUMBER,
+        re.compile(r"\bnumeric\b|record\s+(?:number|age|year)|enter\s+(?:a\s+)?number", re.I),
+    ),
+    (Kind.SLIDER, re.compile(r"\bslider\b", re.I)),
+    (Kind.DATE, re.compile(r"\b(?:date|dd/mm|mm/dd)\b", re.I)),
+)
+_STOP = re.compile(r"\b(?:terminate|screen\s*out|skip\s+to|go\s*to)\b", re.I)
+
+
+def question_of(line: Line) -> tuple[str, str, str] | None:
+    """Id, routing and wording of a line that starts a question and says so; None otherwise.
+
+    "1. How are you?" says so not: it may be an option; :func:`numbered_of` reads it.
+    """
+    text = line.text.strip()
+    if line.named:
+        condition = _CONDITION.match(text)
+        rest = text[condition.end() :].lstrip(" -–—:.") if condition else text
+        return line.label, condition[0].strip("()[] ") if condition else "", rest
+    if line.label:
+        found = _QUESTION.fullmatch(f"{line.label.rstrip('.:) ')}. {text}")
+        if found and _LETTERED.match(found["id"]) and len(found["id"]) > 1:
+            return found["id"], (found["if"] or "").strip("()[] "), found["text"].strip()
+    found = _QUESTION.fullmatch(text)
+    if found and _LETTERED.match(found["id"]):
+        return _plain_id(found["id"]), (found["if"] or "").strip("()[] "), found["text"].strip()
+    named = _NAMED.fullmatch(text)
+    if named and any(c.islower() for c in named["text"]):
+        return named["id"], "", named["text"].strip()
+    return None
+
+
+def _plain_id(text: str) -> str:
+    return re.sub(r"(?i)^question\s*", "Q", re.sub(r"\s+", "", text.replace("Q.", "Q")))
+
+
+def numbered_of(line: Line) -> tuple[str, str] | None:
+    """Number and text of a line such as "1. How are you?", of either Word's number or typed."""
+    if re.fullmatch(r"\(?\d{1,3}[.)]?", line.label):
+        return line.label.strip("().") or line.label, line.text.strip()
+    found = _NUMBER.fullmatch(line.text.strip())
+    return (found["id"], found["text"].strip()) if found else None
+
+
+def options_of(line: Line, expected: int | None) -> list[tuple[str, str]] | None:
+    """(code, text) of each option on a line, None where it holds none.
+
+    Args:
+        expected: code that would come next, which tells "1 Yes" from "2 or more".
+    """
+    text = line.text.strip()
+    inline = [((m["a"] or m["b"]), m["text"].strip(" ,;/|\t")) for m in _INLINE.finditer(text)]
+    if len(inline) > 1 and _INLINE.match(text) and _rising([c for c, _ in inline]):
+        return inline
+    if (
+        line.label
+        and not line.named
+        and re.fullmatch(r"[\[(]?(?:\d{1,4}|[A-Za-z])[\].):]*", line.label)
+    ):
+        return [(line.label.strip("[]().:"), text)]
+    coded = _CODED.match(text)
+    if coded:
+        code = next(coded[k] for k in "abcde" if coded[k])
+        return [(code, coded["text"].strip())]
+    spaced = _SPACED.match(text)
+    if spaced and expected is not None and _follows(int(spaced["code"]), expected):
+        return [(spaced["code"], spaced["text"].strip())]
+    bullet = _BULLET.match(text)
+    body = bullet["text"] if bullet else text
+    trailing = _TRAILING.match(body)
+    if trailing and not body.rstrip().endswith("?") and "?" not in trailing["text"]:
+        return [(trailing["code"], trailing["text"].strip())]
+    if bullet or line.bulleted:
+        return [("", body.strip())]
+    return None
+
+
+def _follows(code: int, expected: int) -> bool:
+    return code == expected or code in (77, 88, *range(90, 100), 777, 888, *range(990, 1000))
+
+
+def _rising(codes: list[str]) -> bool:
+    numbers = [int(c) for c in codes]
+    return all(b > a for a, b in zip(numbers, numbers[1:], strict=False))
+
+
+def slashed_of(text: str) -> list[str] | None:
+    """Short options on one line, split by slashes, bars or semicolons: "Yes / No / Not sure"."""
+    for split in (r"\s+/\s+", r"\s*\|\s*", r"\s*;\s*"):
+        parts = [p.strip() for p in re.split(split, text.strip()) if p.strip()]
+        if 2 <= len(parts) <= 12 and all(len(p.split()) <= 6 and "?" not in p for p in parts):
+            return parts
+    return None
+
+
+def is_routing(text: str) -> bool:
+    """Whether a line says who is asked."""
+    return bool(_ROUTING.match(text)) and (_bracketed(text) or _shouted(text) or len(text) < 90)
+
+
+def is_direction(text: str) -> bool:
+    """Whether a line is for interviewers or programmers."""
+    if _bracketed(text) and not re.match(r"^\W*\d", text):
+        return True
+    return bool(_DIRECTION.match(text)) and not text.rstrip().endswith("?")
+
+
+def kind_of(text: str) -> Kind | None:
+    """How a question is answered, as instructions say it."""
+    return next((kind for kind, pattern in _HINTS if pattern.search(text)), None)
+
+
+def says_where_to_go(text: str) -> bool:
+    """Whether a text ends the interview or leads to another question."""
+    return bool(_STOP.search(text))
+
+
+def _bracketed(text: str) -> bool:
+    return bool(re.fullmatch(r"\s*(?:\[[^\[\]]*\]|\([^()]*\)|<[^<>]*>|\{[^{}]*\})[\s.]*", text))
+
+
+def _shouted(text: str) -> bool:
+    letters = [c for c in text if c.isalpha()]
+    return sum(c.isupper() for c in letters) > 0.6 * max(len(letters), 1)
