@@ -26,7 +26,7 @@ from opinioncast.evidence.past import Memory, from_past, kind_of
 from opinioncast.evidence.people import Array
 from opinioncast.evidence.posterior import DRAWS, Cells, Model, read_cells
 from opinioncast.survey import PredictionTable, Question, Subpopulation
-from opinioncast.survey.tables import MODEL, NEVER_MEASURED
+from opinioncast.survey.tables import MODEL, NEVER_MEASURED, NO_BASIS
 
 BASE_UNTOLD = 1000.0
 """Respondents a published result is taken to rest on where its source tells no base."""
@@ -120,7 +120,11 @@ def read_evidence(
         )
         cells = [Subpopulation.from_key(a, g) for a, g in rows.select("attribute", "group").rows()]
         predicted = dict(zip(cells, np.array(rows["distribution"].to_list()), strict=True))
-        unknown = rows["basis"].fill_null("").str.contains(NEVER_MEASURED, literal=True).any()
+        told = rows["basis"].fill_null("")
+        unknown = (
+            told.str.contains(NEVER_MEASURED, literal=True).any()
+            or told.str.contains(NO_BASIS, literal=True).all()
+        )
         own = unmeasured if unknown else settings
         answer = read_question(question, predicted, used, own)
         if answer.basis == MODEL and rows["low"].null_count() == 0:

@@ -113,6 +113,11 @@ class NearestQuestions:
     def name(self) -> str:
         return "nearest questions"
 
+    @property
+    def known_questions(self) -> Vectors:
+        """Embeddings of the questions it looks among."""
+        return self._training.vectors
+
     @cached_property
     def _training(self) -> TrainingQuestions:
         return TrainingQuestions(self.train, self.encoder)

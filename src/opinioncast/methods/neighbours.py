@@ -46,12 +46,13 @@ class TrainingQuestions:
         return self.table.questions()
 
     @cached_property
-    def _vectors(self) -> Vectors:
+    def vectors(self) -> Vectors:
+        """Embeddings of the questions, in their order."""
         return self.encoder.encode([q.text for q in self.questions])
 
     def cosines(self, asked: Sequence[Question]) -> Vectors:
         """How alike each asked question and each training question are; shape (asked, training)."""
-        return self.encoder.encode([q.text for q in asked]) @ self._vectors.T
+        return self.encoder.encode([q.text for q in asked]) @ self.vectors.T
 
     @cached_property
     def _sameness(self) -> dict[Mark, list[int]]:

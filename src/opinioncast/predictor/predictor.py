@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from opinioncast.backends.protocol import Backend
 from opinioncast.errors import CancelledError, InputError
+from opinioncast.methods.basis import with_basis
 from opinioncast.methods.definition import by_definition
 from opinioncast.methods.embedding.features import TextEncoder
 from opinioncast.methods.error_bars import ErrorBars
@@ -156,7 +157,8 @@ class Predictor:
         if self._error_bars is None:
             self._error_bars = ErrorBars.read()
         made = self.method.predict(with_two_points(cells), progress=report)
-        found = by_definition(self._error_bars.apply(as_given(made, cells)), cells)
+        told = self._error_bars.apply(as_given(made, cells))
+        found = by_definition(with_basis(told, cells, self.method), cells)
         record = {**found.record, **self._resources.usage}
         if untrained := self.how_asked["not_as_trained"]:
             record["not_as_trained"] = untrained

@@ -135,6 +135,12 @@ class KernelRegression:
         return rows.prediction(record)
 
     @cached_property
+    def known_questions(self) -> Vectors:
+        """Embeddings of the questions it was fitted on, each once."""
+        vectors = np.unique(self.points["question"].astype(np.float16), axis=0)
+        return np.asarray(vectors, dtype=np.float32)
+
+    @cached_property
     def _known(self) -> _Points:
         return _Points.of(self.points)
 
