@@ -30,11 +30,13 @@ MIX = LossMix(kl=1.0, wasserstein=0.5, contrast=2.0)
 def test_the_sum_of_an_epochs_gradients_is_that_of_the_weighted_mean(make_folder: Make) -> None:
     """Whatever the updates' size, the micro-batches' and the number of processes."""
     folder = make_folder("llama")
-    causal = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    causal = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = DistributionModel(add_adapter(causal, LoraRecipe(rank=2, dropout=0), seed=0)).eval()
     draw = torch.Generator().manual_seed(2)
     trained = [p for p in model.parameters() if p.requires_grad]
+    for weight in trained:
+        weight.data = weight.data.double()
     for weight in trained:
         weight.data.normal_(0, 0.3, generator=draw)
     scheme = load_groups(*GROUPS)

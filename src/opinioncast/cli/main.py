@@ -114,6 +114,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "finetune",
         "Fine-tune a model on an opinion table; the same command goes on with a killed run.",
     ),
+    "export": (
+        "export",
+        "export",
+        "Merge an adapter into its base: a folder that is ready for a model hub.",
+    ),
     "reproduce": (
         "reproduce",
         "reproduce",
