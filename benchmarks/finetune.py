@@ -3,9 +3,10 @@
 The published step is what common trainers do: one prompt a row, padded batches, logits and softmax
 of the whole vocabulary at every position, PEFT's defaults (float32 adapter arithmetic, dropout).
 Between the two, one cause is changed at a time. All ways use the paper's adapter (rank 8 on query
-and value) on a base in the dtype that training takes on this processor, and accumulate gradients over
-their rows into one AdamW step. Trees get all rows. Padded batches get the first of the same rows, two batches of them (with --all-rows,
-all): no row there costs less for being one of many, and all would take ten minutes more.
+and value) on a base in the dtype that training takes on this processor, and accumulate gradients
+over their rows into one AdamW step. Trees get all rows. Padded batches get the first of the same
+rows, two batches of them (with --all-rows, all): no row there costs less for being one of many, and
+all would take ten minutes more.
 
     python benchmarks/finetune.py [--quick] [--questions N] [--batch N] [--compile] [--cpu-time]
                                    [--all-rows]
