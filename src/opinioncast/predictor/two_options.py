@@ -13,13 +13,15 @@ import polars as pl
 
 from opinioncast.methods.prediction import Prediction
 from opinioncast.survey import Cells, PredictionTable, Question
+from opinioncast.survey.question import OFF_SCALE
 
 TWO_POINTS = (1.0, 2.0)
 
 
 def needs_scale(question: Question) -> bool:
-    """Whether it has two options and no scale."""
-    return len(question.options) == 2 and not question.has_scale
+    """Whether it has two options, and another scale than methods get, or none."""
+    two = len(question.options) == 2 and OFF_SCALE not in question.ordinal
+    return two and question.ordinal != TWO_POINTS
 
 
 def with_two_points(cells: Cells) -> Cells:
