@@ -61,7 +61,7 @@ def overlap(
 ) -> None:
     """Take out of a table the questions that others ask too."""
     from opinioncast.backends.sentences import SentenceModel
-    from opinioncast.curate.overlap import MINILM_THRESHOLD
+    from opinioncast.survey.sameness import MINILM_THRESHOLD
 
     encoder = SentenceModel.load(sentence_model)
     chosen = MINILM_THRESHOLD if threshold is None else threshold

@@ -13,7 +13,6 @@ import polars as pl
 
 from opinioncast.csv_files import write_csv
 from opinioncast.curate.overlap import (
-    MINILM_THRESHOLD,
     Encoder,
     QuestionSet,
     find_overlap,
@@ -25,6 +24,7 @@ from opinioncast.jobs.manifest import write_manifest
 from opinioncast.output_folder import holds_folder
 from opinioncast.readers.opinion_files import read_opinion_table
 from opinioncast.survey import OpinionTable
+from opinioncast.survey.sameness import MINILM_THRESHOLD
 
 
 @dataclass(frozen=True)
