@@ -121,6 +121,7 @@ ELSEWHERE: dict[str, str] = {
     "predictor/resources.py": "predictor/test_predictor.py",
     "prompts/prompting.py": "predictor/test_settings.py",
     "report/formats/chart.py": "cli/test_main.py",
+    "report/formats/charts.py": "report/test_chart.py",
     "report/banner_page.py": "jobs/test_banner.py",
     "report/formats/workbook.py": "report/test_workbook.py",
     "report/workbook_formats.py": "report/test_workbook.py",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
@@ -17,7 +18,8 @@ from opinioncast.report.chart import (
     option_names,
 )
 from opinioncast.report.figure_words import BOX, drawable, unreadable, unreadable_note
-from opinioncast.report.report import MODEL_OUTPUT
+from opinioncast.report.formats import chart, charts
+from opinioncast.report.report import MODEL_OUTPUT, Report, chosen_formats
 from opinioncast.survey import OpinionTable, PredictionTable, Question, Subpopulation, opinion_row
 
 WOMEN, MEN = Subpopulation((("SEX", "Female"),)), Subpopulation((("SEX", "Male"),))
@@ -54,6 +56,36 @@ def test_sheets_of_six_and_none_left_over(tmp_path: Path) -> None:
     assert there == ["chart-budget.png", "chart.png", "manifest.json"]
 
 
+def test_as_many_sheets_as_one_looks_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+
+    def draw(figure: Figure, path: Path, **_: object) -> Path:
+        drawn.append(figure.get_suptitle())
+        return path
+
+    monkeypatch.setattr("opinioncast.report.chart.write_figure", draw)
+    monkeypatch.setattr("opinioncast.report.chart._PER_SHEET", 1)
+    steps: list[tuple[int, int]] = []
+    assert len(draw_charts(table(5), tmp_path, progress=lambda *s: steps.append(s))) == 3
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+    assert "2 more questions" in drawn[-1]
+    assert not any("more questions" in title for title in drawn[:-1])
+    assert len(draw_charts(table(5), tmp_path, most=None)) == 5
+    assert "more questions" not in drawn[-1]
+
+
+def test_every_question_is_drawn_for_who_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opinioncast.report.chart.write_figure", lambda figure, path, **_: path)
+    monkeypatch.setattr("opinioncast.report.chart._PER_SHEET", 1)
+    usual = [kind.name for kind in chosen_formats(None)]
+    assert "chart" in usual
+    assert "charts" not in usual
+    assert len(charts.FORMAT.write(Report(table(4)), tmp_path)) == 4
+    assert len(chart.FORMAT.write(Report(table(4)), tmp_path)) == 3
+
+
 def test_it_says_model_output_and_the_error_and_the_base() -> None:
     predictions = table(1)
     (question,) = predictions.questions()
@@ -64,8 +96,12 @@ def test_it_says_model_output_and_the_error_and_the_base() -> None:
     assert "±15 points on average" in axis.get_xlabel()
     labels = [t.get_text() for t in axis.get_yticklabels()]
     assert labels == ["SEX · Female  (n=321)", "Male"]
-    widths = [bar.get_width() for bar in axis.patches[:3] if isinstance(bar, Rectangle)]
-    assert widths == pytest.approx([0.2, 0.7, 0.1])
+    bars = [b for b in axis.patches if isinstance(b, Rectangle)]
+    of_women = [b for b in bars if b.get_y() + b.get_height() / 2 == pytest.approx(-0.12)]
+    assert [b.get_width() for b in of_women] == pytest.approx([0.2, 0.7, 0.1])
+    assert [b.get_x() for b in of_women] == pytest.approx([0.0, 0.2, 0.9])
+    people = [b for b in bars if b.get_y() + b.get_height() / 2 == pytest.approx(0.29)]
+    assert [b.get_width() for b in people] == pytest.approx([0.5, 0.5, 0.0])
 
 
 def test_colours_follow_the_scale_not_the_listing() -> None:

@@ -22,7 +22,7 @@ from opinioncast.cli.evidence_options import (
     sources_of,
 )
 from opinioncast.cli.options import takes_predict_options
-from opinioncast.cli.progress import progress_bar
+from opinioncast.cli.progress import progress_bar, progress_bars
 from opinioncast.cli.screen import Screen
 
 if TYPE_CHECKING:
@@ -51,7 +51,10 @@ def predict(
     ),
     write: Annotated[
         list[str] | None,
-        typer.Option(help="What is written: parquet, csv, written, chart. Repeat; default: all."),
+        typer.Option(
+            help="What is written: parquet, csv, written, chart, charts (of every question). "
+            "Repeat; default: all but charts."
+        ),
     ] = None,
     population: Annotated[
         str | None,
@@ -103,9 +106,16 @@ def predict(
     asked = read_questionnaire(questionnaire, scheme)
     if population is not None:
         asked = asked.put_to(population)
-    with progress_bar("predicting") as progress:
+    with progress_bars("predicting", "drawing charts") as (progress, drawing):
         run = predict_questionnaire(
-            asked, scheme, settings, out, sources=sources, formats=write or None, progress=progress
+            asked,
+            scheme,
+            settings,
+            out,
+            sources=sources,
+            formats=write or None,
+            progress=progress,
+            drawing=drawing,
         )
     _say(run, settings.kind.advice)
 
@@ -117,7 +127,10 @@ def merge(
     ] = None,
     write: Annotated[
         list[str] | None,
-        typer.Option(help="What is written: parquet, csv, written, chart. Repeat; default: all."),
+        typer.Option(
+            help="What is written: parquet, csv, written, chart, charts (of every question). "
+            "Repeat; default: all but charts."
+        ),
     ] = None,
     pilot: Pilots = None,
     recipe: Recipes = None,

@@ -9,6 +9,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -21,9 +22,16 @@ from opinioncast.methods.prediction import Progress as Callback
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callback]:
     """Yield a callback (done, in all) that moves the bar; nothing is drawn without a terminal."""
+    with progress_bars(what) as (bar,):
+        yield bar
+
+
+@contextmanager
+def progress_bars(*what: str) -> Iterator[tuple[Callback, ...]]:
+    """A callback for each kind of work; the bar of one not begun is not drawn, but the first's."""
     console = Screen(stderr=True)
     columns = (
-        TextColumn(what),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -33,5 +41,15 @@ def progress_bar(what: str) -> Iterator[Callback]:
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        first = what[:1]
+        tasks = [bar.add_task(w, total=None, visible=w in first, start=w in first) for w in what]
+
+        def moves(task: TaskID) -> Callback:
+            def move(done: int, total: int) -> None:
+                if not bar.tasks[bar.task_ids.index(task)].started:
+                    bar.start_task(task)
+                bar.update(task, completed=done, total=total, visible=True)
+
+            return move
+
+        yield tuple(map(moves, tasks))

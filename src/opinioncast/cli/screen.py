@@ -35,9 +35,12 @@ class Screen(Console):
         """A paragraph; line ends before and after it are empty lines, those within are spaces."""
         self.print(_paragraph(text))
 
-    def line(self, text: str) -> None:
-        """One line that is not broken: a path can be copied."""
-        self.print(_paragraph(text), soft_wrap=True)
+    def line(self, count: str | int = 1) -> None:
+        """One line that is not broken: a path can be copied. A number: of rich, empty lines."""
+        if isinstance(count, int):
+            super().line(count)
+        else:
+            self.print(_paragraph(count), soft_wrap=True)
 
     def heading(self, text: str, rest: str = "", *, before: str = "") -> None:
         """A paragraph with some of it bold."""

@@ -76,6 +76,7 @@ def predict_questionnaire(
     sources: Sources = WORDING_ALONE,
     formats: Sequence[str] | None = None,
     progress: Progress | None = None,
+    drawing: Progress | None = None,
 ) -> PredictionRun:
     """Predict a questionnaire and write it to ``out``, with a manifest.
 
@@ -89,6 +90,7 @@ def predict_questionnaire(
     Args:
         sources: a pilot, published results, past waves; the population.
         formats: names of :func:`opinioncast.report.report.report_formats`; None: the usual ones.
+        progress, drawing: called with what is done and how much there is, of rows and of charts.
 
     Raises:
         InputError, DataError, ModelError, StorageError: as in prediction; an unknown format.
@@ -108,6 +110,7 @@ def predict_questionnaire(
         formats=wanted,
         record={"settings": settings.record()},
         started=started,
+        drawing=drawing,
     )
 
 
@@ -196,6 +199,7 @@ def write_prediction(
     formats: Sequence[ReportFormat],
     record: Mapping[str, object],
     started: float,
+    drawing: Progress | None = None,
 ) -> PredictionRun:
     """What is known read on a method's predictions, scores, and all files with their manifest.
 
@@ -203,6 +207,7 @@ def write_prediction(
         prediction: of every question of the questionnaire, from the wording alone.
         record: what the manifest says beside what it always does.
         started: when the run began, by ``time.monotonic()``.
+        drawing: called with charts done and in all.
 
     Raises:
         InputError: evidence that contradicts itself. StorageError: a file cannot be written.
@@ -221,12 +226,12 @@ def write_prediction(
     observed = questionnaire.observed
     if observed is not None and share_cells(observed, prediction.table):
         scores = score_cells(observed, prediction.table)
-    report = Report(prediction.table, observed, prediction.details)
-    files += [file for kind in formats for file in kind.write(report, out)]
     before = known.asked_before
     if before is not None and before.near:
         named = asked_before_frame(open_library(), before)
         files.append(write_csv(named, out / ASKED_BEFORE))
+    report = Report(prediction.table, observed, prediction.details, drawing)
+    files += [file for kind in formats for file in kind.write(report, out)]  # charts come last
     files.append(
         write_manifest(
             out,

@@ -22,35 +22,51 @@ from matplotlib.patches import Rectangle
 from opinioncast.report.figure_files import write_figure
 from opinioncast.report.figure_words import drawable, plain_words
 from opinioncast.report.group_labels import attributes_once
-from opinioncast.report.report import MODEL_OUTPUT
+from opinioncast.report.report import MODEL_OUTPUT, Progress
 from opinioncast.survey.question import OFF_SCALE, Question, label
 from opinioncast.survey.tables import NEVER_MEASURED, OpinionTable, PredictionTable
 
 _OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 _OFF_SCALE = ("#8C8C8C", "#B3B3B3", "#D0D0D0")
 _PER_SHEET = 6
+MOST_SHEETS = 3
+"""Drawn unasked: 18 questions. A sheet takes seconds, and nobody looks through hundreds."""
 _COLUMNS = 2
 _TITLE, _TITLE_LINE, _LEGEND_LINE = 600, 78, 92  # letters, as they fit beside groups' names
 
 
 def draw_charts(
-    predictions: PredictionTable, folder: Path, *, observed: OpinionTable | None = None
+    predictions: PredictionTable,
+    folder: Path,
+    *,
+    observed: OpinionTable | None = None,
+    most: int | None = MOST_SHEETS,
+    progress: Progress | None = None,
 ) -> list[Path]:
-    """Draw every question, six to a sheet: ``chart.png``, ``chart-2.png``, ``chart-3.png``, ...
+    """Draw questions, six to a sheet: ``chart.png``, ``chart-2.png``, ``chart-3.png``, ...
 
     Sheets that an earlier run of more questions left are removed by who holds ``folder``
     (:mod:`opinioncast.output_folder`).
+
+    Args:
+        most: sheets; the last one drawn says how many questions are left. None: every question.
+        progress: called with sheets done and in all.
     """
     questions = predictions.questions()
-    sheets = [questions[i : i + _PER_SHEET] for i in range(0, len(questions), _PER_SHEET)]
+    sheets = [questions[i : i + _PER_SHEET] for i in range(0, len(questions), _PER_SHEET)][:most]
+    left = len(questions) - sum(map(len, sheets))
     paths = []
     for number, sheet in enumerate(sheets, start=1):
         path = folder / ("chart.png" if number == 1 else f"chart-{number}.png")
         title = "Predicted responses" + (
             f" (sheet {number} of {len(sheets)})" if len(sheets) > 1 else ""
         )
+        if left and number == len(sheets):
+            title += f"; {left} more questions are in the tables (--write charts draws all)"
         figure = distribution_chart(predictions, sheet, observed=observed, title=title)
         paths.append(write_figure(figure, path, dpi=110))
+        if progress is not None:
+            progress(number, len(sheets))
     return paths
 
 
@@ -95,11 +111,13 @@ def _panel(
     both = bool(people)
     labels = []
     attributes = attributes_once(cell["attribute"] for cell in cells)
-    for y, (attribute, cell) in enumerate(zip(attributes, cells, strict=True)):
-        _bar(axis, cell["distribution"], colours, y - (0.12 if both else 0), 0.52 if both else 0.76)
-        seen = people.get((cell["attribute"], cell["group"]))
-        if seen is not None:
-            _bar(axis, seen["distribution"], colours, y + 0.29, 0.2, number=False)
+    known = [people.get((cell["attribute"], cell["group"])) for cell in cells]
+    shift, height = (0.12, 0.52) if both else (0.0, 0.76)
+    predicted = [cell["distribution"] for cell in cells]
+    _bars(axis, predicted, colours, [y - shift for y in range(len(cells))], height)
+    there = [(y + 0.29, seen["distribution"]) for y, seen in enumerate(known) if seen is not None]
+    _bars(axis, [d for _, d in there], colours, [y for y, _ in there], 0.2, number=False)
+    for attribute, cell, seen in zip(attributes, cells, known, strict=True):
         trait = f"{attribute} · " if attribute else ""
         n = f"  (n={seen['n']})" if seen is not None and seen["n"] is not None else ""
         labels.append(textwrap.fill(f"{trait}{cell['group']}{n}", 40))
@@ -205,32 +223,48 @@ def _common_words(one: str, other: str) -> int:
     return next((i for i, (a, b) in pairs if a != b), min(len(one.split()), len(other.split())))
 
 
-def _bar(
+def _bars(
     axis: Any,
-    shares: Sequence[float],
+    rows: Sequence[Sequence[float]],
     colours: Sequence[str],
-    y: float,
+    places: Sequence[float],
     height: float,
     *,
     number: bool = True,
 ) -> None:
-    left = 0.0
-    for share, colour in zip(shares, colours, strict=True):
+    """Stacked bars, an option at a time: as few calls as there are options.
+
+    Args:
+        rows: shares, a row a bar.
+        places: of the bars' middles.
+    """
+    if not rows:
+        return
+    shares = np.asarray(rows, dtype=float)
+    ends = np.cumsum(shares, axis=1)
+    for k, colour in enumerate(colours):
+        left = ends[:, k] - shares[:, k]
         axis.barh(
-            y, share, left=left, height=height, color=colour, edgecolor="#777777", linewidth=0.3
+            places,
+            shares[:, k],
+            left=left,
+            height=height,
+            color=colour,
+            edgecolor="#777777",
+            linewidth=0.3,
         )
-        if number and share >= 0.06:
-            dark = np.dot(matplotlib.colors.to_rgb(colour), (0.299, 0.587, 0.114)) < 0.55
-            axis.text(
-                left + share / 2,
-                y,
-                f"{100 * share:.0f}",
-                ha="center",
-                va="center",
-                fontsize=6.5,
-                color="white" if dark else "black",
-            )
-        left += share
+        dark = np.dot(matplotlib.colors.to_rgb(colour), (0.299, 0.587, 0.114)) < 0.55
+        for y, start, share in zip(places, left, shares[:, k], strict=True):
+            if number and share >= 0.06:
+                axis.text(
+                    start + share / 2,
+                    y,
+                    f"{100 * share:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=6.5,
+                    color="white" if dark else "black",
+                )
 
 
 def option_colours(question: Question) -> list[str]:

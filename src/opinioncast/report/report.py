@@ -15,6 +15,8 @@ from opinioncast.survey.tables import ORIGIN
 MODEL_OUTPUT = ORIGIN.capitalize()
 """What every table, chart and page says first."""
 
+Progress = Callable[[int, int], None]
+
 
 @dataclass(frozen=True)
 class Report:
@@ -24,11 +26,13 @@ class Report:
         table: the predictions.
         observed: what people answered, where that is known.
         details: what a model wrote for each row, where the method has it write.
+        progress: called with how many charts are done and in all.
     """
 
     table: PredictionTable
     observed: OpinionTable | None = None
     details: Sequence[Mapping[str, Any]] = ()
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)
