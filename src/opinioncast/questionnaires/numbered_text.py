@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from opinioncast.questionnaires.found import Choice, Found, Kind
+from opinioncast.questionnaires.found import Choice, Found, Item, Kind
 from opinioncast.questionnaires.text_grids import battery_of, lines_of, options_in
 from opinioncast.questionnaires.text_lines import (
     Grid,
     Line,
+    going_of,
     is_direction,
     is_routing,
     kind_of,
@@ -21,7 +22,9 @@ from opinioncast.questionnaires.text_lines import (
     options_of,
     question_of,
     says_where_to_go,
+    shouted_end,
     slashed_of,
+    split_inline,
 )
 from opinioncast.questionnaires.wording import without_instructions
 
@@ -45,6 +48,7 @@ class _Open:
     routing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
     tables: list[Found] = field(default_factory=list)
     kind: Kind | None = None
     numbered: bool = True
@@ -60,7 +64,9 @@ class _Open:
         if not self.choices:
             return 1
         last = self.choices[-1].code
-        return int(last) + 1 if last.lstrip("-").isdecimal() else None
+        if last.lstrip("-").isdecimal():
+            return int(last) + 1
+        return 1 if last.isalpha() else None  # after "a.", "b." the common options may come
 
 
 def found_in(blocks: Sequence[Block]) -> Iterator[Found]:
@@ -99,7 +105,8 @@ class _Reader:
                 self.current.kind = self.current.kind or Kind.OPEN
             return
         started = question_of(block)
-        if started is None and (block.heading or _is_title(text)):
+        told = is_routing(text) or is_direction(text)
+        if started is None and (block.heading or (_is_title(text) and not told)):
             yield from self.close()
             self.block = without_instructions(text)[0]
             return
@@ -123,8 +130,14 @@ class _Reader:
         yield from self.close()
         before = [*self.routing, *([routing] if routing else [])]
         self.routing = []
+        text, inline = split_inline(text)
+        text, said = shouted_end(text)
         self.current = _Open(line.where, name, text, self.block, before)
         self._hints(text)
+        if said:
+            self._directed(said)
+        for code, words in inline:
+            self._option(code, words)
 
     def _hints(self, text: str) -> None:
         assert self.current is not None
@@ -182,10 +195,13 @@ class _Reader:
         """An option, more of a wording, an unnumbered question or a text."""
         current, text = self.current, line.text.strip()
         expected = current.expected if current is not None else None
-        options = options_of(line, expected)
+        kept, going = going_of(text)
+        options = options_of(replace(line, text=kept), expected)
         if options and current is not None:
             for code, words in options:
                 self._option(code, words)
+            if going:
+                current.notes.append(f"{options[-1][1]}: {going}")
             return
         asks = text.endswith(("?", "？", "؟"))
         if current is not None and not current.choices and not current.tables:
@@ -225,21 +241,32 @@ class _Reader:
     def _option(self, code: str, text: str) -> None:
         current = self.current
         assert current is not None
-        words, taken = without_instructions(text)
-        words = re.sub(
-            r"\s*(?:[-–—→>»]+|\.{2,})?\s*[\[(]?\b(?:TERMINATE|SKIP\s+TO|GO\s*TO|CONTINUE|THANK)\b.*$",
-            "",
-            words,
-        ).strip()
-        going = [t for t in taken if says_where_to_go(t)]
-        if words != without_instructions(text)[0]:
-            going.append(text[len(words) :].strip(" -–—→>»[]()."))
-        current.notes += [f"{words}: {g}" for g in going if g]
+        words, taken = without_instructions(going_of(text)[0])
+        going = [t for t in (*taken, going_of(text)[1]) if says_where_to_go(t)]
+        current.notes += [f"{words}: {g}" for g in going]
         for each in taken:
             if each not in going and kind_of(each) in _ANSWERED and not words:
                 current.kind = kind_of(each)
-        if words:
-            current.choices.append(Choice(words, code))
+        if not words:
+            return
+        numbered = [c.code.isdecimal() for c in current.choices]
+        if (
+            code.isdecimal()
+            and numbered
+            and not any(numbered)
+            and all(c.code.isalpha() for c in current.choices)
+        ):  # "a. The army", "b. The police", then "1 A lot", "2 Not at all": a battery
+            current.items += [Item(c.text, code=c.code) for c in current.choices]
+            current.choices = []
+        elif (
+            code.isalpha()
+            and len(numbered) > 1
+            and all(numbered)
+            and (current.items or code.casefold() == "a")
+        ):
+            current.items.append(Item(words, code=code))
+            return
+        current.choices.append(Choice(words, code))
 
     def _grid(self, grid: Grid) -> Iterator[Found]:
         listed = options_in(grid)
@@ -285,7 +312,8 @@ class _Reader:
             yield Found(**common, kind=kind or Kind.OPEN)
         elif done.choices:
             shape = Kind.SEVERAL if kind is Kind.SEVERAL else Kind.SINGLE
-            yield Found(**common, kind=shape, choices=tuple(done.choices))
+            items = tuple(done.items)
+            yield Found(**common, kind=shape, choices=tuple(done.choices), items=items)
         elif done.id and done.text and "?" in done.text:
             yield Found(**common, kind=Kind.OPEN, why="no options below it")
         else:

@@ -37,14 +37,17 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
 
 
-_ID = r"(?:[Qq](?:uestion|\.)?\s*)?(?:[A-Za-z][A-Za-z_]{0,14}[._-]?)?\d{1,4}[A-Za-z]{0,2}(?:[._-]\w+)*"
+_ID = (
+    r"(?:[Qq](?:uestion|\.)?\s*)?(?:[^\W\d_](?:[^\W\d]){0,14}[._-]?)?\d{1,4}[A-Za-z]{0,2}"
+    r"(?:[._-]\w+)*"
+)
 _QUESTION = re.compile(
-    rf"(?P<id>{_ID})\s*(?P<if>[(\[](?:if|ask)\b[^)\]]*[)\]])?\s*"
-    r"(?:[.):\]]+[-–—]?\s*|\s+[-–—]\s+|\s{2,}|\t\s*|\s+(?=[A-Z¿¡\"“]))(?P<text>.*)",
+    rf"[\[(]?(?P<id>{_ID})[\])]?\s*(?P<if>[(\[](?:if|ask)\b[^)\]]*[)\]])?\s*"
+    r"(?:[.):\]]+[-–—]?\s*|\s+[-–—]\s+|\s{2,}|\t\s*|\s+(?=[^\W\d_a-zß-ÿ]|[¿¡\"“]))(?P<text>.*)",
     re.S | re.I,
 )
 _CONDITION = re.compile(r"\s*[(\[](?:if|ask)\b[^)\]]*[)\]]", re.I)
-_LETTERED = re.compile(r"(?:[A-Za-z]|\bquestion\b)", re.I)
+_LETTERED = re.compile(r"[^\W\d_]")
 _NAMED = re.compile(r"(?P<id>[A-Z][A-Z0-9_]{2,20})(?:\t+|\s{2,}|\s+[-–—]\s+)(?P<text>\S.*)", re.S)
 _NUMBER = re.compile(r"(?P<id>\d{1,3})\s*[.)]\s*(?P<text>\S.*)", re.S)
 
@@ -84,7 +87,7 @@ _DIRECTION = re.compile(
     r"spontaneous|single\b|multi|select\s+(?:one|all|only)\b.{0,40}$|"
     r"(?:check|mark|tick|choose|circle)\s+(?:one|all)\b.{0,40}$|record\b|code\s+|open[\s-]?end|"
     r"numeric|drop\s*-?down|slider|skip\s+to|go\s*to|end\s+(?:of\s+)?(?:survey|interview|block|section)|"
-    r"scale\s*:|grid\b|insert\s+(?:image|logo)|required\b|force|ask\s+each|repeat\b)",
+    r"scale\s*:|(?:response|answer)\s+(?:options|categories|scale|list)\b|options?\s*:|grid\b|insert\s+(?:image|logo)|required\b|force|ask\s+each|repeat\b)",
     re.I,
 )
 _HINTS = (
@@ -176,6 +179,46 @@ def options_of(line: Line, expected: int | None) -> list[tuple[str, str]] | None
     if bullet or line.bulleted:
         return [("", body.strip())]
     return None
+
+
+_GOING = re.compile(
+    r"\s*(?:[-–—→>»]+\s*|\.{2,}\s*)?[\[(]?\b(?:TERMINATE|SKIP\s+TO|GO\s*TO|CONTINUE|THANK\s+AND)\b.*$",
+    re.S,
+)
+_SHOUTED_END = re.compile(r"(?:[\s.]+(?:[A-Z][A-Z0-9/&,;:'’-]+(?:\s+|[.;:]\s*|$)){1,12})$")
+
+
+def going_of(text: str) -> tuple[str, str]:
+    """An option, and where it leads to ("GO TO Q5")."""
+    found = _GOING.search(text)
+    if found is None or not text[: found.start()].strip():
+        return text, ""
+    return text[: found.start()].rstrip(), found[0].strip(" -–—→>»[]().")
+
+
+def shouted_end(text: str) -> tuple[str, str]:
+    """A wording, and the instructions in capitals behind it ("SINGLE CODE. ROTATE.")."""
+    end = re.search(r"[?.!:؟？]\s", text)
+    found = _SHOUTED_END.search(text)
+    if end is None or found is None or found.start() < end.start():
+        return text, ""
+    said = found[0].strip(" .")
+    first = re.split(r"[.;:]\s*", said)[0]
+    if not (_DIRECTION.match(first) or kind_of(first)):
+        return text, ""
+    return text[: found.start() + 1].rstrip(), said
+
+
+def split_inline(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """A wording and the options that stand on its line: "Too high? 1. Yes 2. No"."""
+    found = re.search(r"[?:؟？]\s+(?=[\[(]?\d{1,3}[\])]?[.)=\]\s])", text)
+    if found is None:
+        return text, []
+    rest = text[found.end() :]
+    inline = [((m["a"] or m["b"]), m["text"].strip(" ,;/|\t")) for m in _INLINE.finditer(rest)]
+    if len(inline) < 2 or not _INLINE.match(rest) or not _rising([c for c, _ in inline]):
+        return text, []
+    return text[: found.start() + 1], inline
 
 
 def _follows(code: int, expected: int) -> bool:

@@ -1,0 +1,202 @@
+"""Questionnaires in text and Markdown, in the styles of several houses, made up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.questionnaires.instruments import checks, fields, imported
+
+from opinioncast.errors import InputError
+from opinioncast.questionnaires.check_list import Outcome
+from opinioncast.questionnaires.text_grids import battery_of, lines_of, options_in
+from opinioncast.questionnaires.text_lines import Grid
+
+NUMBERED = """1. Do you approve of the mayor?
+   1. Approve
+   2. Disapprove
+   3. Not sure
+2. How do you travel? Select all that apply.
+   a) Car
+   b) Bus
+3. Please rate the parks:
+   ( ) Good
+   ( ) Poor
+4. How old are you? ______
+"""
+
+CODED = """SECTION A: POLITICS
+
+QA1. Who would you vote for? SINGLE CODE. ROTATE.
+Labour ........................... 1
+Other (SPECIFY) .................. 3
+Would not vote ................... 4  GO TO QA3
+Don't know (DO NOT READ OUT) ..... 98
+
+[ASK IF QA1=1-3]
+QA2. And why is that? [OPEN END]
+
+QA3. Which have you done? MULTICODE OK
+01 Voted
+02 Written to an MP
+"""
+
+LETTERED = """ASK ALL:
+SATIS\tAre you satisfied with the country?
+\t1\tSatisfied
+\t2\tDissatisfied
+\t99\tNo answer
+
+ASK IF SATIS=2:
+Q2. How worried are you about each? [RANDOMIZE ITEMS]
+a. The economy
+b. Climate change
+RESPONSE OPTIONS:
+1 Very worried
+2 Not worried
+
+Q3. And these?
+1 Often
+2 Never
+a. Bus
+b. Train
+"""
+
+INLINE = """Q1) Are rents too high?  1. Yes  2. No  3. Don't know
+Q2) Do you own or rent?
+Own / Rent / Neither
+Q3) On a scale from 0 to 10, how satisfied are you?
+0 = Not at all
+10 = Completely
+Q4: On a scale from 0 to 100, rate the police.
+"""
+
+MARKDOWN = """# Zoo poll
+## Animals
+**Like** (IF age > 17) - Do you like _animals_?
+  1. Yes
+  2. No
+(98) DK, (99) REF
+
+**Q2_Trust** - How much do you trust each?
+| Q2 | A lot | Not at all | DK |
+|----|-------|------------|----|
+| The lion (Q2_lion) | 1 | 2 | 98 |
+| The vet (q2_vet) | 1 | 2 | 98 |
+
+**Q3_Best** - Which comes to mind? (SPONTANEOUS; do not read)
+
+| Code | 1st (Q3_1) | 2nd (Q3_2) |
+|---|---|---|
+| Cats | 1 | 1 |
+| Dogs | 2 | 2 |
+
+Thank you!
+"""
+
+
+def test_numbers_are_questions_and_options(tmp_path: Path) -> None:
+    instrument = imported(tmp_path / "zoo.txt", NUMBERED)
+    found = fields(instrument)
+    assert list(found) == ["Q1", "Q2", "Q3"]
+    assert found["Q1"]["options"] == ["Approve", "Disapprove", "Not sure"]
+    assert found["Q1"]["scale"] == [1, 2, -1]
+    assert found["Q2"]["codes"] == ["a", "b"]
+    assert found["Q2"]["select_all"] == "yes"
+    assert found["Q3"]["question"] == "Please rate the parks:"
+    assert found["Q3"]["options"] == ["Good", "Poor"]
+    assert checks(instrument)["Q4"].why == "open answer: no options below it"
+
+
+def test_codes_behind_and_instructions_in_capitals(tmp_path: Path) -> None:
+    found = fields(instrument := imported(tmp_path / "zoo.txt", CODED))
+    assert found["QA1"]["question"] == "Who would you vote for?"
+    assert found["QA1"]["options"] == ["Labour", "Other", "Would not vote", "Don't know"]
+    assert found["QA1"]["codes"] == ["1", "3", "4", "98"]
+    assert found["QA1"]["block"] == "SECTION A: POLITICS"
+    assert "Would not vote: GO TO QA3" in found["QA1"]["note"]
+    assert found["QA3"]["select_all"] == "yes"
+    assert found["QA3"]["codes"] == ["01", "02"]
+    assert checks(instrument)["QA2"].why == "open answer"
+    assert checks(instrument)["QA2"].where == "line 10"
+
+
+def test_lettered_items_and_routing_lines(tmp_path: Path) -> None:
+    found = fields(imported(tmp_path / "zoo.txt", LETTERED))
+    assert list(found) == ["SATIS", "Q2_a", "Q2_b", "Q3_a", "Q3_b"]
+    assert found["SATIS"]["routing"] == "ASK ALL:"
+    assert found["SATIS"]["codes"] == ["1", "2", "99"]
+    assert found["Q2_b"]["battery"] == "How worried are you about each?"
+    assert found["Q2_b"]["question"] == "Climate change"
+    assert found["Q2_b"]["options"] == ["Very worried", "Not worried"]
+    assert found["Q2_b"]["routing"] == "ASK IF SATIS=2:"
+    assert "RANDOMIZE ITEMS" in found["Q2_b"]["note"]
+    assert found["Q3_a"]["options"] == ["Often", "Never"]
+
+
+def test_options_on_one_line_and_scales_by_their_ends(tmp_path: Path) -> None:
+    instrument = imported(tmp_path / "zoo.txt", INLINE)
+    found = fields(instrument)
+    assert found["Q1"]["options"] == ["Yes", "No", "Don't know"]
+    assert found["Q2"]["options"] == ["Own", "Rent", "Neither"]
+    assert found["Q3"]["options"][::10] == ["0 (Not at all)", "10 (Completely)"]
+    assert found["Q4"]["options"][:2] == ["0 to 20", "21 to 40"]
+    assert checks(instrument)["Q4"].outcome is Outcome.BANDS
+
+
+def test_markdown(tmp_path: Path) -> None:
+    instrument = imported(tmp_path / "zoo.md", MARKDOWN)
+    found = fields(instrument)
+    assert list(found) == ["Like", "Q2_lion", "q2_vet", "Q3_1", "Q3_2"]
+    assert instrument.head.title == "Zoo poll"
+    assert found["Like"] == {
+        "id": "Like", "block": "Animals", "question": "Do you like animals?",
+        "options": ["Yes", "No", "DK", "REF"], "codes": ["1", "2", "98", "99"],
+        "scale": [1, 2, -1, -1], "routing": "IF age > 17",
+    }  # fmt: skip
+    assert found["q2_vet"]["question"] == "The vet"
+    assert found["q2_vet"]["codes"] == ["1", "2", "98"]
+    assert found["Q3_2"]["options"] == ["Cats", "Dogs"]
+    assert found["Q3_2"]["question"] == "2nd"
+    assert found["Q3_2"]["note"] == "SPONTANEOUS; do not read"
+
+
+def test_right_to_left_and_emoji(tmp_path: Path) -> None:
+    text = "س1. هل توافق؟\n1. أوافق 😀\n2. أعارض\n3. لا أعرف\n"
+    found = fields(imported(tmp_path / "zoo.txt", text))
+    assert found["س1"]["options"] == ["أوافق 😀", "أعارض", "لا أعرف"]
+    assert found["س1"]["scale"] == [1, 2, -1]
+
+
+def test_unnumbered_questions(tmp_path: Path) -> None:
+    text = "Our poll\n\nDo you vote?\n- Always\n- Never\n\nHow warm?\n• Hot\n• Cold\nThank you!\n"
+    found = fields(imported(tmp_path / "zoo.txt", text))
+    assert [f["question"] for f in found.values()] == ["Do you vote?", "How warm?"]
+
+
+def test_a_letter_is_no_questionnaire(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No closed question") as refused:
+        imported(tmp_path / "zoo.txt", "Dear all,\nplease find attached nothing.\n")
+    assert '"Q1. Are rents too high?"' in str(refused.value)
+
+
+def test_two_hundred_questions(tmp_path: Path) -> None:
+    text = "".join(f"Q{n}. Is {n} a lot?\n1. Yes\n2. No\n" for n in range(1, 201))
+    found = fields(imported(tmp_path / "zoo.txt", text))
+    assert len(found) == 200
+    assert found["Q200"]["question"] == "Is 200 a lot?"
+
+
+def test_tables() -> None:
+    listed = Grid("t", (("Code", "Answer"), ("1", "Yes"), ("2", "No")))
+    assert options_in(listed) == [("1", "Yes"), ("2", "No")]
+    laid_out = Grid("t", (("Q1.", "Do you?\nReally?", "1. Yes\n2. No"),))
+    lines = lines_of(laid_out)
+    assert lines is not None
+    assert [one.text for one in lines] == ["Q1. Do you?", "Really?", "1. Yes", "2. No"]
+    marks = Grid("t", (("", "Good (1)", "Bad (2)"), ("a. Zoo", "○", "○"), ("b. Park", "", "")))
+    battery = battery_of(marks)
+    assert battery is not None
+    assert [(c.code, c.text) for c in battery.choices] == [("1", "Good"), ("2", "Bad")]
+    assert [(i.code, i.text) for i in battery.items] == [("a", "Zoo"), ("b", "Park")]
+    assert battery_of(Grid("t", (("Name", "Town", "Job"), ("Ann", "Rome", "cook")))) is None
