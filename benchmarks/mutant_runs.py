@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ PACKAGE = Path("src") / "opinioncast"
 
 _SLACK = 15.0  # seconds of processor beyond the measured ones, before a mutant counts as caught
 _FACTOR = 4.0
+NOTHING_TO_RUN = 5  # pytest's exit code
 
 
 class BenchmarkError(RuntimeError):
@@ -64,7 +66,7 @@ class Result:
         outcome: ``killed``, ``late`` (killed by its time), ``survived``, or ``unreached``: no test
             runs the line, so it survives untried.
         by: the test that failed, where there is one.
-        tests: how many were to be run.
+        tests: how many reach it.
     """
 
     key: str
@@ -210,71 +212,73 @@ class Workplace:
             for name, t in json.loads(kept.read_text("utf-8")).items()
         )
 
-    def sound(self, tests: Sequence[Test], folder: Path) -> list[Test]:
-        """Those of the tests that pass in this order on the unchanged sources; kept in ``folder``.
+    def try_mutant(
+        self, key: str, change: Change, text: str, tests: Sequence[Test], sound: Path
+    ) -> Result:
+        """Put the change into the copy, run the tests that reach it, take it out again.
 
-        A test that fails by itself would kill every mutant it is given.
+        A test that kills for the first time is tried on the unchanged sources too, after the same
+        tests: one that fails by itself kills nothing and is left out.
+
+        Args:
+            sound: file of the tests that were tried so, a name a line, after ``not`` where they
+                failed.
 
         Raises:
-            BenchmarkError: more than ten do not.
+            BenchmarkError: pytest does not run here, with or without the change.
         """
-        names = "\n".join(t.name for t in tests)
-        kept = folder / f"{hashlib.sha256(names.encode()).hexdigest()[:16]}.json"
-        if not kept.is_file():
-            broken: list[str] = []
-            while len(broken) <= 10:
-                left = [t for t in tests if t.name not in broken]
-                cost = _SLACK + _FACTOR * sum(t.seconds for t in left)
-                answer = self._run(
-                    tuple(dict.fromkeys(t.file for t in left)),
-                    tuple(t.name for t in left),
-                    cpu=cost,
-                    wall=4 * cost,
-                )
-                by = _killer(self.said())
-                if answer.code == 0 or not left:
-                    break
-                if not by:
-                    raise BenchmarkError(f"unchanged sources: {answer}\n{self.said()[-2000:]}")
-                broken.append(by)
-            else:
-                raise BenchmarkError(f"unchanged sources fail {broken}")
-            folder.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(broken), "utf-8")
-        left_out = json.loads(kept.read_text("utf-8"))
-        for name in left_out:
-            print(f"fails on the unchanged sources, left out: {name}", flush=True)
-        return [t for t in tests if t.name not in left_out]
+        tried = sound.read_text("utf-8").splitlines() if sound.is_file() else []
+        reached = reaching(change, tests)
+        chosen = [t for t in reached if f"not {t.name}" not in tried]
+        started = time.monotonic()
 
-    def try_mutant(self, key: str, change: Change, text: str, tests: Sequence[Test]) -> Result:
-        """Put the change into the copy, run the tests that reach it, take it out again."""
-        chosen = reaching(change, tests)
-        if not chosen:
-            return Result(key, "unreached", "", 0, 0.0)
+        def result(outcome: str, by: str) -> Result:
+            return Result(key, outcome, by, len(reached), time.monotonic() - started)
+
+        while chosen:
+            answer = self._changed(change, text, chosen)
+            by = _killer(self.said())
+            if answer.code == 0:
+                return result("survived", "")
+            if answer.late:
+                return result("late", by)
+            if answer.code == NOTHING_TO_RUN:
+                raise BenchmarkError(f"no test was found for {change}: {self.said()[-2000:]}")
+            if self._is_sound(by, chosen, sound):
+                return result("killed", by or "does not run")
+            print(f"fails on the unchanged sources, left out: {by}", flush=True)
+            chosen = [t for t in chosen if t.name != by]
+        return result("unreached", "")
+
+    def _changed(self, change: Change, text: str, chosen: Sequence[Test]) -> Answer:
         path = self.main / self.package / change.file
         before = path.read_bytes()
-        compiled = list((path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"))
-        cost = sum(t.seconds for t in chosen)
         try:
-            for stale in compiled:
+            for stale in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
                 stale.unlink()
             path.write_text(text, "utf-8")
-            answer = self._run(
-                tuple(dict.fromkeys(t.file for t in chosen)),
-                tuple(t.name for t in chosen),
-                cpu=_SLACK + _FACTOR * cost,
-                wall=4 * (_SLACK + _FACTOR * cost),
-            )
+            return self._run_tests(chosen)
         finally:
             path.write_bytes(before)
-        said = self.said()
-        if answer.code > 2:  # usage, internal, nothing collected: not the mutant's doing
-            raise BenchmarkError(f"pytest ended with {answer.code} on {change}:\n{said[-2000:]}")
-        by = _killer(said)
-        if answer.late:
-            return Result(key, "late", by, len(chosen), answer.seconds)
-        outcome = "survived" if answer.code == 0 else "killed"
-        return Result(key, outcome, by or _import_fault(said), len(chosen), answer.seconds)
+
+    def _is_sound(self, by: str, chosen: Sequence[Test], sound: Path) -> bool:
+        """Whether the tests up to the one that killed pass on the unchanged sources."""
+        names = [t.name for t in chosen]
+        number = names.index(by) + 1 if by in names else 1
+        name = by or f"{names[0]} and what it imports"
+        if sound.is_file() and name in sound.read_text("utf-8").splitlines():
+            return True
+        answer = self._run_tests(chosen[:number])
+        if answer.code != 0 and (_killer(self.said()) != by or not by):
+            raise BenchmarkError(f"unchanged sources: {answer}\n{self.said()[-2000:]}")
+        with sound.open("a", encoding="utf-8") as file:
+            file.write(f"{name}\n" if answer.code == 0 else f"not {name}\n")
+        return answer.code == 0
+
+    def _run_tests(self, chosen: Sequence[Test]) -> Answer:
+        seconds = _SLACK + _FACTOR * sum(t.seconds for t in chosen)
+        files = tuple(dict.fromkeys(t.file for t in chosen))
+        return self._run(files, tuple(t.name for t in chosen), cpu=seconds, wall=4 * seconds)
 
     def said(self) -> str:
         """What the last run of pytest printed."""
@@ -299,10 +303,6 @@ class Workplace:
 def _killer(said: str) -> str:
     mark = "killed by "
     return next((x[len(mark) :] for x in said.splitlines() if x.startswith(mark)), "")
-
-
-def _import_fault(said: str) -> str:
-    return "import" if "error" in said.lower() and "collecting" in said.lower() else ""
 
 
 def reaching(change: Change, tests: Iterable[Test]) -> list[Test]:

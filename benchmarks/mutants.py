@@ -8,12 +8,12 @@ besides the drawn ones, and the drawn ones that make no other program, each with
 that no longer fits the sources is an error.
 
     python benchmarks/mutants.py [--rooms survey evaluate ...] [--mutants 200] [--seed 1]
-        [--workers 1] [--out out/mutants] [--survivors] [--quick] [--root DIR]
+        [--workers 1] [--out out/mutants] [--most SECONDS] [--survivors] [--quick] [--root DIR]
 
 A run that was stopped goes on where it was (results are kept under ``--out`` by the digest of
 sources and tests). ``--survivors``: only what survived in an earlier run, after tests were
-written. A mutant whose tests take more than four times their processor time, and 15 s, is killed.
-POSIX only.
+written. ``--most``: without the tests that take longer; what survives may be theirs. A mutant whose
+tests take more than four times their processor time, and 15 s, is killed. POSIX only.
 
 The last line is one JSON object with ``mutants``, ``killed``, ``equivalent``, ``share`` (killed of
 those that aren't equivalent), the same by room, and ``named``, ``named_killed``.
@@ -267,6 +267,7 @@ class Bench:
         first = Workplace(out / "worker0", root=root, package=package, heavy=heavy, seed=seed)
         self.root = first.main  # from here on the working tree may change
         self.folder = out / tree_digest(self.root, package)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._places = [first] + [
             Workplace(out / f"worker{i}", root=self.root, package=package, heavy=heavy, seed=seed)
             for i in range(1, workers)
@@ -296,24 +297,20 @@ class Bench:
         with ThreadPoolExecutor(len(self._places)) as pool:
             return [test for tests in pool.map(one, files) for test in tests]
 
-    def sound(self, tests: Sequence[Test]) -> list[Test]:
-        """The tests that pass on the unchanged sources in the order in which mutants get them."""
-        place = self._free.get()
-        try:
-            return place.sound(tests, self.folder / "sound")
-        finally:
-            self._free.put(place)
-
     def tried(self, mutants: Sequence[Mutant], tests: Sequence[Test]) -> Iterator[Result]:
         """Results of mutants in their order, those found before included."""
 
         def one(mutant: Mutant) -> Result:
             known = self.results.get(mutant.key)
-            if known is not None:
+            if known is not None and (
+                known.killed or known.tests >= len(reaching(mutant.change, tests))
+            ):
                 return known
             place = self._free.get()
             try:
-                result = place.try_mutant(mutant.key, mutant.change, mutant.after, tests)
+                result = place.try_mutant(
+                    mutant.key, mutant.change, mutant.after, tests, self.folder / "sound.txt"
+                )
             finally:
                 self._free.put(place)
             self.results.add(result)
@@ -368,12 +365,14 @@ def try_room(
     seed: int,
     quick: bool = False,
     only: frozenset[str] | None = None,
+    most: float | None = None,
 ) -> Count:
     """Draw a room's mutants and try them; survivors are printed as they come.
 
     Args:
         quick: of one module only, against the tests that mirror it.
         only: keys of the mutants to try; None: all.
+        most: seconds of processor above which a test is not run; None: every test.
 
     Raises:
         BenchmarkError: a note fits nothing any more; tests cannot be run.
@@ -393,13 +392,11 @@ def try_room(
     if not mutants:
         return Count()
     more = [m.change.file for m in named]  # may lie in another room
-    tests = bench.measured(tests_of(room, [*sources, *more], bench.root, mirrored=quick))
-    tests = bench.sound(
-        sorted(
-            {t.name: t for m in mutants for t in reaching(m.change, tests)}.values(),
-            key=lambda t: (t.seconds, t.name),
-        )
-    )
+    tests = [
+        t
+        for t in bench.measured(tests_of(room, [*sources, *more], bench.root, mirrored=quick))
+        if most is None or t.seconds <= most
+    ]
     found = Count()
     for mutant, result in zip(mutants, bench.tried(mutants, tests), strict=True):
         _count(found, mutant, result, notes)
@@ -443,6 +440,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "mutants")
     parser.add_argument("--root", type=Path, default=ROOT, help="repository to copy")
     parser.add_argument("--survivors", action="store_true", help="only what survived before")
+    parser.add_argument("--most", type=float, help="seconds above which a test is not run")
     parser.add_argument("--quick", action="store_true", help="four mutants of one module")
     args = parser.parse_args()
     rooms = args.rooms[:1] if args.quick else args.rooms
@@ -462,6 +460,7 @@ def main() -> None:
                 seed=args.seed,
                 quick=args.quick,
                 only=only,
+                most=args.most,
             )
     print(table(counts, args.seed))
     print(json.dumps(summary(counts) | {"seed": args.seed}))
