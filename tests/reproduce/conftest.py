@@ -114,6 +114,7 @@ def request_for(
 ) -> Callable[..., Request]:
     """A request for some of RECIPES on the made-up survey."""
     monkeypatch.setattr(figure_outputs, "sentence_encoder", lambda: encode)
+    monkeypatch.setattr("opinioncast.jobs.training_data.embedded_encoder", lambda: None)
     monkeypatch.setenv("OPINIONCAST_CACHE", str(tmp_path / "cache"))
     columns = {k: answers()[k] for k in ("w", "sex", "region")}
     columns |= {f"q{i}": answers(seed=i + 1)["q1"] for i in range(8)}

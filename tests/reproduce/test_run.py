@@ -263,16 +263,12 @@ def test_an_adapter_of_ones_own_is_prompted_as_it_was_trained(
         json.loads((d.folder / "step.json").read_text("utf-8"))["shape"]
         for d in _predicted(run.steps)
     ]
-    own = [s.get("prompted") for s in shapes if s["adapter"] == adapter_identity(adapter)]
-    bio = {
-        "layout": "question-first",
-        "format": "bio",
-        "refusal": True,
-        "chat": False,
-        "answers": "letters",
-    }
-    assert own == [bio, None]  # the second: the one trained here, which size needs
-    assert all("prompted" not in s for s in shapes if s["adapter"] != adapter_identity(adapter))
+    own = [s["prompting"] for s in shapes if s["adapter"] == adapter_identity(adapter)]
+    # the second: the one trained here, which size needs
+    assert [p["format"] for p in own] == ["bio", "qa"]
+    assert {**own[0], "format": "qa"} == own[1]
+    others = [s for s in shapes if s["adapter"] != adapter_identity(adapter)]
+    assert {s["prompting"]["format"] for s in others} == {"qa"}
     assert not table(run, "by_wave").equals(before)
     text = (run.folder / "by_wave" / "by_wave.md").read_text("utf-8")
     assert "prompted as it was trained (format bio instead of qa)" in text

@@ -20,11 +20,12 @@ from opinioncast.methods.zero_shot import ZeroShot
 from opinioncast.predictor.resources import Resources
 from opinioncast.prompts import Prompting
 from opinioncast.reproduce.context import mass_words
+from opinioncast.reproduce.given import one_adapter
 from opinioncast.reproduce.recipe import MethodRow, load_reproduction
 from opinioncast.reproduce.setting import load_setting
 from opinioncast.reproduce.store import Store
 from opinioncast.reproduce.tables import Tables
-from opinioncast.reproduce.workshop import Workshop, one_adapter
+from opinioncast.reproduce.workshop import Workshop
 from opinioncast.survey import Cells, OpinionTable
 from opinioncast.survey.tables import KEY
 

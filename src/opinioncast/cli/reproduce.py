@@ -11,11 +11,11 @@ from rich.table import Table
 from opinioncast.cli.finetune import describe
 from opinioncast.cli.screen import Screen
 from opinioncast.errors import ModelError
-from opinioncast.models import adapter_folder
 
 if TYPE_CHECKING:
     from opinioncast.finetune.trainer import Moment
     from opinioncast.reproduce.plan import Plan
+    from opinioncast.reproduce.setting import Setting
 
 _console = Screen()
 _OFTEN = 20
@@ -35,9 +35,17 @@ def reproduce(
         "opinioncast-out/reproduce"
     ),
     adapter: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="Folder of an adapter, or shipped: the fine-tuned one where one is needed."
+            help="Folder of an adapter, or shipped: the fine-tuned one where one is needed. "
+            "MODEL=FOLDER or MODEL:TRAINING=FOLDER: of a model of the setting. Repeatable."
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="FIELD=VALUE of every recipe (seeds=5), or setting.FIELD=VALUE. Repeatable.",
         ),
     ] = None,
     questions: Annotated[
@@ -76,7 +84,8 @@ def reproduce(
         setting=setting,
         data=data,
         out=out,
-        adapter=None if adapter is None else Path(adapter_folder(adapter) or adapter),
+        adapters=tuple(adapter or ()),
+        changes=tuple(changes or ()),
         questions=questions,
         seed=seed,
         epochs=epochs,
@@ -84,7 +93,7 @@ def reproduce(
         backend=backend,
     )
     if dry_run:
-        _print_plan(request.plan())
+        _print_plan(request.plan(), request.load()[1])
         return
     if docs is not None:  # before hours of work, not after
         check_document(docs, request.load()[1].name)
@@ -105,18 +114,32 @@ def reproduce(
     run.raise_for_failures()
 
 
-def _print_plan(plan: Plan) -> None:
+def _print_plan(plan: Plan, setting: Setting) -> None:
+    machine = setting.machine
     grid = Table(box=None, pad_edge=False)
-    for column in ("step", "of", "rows, about", "first for"):
-        grid.add_column(column, justify="right" if column.startswith("rows") else "left")
+    for column in ("step", "of", "rows", "hours", "GB", "first for"):
+        right = column in ("rows", "hours", "GB")
+        width = 26 if column == "of" else None
+        grid.add_column(column, justify="right" if right else "left", min_width=width)
     for step in plan.steps:
         text = f"{step.name} ({step.text})" if step.text and step.kind == "train" else step.name
-        grid.add_row(step.kind, text, f"{step.rows:,}" if step.rows else "", step.wanted_by)
+        needs = step.needs
+        hours = "" if needs.hours is None else f"{needs.hours:.2g}"
+        rows = f"{step.rows:,}" if step.rows else ""
+        grid.add_row(step.kind, text, rows, hours, needs.words(), step.wanted_by)
     _console.print(grid)
     _console.say(
         f"\nabout {plan.rows('train'):,} rows of training and {plan.rows('predict'):,} prompts "
-        "(as many as are not in the cache, nor done before)",
+        "(as many as are not in the cache, nor done before)"
     )
+    if plan.hours is not None and machine is not None:
+        _console.say(
+            f"about {plan.hours:,.1f} hours of models, estimated for {machine.name}: "
+            f"{machine.teraflops:g} Tflop/s, {machine.memory_gb:g} GB each ({machine.source}); GB: "
+            "memory that a step needs, (n x) spread over so many of them"
+        )
     for what, names in (("file", plan.files), ("model", plan.models)):
         for name, how in names.items():
             _console.say(f"missing {what}: {name}: {how}")
+    if not plan.files and not plan.models:
+        _console.say("nothing is missing")

@@ -51,6 +51,10 @@ class Context:
     def scores(self, table: str, row: MethodRow, model: str) -> CellScores:
         return self.workshop.scores(self.recipe, table, row, model)
 
+    def runs(self, table: str, row: MethodRow, model: str) -> list[CellScores]:
+        """Of each of the recipe's seeds."""
+        return self.workshop.runs(self.recipe, table, row, model)
+
     def observed(self, table: str) -> OpinionTable:
         return self.workshop.observed(self.recipe, table)
 

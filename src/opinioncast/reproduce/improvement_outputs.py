@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from opinioncast.evaluate.compare import improvement_by
+from opinioncast.evaluate.repeats import standard_error
 from opinioncast.jobs.evaluation_inputs import GROUP, why_withheld
 from opinioncast.report.dot_chart import DotPanel, DotSeries, dot_figure
 from opinioncast.report.group_labels import attributes_once
@@ -101,6 +102,13 @@ def _compared(
     frame = improvement_by(ours, zero_shot, *columns, lower=lower)
     ends = ours.intervals(*columns)
     frame = frame.join(ends, on=list(columns), how="left", maintain_order="left")
+    repeated = []
+    if recipe.seeds > 1:
+        runs = context.runs(table, recipe.ours, model)
+        frame = with_errors(
+            frame, [improvement_by(run, zero_shot, *columns, lower=lower) for run in runs]
+        )
+        repeated = list(ERRORS.values())
     if lower is None:
         frame = frame.with_columns(lower_low=_NO_NUMBER, lower_high=_NO_NUMBER)
     else:
@@ -117,10 +125,28 @@ def _compared(
         "high",
         "absolute",
         "relative",
+        *repeated,
         "cells",
         "asked",
         "note",
     )
+
+
+ERRORS = {"ours": "ours_se", "relative": "relative_se"}
+"""Column -> that of its standard error over seeds."""
+
+
+def with_errors(frame: pl.DataFrame, runs: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """``frame`` with the standard error of its :data:`ERRORS`.
+
+    Args:
+        runs: the same rows of each seed, in the same order.
+    """
+    found = {
+        error: [standard_error(values) for values in zip(*(run[c] for run in runs), strict=True)]
+        for c, error in ERRORS.items()
+    }
+    return frame.with_columns(pl.Series(n, v, dtype=pl.Float64) for n, v in found.items())
 
 
 def _withhold(frame: pl.DataFrame, observed: OpinionTable) -> tuple[pl.DataFrame, str]:
@@ -132,7 +158,9 @@ def _withhold(frame: pl.DataFrame, observed: OpinionTable) -> tuple[pl.DataFrame
     if not count:
         return frame, ""
     hidden = frame.with_columns(
-        pl.when(~few).then(pl.col(c)).alias(c) for c in ("lower", *LOWER_ENDS, "relative")
+        pl.when(~few).then(pl.col(c)).alias(c)
+        for c in ("lower", *LOWER_ENDS, "relative", ERRORS["relative"])
+        if c in frame.columns
     )
     return hidden, f"{count} lower bounds on fewer than {FEW_CELLS} cells"
 
@@ -197,7 +225,7 @@ def _improvement_result(
     title = f"{recipe.title} ({context.setting.name} setting)"
     hide = {"absolute", "asked", *LOWER_ENDS} | ({"model"} if len(recipe.models) == 1 else set())
     if frame["lower"].null_count() == frame.height:
-        hide |= {"lower", "relative"}
+        hide |= {"lower", "relative", ERRORS["relative"]}
     own = [c for c in frame.columns if not c.startswith(PAPER) and c not in hide]
     band = frame["lower_low"].null_count() < frame.height
     return Result(

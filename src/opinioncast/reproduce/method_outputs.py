@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from opinioncast.evaluate.compare import paired_test
+from opinioncast.evaluate.repeats import standard_error
 from opinioncast.evaluate.scores import CellScores, mean_over, shared_cells
 from opinioncast.methods.declaration import method_kind
 from opinioncast.report.dot_chart import DotPanel, DotSeries, dot_figure
@@ -23,9 +24,9 @@ from opinioncast.reproduce.context import (
     per_model,
     with_note,
 )
+from opinioncast.reproduce.given import FINE_TUNED
 from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe, Value
 from opinioncast.reproduce.result import PAPER, Result, beside_paper
-from opinioncast.reproduce.workshop import FINE_TUNED
 
 
 def methods(context: Context) -> Result:
@@ -54,6 +55,10 @@ def methods(context: Context) -> Result:
                     continue
                 else:
                     values = _mean(found[row.name])
+                    if context.recipe.seeds > 1:
+                        runs = context.runs(table, row, model)
+                        of_each = [run.mean()["wd"] for run in runs]
+                        values |= {"se": standard_error(of_each), "seeds": len(runs)}
                     mass = mass_words({"": found[row.name]}).replace(":  in", " in")
                     values["note"] = joined(str(values["note"]), mass)
                     name = _answered(context, row, model)
@@ -76,7 +81,9 @@ def methods(context: Context) -> Result:
     ]
     base = base_words(scored)
     title = f"{context.recipe.title} ({context.setting.name} setting)"
-    shown = ["table", "method", "model", "wd", "low", "high", "one_hot_error", "cells", *paper]
+    repeated = ["se", "seeds"] if context.recipe.seeds > 1 else []
+    distance = ["wd", *repeated, "low", "high", "one_hot_error", "cells"]
+    shown = ["table", "method", "model", *distance, *paper]
     shown = with_note(shown, frame)
     return Result(
         context.recipe,

@@ -10,11 +10,12 @@ from opinioncast.curate.sources import described, find_file
 from opinioncast.errors import ModelError
 from opinioncast.finetune.recipe import FinetuneRecipe
 from opinioncast.methods.declaration import method_kind
+from opinioncast.reproduce.given import GivenAdapters
 from opinioncast.reproduce.models import how_to_get
+from opinioncast.reproduce.needs import NOTHING, Needs, prediction_needs, training_needs
 from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe
 from opinioncast.reproduce.setting import Setting, TableSetting
 from opinioncast.reproduce.tables import missing_files
-from opinioncast.reproduce.workshop import FINE_TUNED, one_adapter
 from opinioncast.survey import load_groups
 
 
@@ -27,6 +28,8 @@ class PlannedStep:
         name: as the step's folder begins; two trainings of one name differ in what ``text`` says.
         rows: prompts, or rows of training times passes; about. None where it takes no model.
         wanted_by: the first recipe that needs it.
+        text: what a training is of, or a curation.
+        needs: memory and hours, as far as the setting says what its models are.
     """
 
     kind: str
@@ -34,6 +37,7 @@ class PlannedStep:
     rows: int | None
     wanted_by: str
     text: str = ""
+    needs: Needs = NOTHING
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,12 @@ class Plan:
     def rows(self, kind: str) -> int:
         """Rows of all steps of a kind, about."""
         return sum(s.rows or 0 for s in self.steps if s.kind == kind)
+
+    @property
+    def hours(self) -> float | None:
+        """Of all steps whose hours can be estimated, on the setting's machine; None for none."""
+        known = [s.needs.hours for s in self.steps if s.needs.hours is not None]
+        return sum(known) if known else None
 
     def check(self, data: Sequence[Path]) -> None:
         """Raise what is missing, all of it at once.
@@ -72,12 +82,12 @@ def plan(
     setting: Setting,
     data: Sequence[Path],
     *,
-    adapter: Path | None = None,
+    given: GivenAdapters | None = None,
     questions: int | None = None,
     epochs: int | None = None,
 ) -> Plan:
     """What :func:`opinioncast.reproduce.run.reproduce` would do, without doing it."""
-    planner = _Planner(setting, data, adapter, questions, epochs)
+    planner = _Planner(setting, data, given or GivenAdapters(), questions, epochs)
     for recipe in recipes:
         setting.check(recipe)
         planner.add(recipe)
@@ -89,11 +99,11 @@ class _Planner:
         self,
         setting: Setting,
         data: Sequence[Path],
-        adapter: Path | None,
+        given: GivenAdapters,
         questions: int | None,
         epochs: int | None,
     ) -> None:
-        self.setting, self.data, self.adapter = setting, data, adapter
+        self.setting, self.data, self.given = setting, data, given
         self.questions, self.epochs = questions, epochs
         self.steps: dict[tuple[object, ...], PlannedStep] = {}
         self.files: dict[str, str] = {}
@@ -118,13 +128,14 @@ class _Planner:
         wanted_by: str,
         text: str = "",
         shape: object = None,
+        needs: Needs = NOTHING,
     ) -> None:
         """Add a step once.
 
         Args:
             shape: what tells it from others of its name, which two recipes may both have.
         """
-        step = PlannedStep(kind, name, rows, wanted_by, text)
+        step = PlannedStep(kind, name, rows, wanted_by, text, needs)
         self.steps.setdefault((kind, name, shape), step)
 
     def _table(self, key: str, wanted_by: str) -> None:
@@ -163,8 +174,8 @@ class _Planner:
 
     def _train(self, recipe: ReproductionRecipe, model: str, training: str) -> object:
         """Add a training, if it is to be run, and return what tells its adapter from others."""
-        if training == FINE_TUNED and self.adapter is not None and one_adapter(recipe):
-            return "given"
+        if self.given.of(recipe, model, training) is not None:
+            return "given", model, training
         self._model(model)
         wanted = {**self.setting.trainings, **recipe.trainings}[training]
         for key in filter(None, (wanted.table, wanted.validation)):
@@ -176,8 +187,12 @@ class _Planner:
         rows *= settings.optimizer.epochs if self.epochs is None else self.epochs
         answers = f"answers in {settings.answers}"
         text = ", ".join([f"{settings.target} target", _loss(settings), answers])
-        shape = (wanted.table, wanted.validation, wanted.subset, settings.hash)
-        self._step("train", f"{model}-{training}", round(rows), recipe.name, text, shape)
+        shape = (wanted.table, wanted.validation, wanted.subset, settings.hash, recipe.seeds)
+        name = f"{model}-{training}"
+        if recipe.seeds > 1:
+            name += f" (x {recipe.seeds} seeds)"
+        needs = training_needs(self.setting, model, settings, recipe.seeds * rows)
+        self._step("train", name, round(recipe.seeds * rows), recipe.name, text, shape, needs)
         return shape
 
     def _predict(self, recipe: ReproductionRecipe, table: str, row: MethodRow, model: str) -> None:
@@ -195,10 +210,14 @@ class _Planner:
         if recipe.kind == "input_use":
             # as asked, without the question, shuffled: each cell; without the group: each question
             cells = 3 * cells + self.setting.tables[table].questions
+        if row.training is not None:
+            cells *= recipe.seeds
         label = f"{table}-{chosen}-{row.key}"
         if recipe.kind == "input_use":
             label += "-input_use"
-        self._step("predict", label, cells if language else None, recipe.name, shape=shape)
+        needs = prediction_needs(self.setting, chosen, row, cells) if language else NOTHING
+        rows = cells if language else None
+        self._step("predict", label, rows, recipe.name, shape=shape, needs=needs)
 
 
 def _loss(recipe: FinetuneRecipe) -> str:

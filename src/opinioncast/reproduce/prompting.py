@@ -7,7 +7,6 @@ from pathlib import Path
 
 from opinioncast.predictor.trained import Training
 from opinioncast.prompts import Prompting
-from opinioncast.prompts.prompting import TRAINED_WITH
 from opinioncast.reproduce.recipe import MethodRow, TrainingRecipe
 from opinioncast.reproduce.setting import Setting
 
@@ -34,16 +33,6 @@ def used_prompting(setting: Setting, row: MethodRow, model: str, adapter: Path |
     if trained is None:
         return said
     return _of_row(replace(trained, orders=said.orders), row)
-
-
-def prompted_otherwise(
-    setting: Setting, row: MethodRow, model: str, adapter: Path | None
-) -> dict[str, str | bool]:
-    """All of :func:`used_prompting` where it is not :func:`set_prompting`, else nothing."""
-    used = used_prompting(setting, row, model, adapter)
-    if used == set_prompting(setting, row, model):
-        return {}
-    return {name: used.record()[name] for name in TRAINED_WITH}
 
 
 def own_prompting(

@@ -15,7 +15,7 @@ Names of tables, models and trainings are the setting's (:mod:`opinioncast.repro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -26,6 +26,7 @@ from opinioncast.errors import InputError
 from opinioncast.methods.declaration import method_kind, method_kinds
 from opinioncast.prompts import Answers, Format
 from opinioncast.recipe_files import Strict, builtin_names, locate_recipe, misfits
+from opinioncast.reproduce.changes import Change, changed
 
 Kind = Literal[
     "methods",
@@ -160,6 +161,8 @@ class ReproductionRecipe(Strict):
         fractions, target: of "scaling"; training ``subset_25`` is that of 0.25, 1 is "fine_tuned".
         curves: legend -> training, of "curves".
         trainings: added to the setting's.
+        seeds: how many times each training is run, with seeds that follow its own; tables then
+            have the mean and its standard error.
         picture: shown in the document.
     """
 
@@ -178,6 +181,7 @@ class ReproductionRecipe(Strict):
     target: float | None = Field(default=None, gt=0)
     curves: Mapping[str, str] = Field(default_factory=dict)
     trainings: Mapping[str, TrainingRecipe] = Field(default_factory=dict)
+    seeds: int = Field(default=1, ge=1)
     picture: bool = False
     paper: PaperFigures
     notes: tuple[str, ...] = ()
@@ -188,6 +192,8 @@ class ReproductionRecipe(Strict):
         missing = [f for f in needed if not getattr(self, f)]
         if missing:
             raise ValueError(f"kind {self.kind} needs {', '.join(missing)}")
+        if self.seeds > 1 and self.kind not in _REPEATED:
+            raise ValueError(f"seeds are for the kinds {', '.join(_REPEATED)}")
         return self
 
     def rows(self) -> tuple[MethodRow, ...]:
@@ -199,6 +205,9 @@ class ReproductionRecipe(Strict):
         )
         return tuple(m for m in (*self.methods, *both, *scaled) if m.bound is None)
 
+
+_REPEATED = ("methods", "groups", "waves", "scaling")
+"""Kinds whose figures are means that several trainings can be averaged in."""
 
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "methods": ("methods", "models"),
@@ -224,8 +233,13 @@ def builtin_reproductions() -> list[str]:
     return sorted(names, key=lambda n: (load_reproduction(n, "paper").order, n))
 
 
-def load_reproduction(name_or_path: str | Path, setting: str) -> ReproductionRecipe:
+def load_reproduction(
+    name_or_path: str | Path, setting: str, changes: Sequence[Change] = ()
+) -> ReproductionRecipe:
     """Read a recipe as it stands in a setting.
+
+    Args:
+        changes: made to it last.
 
     Raises:
         InputError: no such recipe, invalid YAML, or a field that is unknown, missing or wrong.
@@ -233,7 +247,7 @@ def load_reproduction(name_or_path: str | Path, setting: str) -> ReproductionRec
     names = builtin_names("reproduce")
     path = locate_recipe(name_or_path, "reproduce", names, "reproduction recipe")
     raw = with_figures(in_setting(read_document(path, "A reproduction recipe"), setting), setting)
-    return parse(ReproductionRecipe, raw, str(name_or_path))
+    return parse(ReproductionRecipe, changed(raw, changes, str(name_or_path)), str(name_or_path))
 
 
 def with_figures(raw: Any, setting: str) -> Any:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from opinioncast.errors import IncompleteRunError, InputError, OpinioncastError
 from opinioncast.finetune.trainer import Moment
-from opinioncast.models import SHIPPED, SHIPPED_ADAPTER
+from opinioncast.models import SHIPPED
 from opinioncast.report.interactive import graph_objects
 from opinioncast.reproduce import figure_outputs, improvement_outputs, method_outputs
+from opinioncast.reproduce.changes import Changes
 from opinioncast.reproduce.context import Context
+from opinioncast.reproduce.crew import Crew, crew_of_torchrun
+from opinioncast.reproduce.given import (
+    FINE_TUNED,
+    GivenAdapters,
+    is_shipped,
+    one_adapter,
+    trainings_of,
+)
 from opinioncast.reproduce.lock import only_run
 from opinioncast.reproduce.models import adapter_identity
 from opinioncast.reproduce.plan import Plan, plan
@@ -26,7 +36,7 @@ from opinioncast.reproduce.result import Result, write_result
 from opinioncast.reproduce.setting import Setting, builtin_settings, load_setting
 from opinioncast.reproduce.store import Done, Store
 from opinioncast.reproduce.tables import Tables
-from opinioncast.reproduce.workshop import FINE_TUNED, Workshop, one_adapter
+from opinioncast.reproduce.workshop import Workshop, train_here
 
 ALL = "all"
 WORK = "work"
@@ -65,6 +75,9 @@ class Request:
         data: folders with the survey files.
         out: a folder per recipe is written there, and the steps' own under ``work``.
         adapter: stands in for the fine-tuned one where a recipe needs no other.
+        adapters: further ones, as ``--adapter`` takes them (:mod:`opinioncast.reproduce.given`).
+        changes: ``field=value`` of every recipe, or ``setting.field=value``
+            (:mod:`opinioncast.reproduce.changes`).
         questions, seed: draw that many questions of every table.
         epochs: passes of every training.
         compile: compile the layers in training.
@@ -77,6 +90,8 @@ class Request:
     data: Sequence[Path] = (Path(),)
     out: Path = Path("opinioncast-out/reproduce")
     adapter: Path | None = None
+    adapters: Sequence[str] = ()
+    changes: Sequence[str] = ()
     questions: int | None = None
     seed: int = 0
     epochs: int | None = None
@@ -90,15 +105,40 @@ class Request:
         Raises:
             InputError: an unknown name, or a file that does not fit.
         """
-        setting = load_setting(self.setting)
-        if self.backend is not None:
-            setting = setting.on_backend(self.backend)
+        changes, setting = Changes.read(self.changes), self.load_setting()
         names = list(dict.fromkeys(self.names))
         if ALL in names:
             names = builtin_reproductions()
         if not names:
             raise InputError("Nothing to reproduce", expected="a recipe, or all", found="nothing")
-        return [load_reproduction(n, setting.name) for n in names], setting
+        return [load_reproduction(n, setting.name, changes.recipe) for n in names], setting
+
+    def load_setting(self) -> Setting:
+        """The setting, as the request changes it.
+
+        Raises:
+            InputError: an unknown name, or a file that does not fit.
+        """
+        setting = load_setting(self.setting, Changes.read(self.changes).setting)
+        return setting if self.backend is None else setting.on_backend(self.backend)
+
+    def given(self, setting: Setting) -> GivenAdapters:
+        """The adapters that were handed over.
+
+        Raises:
+            InputError: they are of models that the setting does not have, or of no model.
+        """
+        found = GivenAdapters.read(self.adapters, list(setting.models))
+        if self.adapter is None:
+            return found
+        if found.single is not None:
+            raise InputError(
+                "Several adapters are given without saying of which model each is",
+                where="--adapter",
+                expected="MODEL=FOLDER for each",
+                found=f"{self.adapter} and {found.single}",
+            )
+        return replace(found, single=self.adapter)
 
     def plan(self) -> Plan:
         """The steps, without running any."""
@@ -107,50 +147,69 @@ class Request:
             recipes,
             setting,
             self.data,
-            adapter=self.adapter,
+            given=self.given(setting),
             questions=self.questions,
             epochs=self.epochs,
         )
 
-    def check_adapter(self, recipes: Sequence[ReproductionRecipe]) -> list[str]:
-        """Names of the recipes that train, but where the adapter cannot stand in.
+    def check_adapters(self, recipes: Sequence[ReproductionRecipe], setting: Setting) -> list[str]:
+        """Names of the recipes that train, but where the adapter without a model cannot stand in.
 
         Raises:
-            ModelError: the folder holds no PEFT adapter.
-            InputError: no recipe uses it.
+            ModelError: a folder holds no PEFT adapter.
+            InputError: no recipe uses one of them, or there are fewer than seeds.
         """
-        if self.adapter is None:
+        given = self.given(setting)
+        given.check()
+        used = [given.used(r) for r in recipes]
+        for model, training in given.named:
+            key = model if training == FINE_TUNED else f"{model}:{training}"
+            if not any(key in u for u in used):
+                raise _unused(recipes, f"{key}=FOLDER")
+        if given.single is None:
             return []
-        adapter_identity(self.adapter)
         if not any(one_adapter(r) for r in recipes):
-            raise InputError(
-                "The adapter is used by none of the recipes",
-                where=", ".join(r.name for r in recipes),
-                expected="a recipe that needs one fine-tuned adapter, of one model (table1, say)",
-                found=f"--adapter {self.adapter}",
-            )
-        trained = [r for r in recipes if r.curves or any(row.training for row in r.rows())]
-        return [r.name for r in trained if not one_adapter(r)]
+            raise _unused(recipes, str(given.single))
+        return [r.name for r in recipes if trainings_of(r) and not one_adapter(r)]
 
     def limits(self, recipe: ReproductionRecipe, setting: Setting) -> str:
         """How the run is smaller or other than the recipe, in words; empty where it is not."""
         parts = []
+        if self.changes:
+            parts.append("set: " + ", ".join(self.changes))
         if self.questions is not None:
             parts.append(f"{self.questions} questions drawn of every table (seed {self.seed})")
         if self.epochs is not None:
             parts.append(f"{self.epochs} epoch(s) of every training")
-        if self.adapter is not None and one_adapter(recipe):
-            given = "shipped adapter in place of a training of the recipe's own"
-            if not self._shipped():
-                given = f"fine-tuned adapter given: {adapter_identity(self.adapter)[:12]}"
-            parts.append(given)
-            row = next(r for r in recipe.rows() if r.training)
-            training = {**setting.trainings, **recipe.trainings}[FINE_TUNED]
-            if words := prompting_words(setting, row, recipe.models[0], training, self.adapter):
-                parts.append(words)
-            if recipe.kind in ("groups", "heatmaps"):
-                parts.append("which groups it was trained on is the setting's word, not checked")
+        used = self.given(setting).used(recipe)
+        for name, folders in used.items():
+            if not name and is_shipped(folders[0]):
+                said = "shipped adapter in place of a training of the recipe's own"
+            else:
+                hashes = ", ".join(adapter_identity(f)[:12] for f in folders[: recipe.seeds])
+                said = f"fine-tuned adapter given{f' for {name}' if name else ''}: {hashes}"
+            parts.append(said)
+            parts += self._prompted_otherwise(recipe, setting, name, folders[0])
+        if used and recipe.kind in ("groups", "heatmaps"):
+            parts.append("which groups it was trained on is the setting's word, not checked")
         return "Not as the recipe says: " + "; ".join(parts) if parts else ""
+
+    def _prompted_otherwise(
+        self, recipe: ReproductionRecipe, setting: Setting, name: str, folder: Path
+    ) -> list[str]:
+        """How an adapter's prompts differ from those of the recipe's own training."""
+        model, _, named = name.partition(":")
+        model, training = model or recipe.models[0], named or FINE_TUNED
+        asked = [
+            row
+            for row in recipe.rows()
+            if row.training == training and (row.model or model) == model
+        ]
+        if not asked:
+            return []
+        wanted = {**setting.trainings, **recipe.trainings}[training]
+        words = prompting_words(setting, asked[0], model, wanted, folder)
+        return [words] if words else []
 
     def options(self, recipe: ReproductionRecipe) -> list[str]:
         """Options of the command that shape this recipe's result; a user's paths as FILE, FOLDER.
@@ -164,24 +223,36 @@ class Request:
             parts.append(f"--setting {self.setting if named else 'FILE'}")
         if self.backend is not None and recipe.rows():
             parts.append(f"--backend {self.backend}")
-        given = self.adapter is not None and one_adapter(recipe)
-        if given:
-            parts.append(f"--adapter {SHIPPED if self._shipped() else 'FOLDER'}")
+        used = self.given(self.load_setting()).used(recipe)
+        for name, folders in used.items():
+            if name:
+                parts += [f"--adapter {name}=FOLDER"] * min(len(folders), recipe.seeds)
+            else:
+                parts.append(f"--adapter {SHIPPED if is_shipped(folders[0]) else 'FOLDER'}")
+        parts += [f"--set {shlex.quote(change)}" for change in self.changes]
         if self.questions is not None:
             parts.append(f"--questions {self.questions}")
         if self.seed:
             parts.append(f"--seed {self.seed}")
-        if not given and (recipe.curves or any(row.training for row in recipe.rows())):
+        taken = {name.partition(":")[::2] for name in used if name}
+        given = {(m, t or FINE_TUNED) for m, t in taken}
+        left = [pair for pair in trainings_of(recipe) if pair not in given]
+        if left and "" not in used:
             if self.epochs is not None:
                 parts.append(f"--epochs {self.epochs}")
             if self.compile:
                 parts.append("--compile")
         return parts
 
-    def _shipped(self) -> bool:
-        """Whether the adapter given is the one that ships, under whatever path."""
-        assert self.adapter is not None  # asked of a given one only
-        return adapter_identity(self.adapter) == adapter_identity(SHIPPED_ADAPTER)
+
+def _unused(recipes: Sequence[ReproductionRecipe], adapter: str) -> InputError:
+    return InputError(
+        "The adapter is used by none of the recipes",
+        where=", ".join(r.name for r in recipes),
+        expected="a recipe that needs one fine-tuned adapter, of one model (table1, say); or "
+        "MODEL=FOLDER, or MODEL:TRAINING=FOLDER, of a training that a recipe needs",
+        found=f"--adapter {adapter}",
+    )
 
 
 @dataclass(frozen=True)
@@ -216,24 +287,36 @@ class ReproductionRun:
 def reproduce(request: Request, reporter: Reporter | None = None) -> ReproductionRun:
     """Make tables and figures; the same call goes on where a killed one stopped.
 
-    A recipe that fails does not keep the next ones from being made.
+    A recipe that fails does not keep the next ones from being made. Under torchrun every process
+    calls it: one does the work, the others join its trainings and have no contents.
 
     Raises:
         InputError: recipes or the setting do not fit; a single recipe that fails raises its own.
         DataError, ModelError: files or models are missing: all of them are named, nothing is run.
         StorageError: another run is at work in the folder.
     """
-    reporter = reporter or Reporter()
+    crew = crew_of_torchrun()
+    if crew is not None and not crew.leads:
+        crew.follow()
+        return ReproductionRun(request.load_setting(), (), {}, (), request.out)
+    try:
+        return _lead(request, reporter or Reporter(), crew)
+    finally:
+        if crew is not None:
+            crew.end()
+
+
+def _lead(request: Request, reporter: Reporter, crew: Crew | None) -> ReproductionRun:
     recipes, setting = request.load()
     graph_objects()  # before hours of work, not after
-    not_given = request.check_adapter(recipes)
+    not_given = request.check_adapters(recipes, setting)
     request.plan().check(request.data)
     with only_run(request.out / WORK):
         for name in not_given:
             reporter.say(
                 f"{name}: --adapter is not used: it needs more trainings than the fine-tuned one"
             )
-        return _run(request, recipes, setting, reporter)
+        return _run(request, recipes, setting, reporter, crew)
 
 
 def _run(
@@ -241,6 +324,7 @@ def _run(
     recipes: Sequence[ReproductionRecipe],
     setting: Setting,
     reporter: Reporter,
+    crew: Crew | None,
 ) -> ReproductionRun:
     store = Store(request.out / WORK, reporter.say)
     tables = Tables(setting, store, request.data, request.questions, request.seed)
@@ -248,9 +332,10 @@ def _run(
         setting,
         store,
         tables,
-        adapter=request.adapter,
+        given=request.given(setting),
         epochs=request.epochs,
         compile=request.compile,
+        train=train_here if crew is None else crew.train,
         moment=reporter.moment,
         rows=reporter.rows,
         cache=request.cache,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from opinioncast.errors import InputError
 from opinioncast.finetune.recipe import FinetuneRecipe, load_finetune, parse_finetune
 from opinioncast.prompts import Layout
 from opinioncast.recipe_files import Strict, builtin_names, locate_recipe
+from opinioncast.reproduce.changes import Change, changed
 from opinioncast.reproduce.recipe import (
     ReproductionRecipe,
     TrainingRecipe,
@@ -39,6 +40,7 @@ class ModelSetting(Strict):
         chat: put prompts through its chat template.
         backend: where its predictions run: ``torch`` or ``vllm``.
         finetune: how it is trained: name of a fine-tuning recipe, or its fields.
+        billions: of parameters, for estimates.
     """
 
     label: str
@@ -46,6 +48,25 @@ class ModelSetting(Strict):
     chat: bool = False
     backend: str = "torch"
     finetune: str | Mapping[str, Any]
+    billions: float | None = Field(default=None, gt=0)
+
+
+class MachineSetting(Strict):
+    """What estimates of memory and hours are for.
+
+    Attributes:
+        name: of one processor.
+        teraflops: operations that it does in a second, in work of this kind, / 10^12.
+        memory_gb: that it has.
+        accelerator: it is a GPU.
+        source: where these come from.
+    """
+
+    name: str
+    teraflops: float = Field(gt=0)
+    memory_gb: float = Field(gt=0)
+    accelerator: bool = True
+    source: str
 
 
 class CurationSetting(Strict):
@@ -95,6 +116,7 @@ class Setting(Strict):
 
     Attributes:
         seen: groups of the training data, bold in heatmaps.
+        machine: that the plan's estimates are for.
         get: file -> how to get it; a file is found by its whole name, then by how it begins.
         notes: how the setting differs from the paper.
     """
@@ -107,6 +129,7 @@ class Setting(Strict):
     curations: Mapping[str, CurationSetting]
     tables: Mapping[str, TableSetting]
     trainings: Mapping[str, TrainingRecipe]
+    machine: MachineSetting | None = None
     get: Mapping[str, str] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -212,11 +235,15 @@ def builtin_settings() -> list[str]:
     return builtin_names("settings")
 
 
-def load_setting(name_or_path: str | Path) -> Setting:
+def load_setting(name_or_path: str | Path, changes: Sequence[Change] = ()) -> Setting:
     """Read a setting that comes with the package, or a user's own YAML file.
+
+    Args:
+        changes: made to it last.
 
     Raises:
         InputError: no such setting, invalid YAML, or a field that is unknown, missing or wrong.
     """
     path = locate_recipe(name_or_path, "settings", builtin_settings(), "setting")
-    return parse(Setting, read_document(path, "A setting"), str(name_or_path))
+    raw = changed(read_document(path, "A setting"), changes, str(name_or_path))
+    return parse(Setting, raw, str(name_or_path))

@@ -19,7 +19,8 @@ from opinioncast.jobs.curate import TABLE, bounds_of, curate_to_files
 from opinioncast.jobs.evaluation_inputs import GROUP, read_bounds, write_bounds
 from opinioncast.readers.subpop import read_rows, to_table
 from opinioncast.reproduce.setting import Setting, TableSetting
-from opinioncast.reproduce.store import Done, Store, file_hash, shape_key
+from opinioncast.reproduce.shapes import curation_shape
+from opinioncast.reproduce.store import Done, Store, shape_key
 from opinioncast.survey import OpinionTable
 
 FAMILY = "ATP"
@@ -90,11 +91,7 @@ class Tables:
         apart = {
             name: self._apart(source) for name, source in self.setting.curations[key].apart.items()
         }
-        shape = {
-            "recipe": recipe.model_dump(mode="json"),
-            "files": self._hashes(recipe, folders, tuple(apart)),
-            "apart": {name: table.content_hash for name, table in apart.items()},
-        }
+        shape = curation_shape(recipe, folders, apart)
 
         def make(folder: Path) -> None:
             for name, table in apart.items():
@@ -165,16 +162,6 @@ class Tables:
         recipe, beside = self.setting.curation(key)
         return recipe, [*self.data, beside]
 
-    def _hashes(
-        self, recipe: CurationRecipe, folders: Sequence[Path], apart: Sequence[str]
-    ) -> dict[str, str]:
-        """Content of every file the recipe reads; absent ones are curation's to complain of."""
-        names = [tuple(n) for w in recipe.waves for n in w.files]
-        if recipe.overlap is not None:
-            names += [(n,) for n in recipe.overlap.against if n not in apart]
-        found = {n[0]: find_file(n, folders) for n in dict.fromkeys(names)}
-        return {n: file_hash(p) for n, p in found.items() if p is not None}
-
     def _drawn(self, key: str, table: OpinionTable) -> OpinionTable:
         if self.questions is None:
             return table
@@ -191,9 +178,7 @@ class Tables:
         keys = [k for k in rows if (k[0], k[1]) in waves]
         if not keys:
             return None
-        shape = {
-            "recipe": recipe.model_dump(mode="json"),
-            "files": self._hashes(recipe, folders, ()),
+        shape = curation_shape(recipe, folders, {}) | {
             "questions": shape_key("questions", {"keys": keys}),
             "of": "groups and cells",
         }

@@ -12,31 +12,44 @@ import polars as pl
 from opinioncast.backends.catalogue import CATALOGUE, folder_of
 from opinioncast.backends.reference import ModelReference
 from opinioncast.curate.sources import find_file
-from opinioncast.errors import IncompleteRunError
+from opinioncast.errors import IncompleteRunError, InputError
 from opinioncast.evaluate.input_use import input_use
+from opinioncast.evaluate.repeats import mean_of_runs
 from opinioncast.evaluate.scaling import subsets
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.files import atomic_path
+from opinioncast.finetune.recipe import FinetuneRecipe
 from opinioncast.finetune.trainer import Moment
-from opinioncast.jobs.finetune import finetune_to_folder
+from opinioncast.jobs.finetune import CURVE, finetune_to_folder
 from opinioncast.methods.declaration import method_kind
 from opinioncast.methods.row_cache import RowCache
+from opinioncast.parquet_files import read_parquet
 from opinioncast.predictor import Predictor, PredictSettings
-from opinioncast.reproduce.models import adapter_identity, identity
-from opinioncast.reproduce.prompting import prompted_otherwise, used_prompting
+from opinioncast.reproduce.given import GivenAdapters
+from opinioncast.reproduce.models import adapter_identity
+from opinioncast.reproduce.prompting import used_prompting
 from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe, TrainingRecipe
 from opinioncast.reproduce.setting import Setting
-from opinioncast.reproduce.store import Store, file_hash
+from opinioncast.reproduce.shapes import INPUT_USE, method_shape, training_shape
+from opinioncast.reproduce.store import Store
 from opinioncast.reproduce.tables import Tables
 from opinioncast.survey import Cells, GroupScheme, OpinionTable, PredictionTable, load_groups
 from opinioncast.survey.tables import KEY
 
-FINE_TUNED = "fine_tuned"
-"""Key of the training that is the paper's own model; --adapter can stand in for it."""
-
 _PREDICTIONS = "predictions.parquet"
 _INPUT_USE = "input_use.parquet"
 _TRAIN, _VALIDATION = "train.parquet", "validation.parquet"
+
+
+Train = Callable[[FinetuneRecipe, Path, Callable[[Moment], None] | None], None]
+"""Train a recipe whose tables lie in a folder, into that folder."""
+
+
+def train_here(
+    recipe: FinetuneRecipe, folder: Path, progress: Callable[[Moment], None] | None
+) -> None:
+    """:func:`opinioncast.jobs.finetune.finetune_to_folder` in this process alone."""
+    finetune_to_folder(recipe, folder, beside=folder, progress=progress)
 
 
 @dataclass
@@ -44,9 +57,10 @@ class Workshop:
     """Makes what recipes need.
 
     Attributes:
-        adapter: in place of the training FINE_TUNED of the recipes that need no other.
+        given: adapters trained elsewhere.
         epochs: passes of every training; None: the recipes'.
         compile: compile the layers in training.
+        train: how a training is run.
         moment, rows: told how far a training, a prediction is.
         cache: file of finished rows; None: the user's.
     """
@@ -54,38 +68,75 @@ class Workshop:
     setting: Setting
     store: Store
     tables: Tables
-    adapter: Path | None = None
+    given: GivenAdapters = field(default_factory=GivenAdapters)
     epochs: int | None = None
     compile: bool = False
+    train: Train = train_here
     moment: Callable[[Moment], None] | None = None
     rows: Callable[[int, int], None] | None = None
     cache: Path | None = None
     _scores: dict[tuple[str, str], CellScores] = field(default_factory=dict)
     _open: tuple[tuple[str, str | None], Predictor] | None = None
 
-    def trained(self, recipe: ReproductionRecipe, model: str, training: str) -> Path:
-        """The folder of an adapter: given by the user, or trained here."""
-        if training == FINE_TUNED and self.adapter is not None and one_adapter(recipe):
-            return self.adapter
-        wanted = {**self.setting.trainings, **recipe.trainings}[training]
-        return self._train(model, training, wanted) / "adapter"
+    def trained(self, recipe: ReproductionRecipe, model: str, training: str, run: int = 0) -> Path:
+        """The folder of an adapter: given by the user, or trained here.
 
-    def training_record(self, recipe: ReproductionRecipe, model: str, training: str) -> Path:
-        """Folder with ``curve.csv`` and ``manifest.json`` of a training; never the user's."""
+        Args:
+            run: which of the recipe's seeds.
+        """
+        given = self.given.of(recipe, model, training, run)
+        if given is not None:
+            return given
         wanted = {**self.setting.trainings, **recipe.trainings}[training]
-        return self._train(model, training, wanted) / "adapter"
+        return self._train(model, training, wanted, run) / "adapter"
 
-    def training_table(self, training: TrainingRecipe) -> OpinionTable:
-        """The table of a training, cut to its subset of questions."""
+    def curve(self, recipe: ReproductionRecipe, model: str, training: str) -> Path:
+        """The loss curve of a training.
+
+        Raises:
+            InputError: an adapter from elsewhere that brings none.
+        """
+        path = self.trained(recipe, model, training) / CURVE
+        if not path.is_file():
+            raise InputError(
+                "An adapter that was given has no loss curve",
+                where=str(path.parent),
+                expected=f"{CURVE}, as `opinioncast finetune` writes it",
+                found="no such file",
+                hint="leave it out, to have it trained here",
+            )
+        return path
+
+    def training_table(self, training: TrainingRecipe, run: int = 0) -> OpinionTable:
+        """The table of a training, cut to its subset of questions; another draw for each seed."""
         table = self.tables.table(training.table)
         if training.subset < 1:
-            table = subsets(table, [training.subset], seed=self.tables.seed)[training.subset]
+            drawn = subsets(table, [training.subset], seed=self.tables.seed + run)
+            table = drawn[training.subset]
         return table
 
-    def _train(self, model: str, name: str, training: TrainingRecipe) -> Path:
-        table = self.training_table(training)
+    def _train(self, model: str, name: str, training: TrainingRecipe, run: int) -> Path:
+        recipe, table, held = self.training(model, name, training, run)
+        groups = _present(table, recipe.groups)
+        chosen = self.setting.models[model].model
+        shape = training_shape(recipe, groups, table, held, chosen)
+
+        def make(folder: Path) -> None:
+            if recipe.groups is not None and groups != recipe.groups:
+                absent = len(load_groups(*recipe.groups)) - len(groups or ())
+                self.store.say(f"  the table has no rows of {absent} of the groups to train on")
+            self.train(write_training(recipe, groups, table, held, folder), folder, self.moment)
+
+        return self.store.step("train", recipe.name, shape, make)
+
+    def training(
+        self, model: str, name: str, training: TrainingRecipe, run: int = 0
+    ) -> tuple[FinetuneRecipe, OpinionTable, OpinionTable | None]:
+        """The recipe of a training with its tables, as the run asks for it."""
+        table = self.training_table(training, run)
         held = None if training.validation is None else self.tables.table(training.validation)
-        given: dict[str, Any] = {"name": f"{model}-{name}", "table": _TRAIN}
+        label = f"{model}-{name}" if run == 0 else f"{model}-{name}-seed{run}"
+        given: dict[str, Any] = {"name": label, "table": _TRAIN}
         if held is not None:
             given["validation"] = _VALIDATION
         if self.epochs is not None:
@@ -93,62 +144,34 @@ class Workshop:
         if self.compile:
             given["compile"] = True
         recipe = self.setting.finetune(model, training, given)
-        groups = _present(table, recipe.groups)
-        chosen = self.setting.models[model].model
-        shape = {
-            "recipe": recipe.model_dump(mode="json"),
-            "groups": groups,
-            "table": table.content_hash,
-            "validation": None if held is None else held.content_hash,
-            "model": identity(chosen),
-        }
-
-        def make(folder: Path) -> None:
-            if recipe.groups is not None and groups != recipe.groups:
-                absent = len(load_groups(*recipe.groups)) - len(groups or ())
-                self.store.say(f"  the table has no rows of {absent} of the groups to train on")
-            table.write(folder / _TRAIN)
-            if held is not None:
-                held.write(folder / _VALIDATION)
-            # an embedded model's name stays: it is what the adapter's card and licence go by
-            where = chosen if chosen in CATALOGUE else folder_of(chosen)
-            wanted = recipe.model_copy(update={"model": where, "groups": groups})
-            finetune_to_folder(wanted, folder, beside=folder, progress=self.moment)
-
-        return self.store.step("train", f"{model}-{name}", shape, make)
+        return recipe.model_copy(update={"seed": recipe.seed + run}), table, held
 
     def predicted(
-        self, recipe: ReproductionRecipe, table: str, row: MethodRow, model: str
+        self, recipe: ReproductionRecipe, table: str, row: MethodRow, model: str, run: int = 0
     ) -> PredictionTable:
         """Predictions of every cell of a table, as a step.
+
+        Args:
+            run: which of the recipe's seeds.
 
         Raises:
             IncompleteRunError: a cell has none.
         """
         observed = self.tables.table(table)
         chosen = row.model or model
-        named = self.setting.models[chosen]
         adapter = None
         if row.training is not None:
-            adapter = self.trained(recipe, chosen, row.training)
+            adapter = self.trained(recipe, chosen, row.training, run)
         train = None if row.train is None else self.tables.table(row.train)
-        language = method_kind(str(row.method)).language_model
-        shape = {
-            "table": observed.content_hash,
-            "method": row.method,
-            "format": str(row.format),
-            "answers": str(row.answers),
-            "prompt": self.setting.prompt.model_dump(mode="json") if language else None,
-            "chat": named.chat if language else None,
-            "model": identity(named.model) if language else None,
-            "adapter": None if adapter is None else adapter_identity(adapter),
-            "train": None if train is None else train.content_hash,
-            "modules": {path.name: file_hash(path) for path in self._modules(row)},
-        }
-        if otherwise := prompted_otherwise(self.setting, row, chosen, adapter):
-            shape["prompted"] = otherwise
-        if language and named.backend != "torch":  # another engine, other last digits
-            shape["backend"] = named.backend
+        shape = method_shape(
+            self.setting,
+            row,
+            chosen,
+            adapter=adapter,
+            observed=observed,
+            train=train,
+            modules=self._modules(row),
+        )
 
         def make(folder: Path) -> None:
             examples = None if train is None else train.write(folder / _TRAIN)
@@ -165,14 +188,27 @@ class Workshop:
                 )
             prediction.table.write(folder / _PREDICTIONS)
 
-        label = f"{table}-{chosen}-{row.key}"
+        label = f"{table}-{chosen}-{row.key}" + (f"-seed{run}" if run else "")
         return PredictionTable.read(self.store.step("predict", label, shape, make) / _PREDICTIONS)
 
     def scores(
         self, recipe: ReproductionRecipe, table: str, row: MethodRow, model: str
     ) -> CellScores:
-        """Predictions scored, over the recipe's groups of the table."""
-        predictions = self.predicted(recipe, table, row, model)
+        """Predictions scored, over the recipe's groups of the table; with several seeds, each cell
+        has the mean of its runs."""
+        return mean_of_runs(self.runs(recipe, table, row, model))
+
+    def runs(
+        self, recipe: ReproductionRecipe, table: str, row: MethodRow, model: str
+    ) -> list[CellScores]:
+        """Scores of each of the recipe's seeds; one only where the row trains nothing."""
+        count = recipe.seeds if row.training is not None else 1
+        return [self._scored(recipe, table, row, model, run) for run in range(count)]
+
+    def _scored(
+        self, recipe: ReproductionRecipe, table: str, row: MethodRow, model: str, run: int
+    ) -> CellScores:
+        predictions = self.predicted(recipe, table, row, model, run)
         narrowed = self.observed(recipe, table)
         key = (narrowed.content_hash, predictions.content_hash)
         if key not in self._scores:
@@ -206,24 +242,22 @@ class Workshop:
         adapter = None
         if row.training is not None:
             adapter = self.trained(recipe, chosen, row.training)
-        shape = {
-            "table": observed.content_hash,
-            "row": row.model_dump(mode="json", exclude={"name"}),
-            "prompt": self.setting.prompt.model_dump(mode="json"),
-            "model": identity(self.setting.models[chosen].model),
-            "adapter": None if adapter is None else adapter_identity(adapter),
-            # the step holds intervals: those of an earlier way to draw must not be taken for these
-            "drawn": "questions, with all their waves",
-        }
-        if otherwise := prompted_otherwise(self.setting, row, chosen, adapter):
-            shape["prompted"] = otherwise
-        if self.setting.models[chosen].backend != "torch":
-            shape["backend"] = self.setting.models[chosen].backend
+        train = None if row.train is None else self.tables.table(row.train)
+        shape = method_shape(
+            self.setting,
+            row,
+            chosen,
+            adapter=adapter,
+            observed=observed,
+            train=train,
+            modules=self._modules(row),
+        ) | {"measured": INPUT_USE}
         scheme = GroupScheme.of_standard(observed.subpopulations(), "the table scored")
 
         def make(folder: Path) -> None:
+            examples = None if train is None else train.write(folder / _TRAIN)
             with RowCache(self.cache) as cache:
-                predictor = self._predictor(row, chosen, adapter, None, cache)
+                predictor = self._predictor(row, chosen, adapter, examples, cache)
                 frame = input_use(
                     observed,
                     lambda questions, groups: (
@@ -236,7 +270,7 @@ class Workshop:
                 frame.write_parquet(temporary)
 
         label = "-".join(filter(None, [table, chosen, row.training]))
-        return pl.read_parquet(self.store.step("input_use", label, shape, make) / _INPUT_USE)
+        return read_parquet(self.store.step("input_use", label, shape, make) / _INPUT_USE)
 
     def _predictor(
         self,
@@ -282,16 +316,24 @@ class Workshop:
         return [path for path in found if path is not None]
 
 
-def one_adapter(recipe: ReproductionRecipe) -> bool:
-    """Whether a recipe needs one adapter only, that of FINE_TUNED on its one model.
+def write_training(
+    recipe: FinetuneRecipe,
+    groups: tuple[str, ...] | None,
+    table: OpinionTable,
+    held: OpinionTable | None,
+    folder: Path,
+) -> FinetuneRecipe:
+    """Put a training's tables into ``folder``, and return its recipe with the model's place in it.
 
-    Only then can an adapter from elsewhere stand in: beside others trained here it would differ
-    from them in more than the recipe compares, and it fits one base model.
+    Raises:
+        StorageError: a file cannot be written.
     """
-    trained = [r for r in recipe.rows() if r.training]
-    named = {r.training for r in trained}
-    own = not any(r.model for r in trained)
-    return named == {FINE_TUNED} and own and len(recipe.models) == 1 and not recipe.curves
+    table.write(folder / _TRAIN)
+    if held is not None:
+        held.write(folder / _VALIDATION)
+    # an embedded model's name stays: it is what the adapter's card and licence go by
+    where = recipe.model if recipe.model in CATALOGUE else folder_of(recipe.model)
+    return recipe.model_copy(update={"model": where, "groups": groups})
 
 
 def _present(table: OpinionTable, wanted: tuple[str, ...] | None) -> tuple[str, ...] | None:

@@ -1,0 +1,206 @@
+"""Every setting in turn: either a step's key changes, or the setting does not shape its numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from tests.finetune.small_table import GROUPS, make_table
+
+pytest.importorskip("torch")
+pytest.importorskip("peft")
+
+from opinioncast.finetune.recipe import FinetuneRecipe
+from opinioncast.prompts import Answers, Format, Layout
+from opinioncast.reproduce import shapes
+from opinioncast.reproduce.recipe import MethodRow, TrainingRecipe
+from opinioncast.reproduce.setting import (
+    ModelSetting,
+    PromptSettings,
+    Setting,
+    load_setting,
+)
+from opinioncast.reproduce.store import shape_key
+from opinioncast.survey import OpinionTable, load_groups
+
+TABLE = make_table()
+ROW = MethodRow(name="Zero-shot", method="zero-shot")
+SETTING = load_setting("embedded")
+
+
+def key(
+    setting: Setting = SETTING,
+    row: MethodRow = ROW,
+    table: OpinionTable = TABLE,
+    model: str = "main",
+    train: OpinionTable | None = None,
+    modules: tuple[Path, ...] = (),
+) -> str:
+    shape = shapes.method_shape(
+        setting, row, model, adapter=None, observed=table, train=train, modules=modules
+    )
+    return shape_key("predict", shape)
+
+
+def with_model(**changed: Any) -> Setting:
+    models = dict(SETTING.models) | {"main": SETTING.models["main"].model_copy(update=changed)}
+    return SETTING.model_copy(update={"models": models})
+
+
+MODEL_CHANGES: dict[str, Any] = {
+    "model": "embedded-chat",
+    "chat": True,
+    "backend": "vllm",
+}
+MODEL_NAMES = {"label": "Other", "billions": 9.0}
+"""What a model is called and how large it is said to be shapes no number."""
+
+
+def test_every_field_of_a_model_is_in_the_key_or_shapes_nothing() -> None:
+    # how it is trained is in the training's key, hence in the adapter's content
+    assert {*MODEL_CHANGES, *MODEL_NAMES, "finetune"} == set(ModelSetting.model_fields)
+    for field, value in MODEL_CHANGES.items():
+        assert key(with_model(**{field: value})) != key(), field
+    for field, value in MODEL_NAMES.items():
+        assert key(with_model(**{field: value})) == key(), field
+
+
+def test_every_field_of_the_prompt_is_in_the_key() -> None:
+    changes = {"layout": Layout.PAPER, "orders": "reversed"}
+    assert set(changes) == set(PromptSettings.model_fields)
+    for field, value in changes.items():
+        prompt = SETTING.prompt.model_copy(update={field: value})
+        assert key(SETTING.model_copy(update={"prompt": prompt})) != key(), field
+
+
+def test_every_field_of_a_row_is_in_the_key_or_shapes_nothing(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {
+        "method": "few-shot",
+        "format": Format.BIO,
+        "answers": Answers.WORDS,
+    }
+    for field, value in changes.items():
+        assert key(row=ROW.model_copy(update={field: value})) != key(), field
+    for field, value in {"name": "Other", "tables": ("x",)}.items():
+        assert key(row=ROW.model_copy(update={field: value})) == key(), field
+    assert key(model="chat") != key()
+    few = MethodRow(name="f", method="few-shot", train="training")
+    other = TABLE.filter(pl.col("question_id") != "vote")
+    assert key(row=few, train=TABLE) != key(row=few, train=other)
+    module = tmp_path / "module"
+    module.mkdir()
+    (module / "adapter.txt").write_text("a", "utf-8")
+    first = key(modules=(module,))
+    (module / "adapter.txt").write_text("b", "utf-8")
+    assert key(modules=(module,)) != first != key()
+    # training and bound have their own steps: what comes of them is the adapter, or no prediction
+    rest = {"training", "bound", "model", "train", "modules"}
+    assert {*changes, "name", "tables", *rest} == set(MethodRow.model_fields)
+
+
+def test_content_order_wording_and_versions_are_in_the_key(monkeypatch: Any) -> None:
+    before = key()
+    reversed_rows = OpinionTable(TABLE.frame.reverse(), TABLE.meta)
+    assert reversed_rows.content_hash == TABLE.content_hash
+    assert key(table=reversed_rows) != before
+    assert key(table=TABLE.filter(pl.col("question_id") != "vote")) != before
+    real = shapes.version
+    monkeypatch.setattr(shapes, "version", lambda n: "0" if n == "torch" else real(n))
+    assert key() != before
+    monkeypatch.undo()
+    words = dict(shapes.standard_attributes())
+    region = words["CREGION"]
+    words["CREGION"] = type(region)(
+        region.name,
+        "part of the country",
+        region.question,
+        region.groups,
+        region.bio,
+        region.portray,
+    )
+    monkeypatch.setattr(shapes, "standard_attributes", lambda: words)
+    assert key() != before
+
+
+@pytest.mark.parametrize("method", ["network", "nearest", "few-shot", "blend"])
+def test_what_ships_is_in_the_key_of_what_uses_it(method: str, monkeypatch: Any) -> None:
+    row = MethodRow(name="x", method=method)
+    before = key(row=row)
+    real = shapes.file_hash
+    monkeypatch.setattr(shapes, "file_hash", lambda p: "other" + real(p))
+    assert key(row=row) != before
+    monkeypatch.undo()
+    assert key(row=MethodRow(name="x", method="uniform")) == key(
+        with_model(chat=True), MethodRow(name="x", method="uniform")
+    )  # no model is asked
+
+
+CHANGED: dict[str, Any] = {
+    "model": "embedded-chat",
+    "validation": {"fraction": 0.2},
+    "same_questions": "remove",
+    "fraction": 0.5,
+    "layout": "paper",
+    "format": "bio",
+    "refusal": False,
+    "chat": True,
+    "answers": "words",
+    "option_order": "random",
+    "groups_per_question": 2,
+    "target": "one-hot",
+    "row_weight": "n_eff",
+    "loss": {"wasserstein": 1.0},
+    "lora": {"rank": 4},
+    "optimizer": {"learning_rate": 0.001},
+    "checks": {"every": 3},
+    "compile": True,
+    "checkpoint_activations": True,
+    "pack_tokens": 128,
+    "dtype": "bfloat16",
+    "device": "cpu",
+    "seed": 1,
+}
+
+
+def training_key(raw: Any, groups: tuple[str, ...] | None, table: OpinionTable = TABLE) -> str:
+    recipe = FinetuneRecipe.model_validate(raw)
+    return shape_key("train", shapes.training_shape(recipe, groups, table, None, recipe.model))
+
+
+def test_every_field_of_a_fine_tuning_recipe_is_in_a_trainings_key() -> None:
+    plain = {"name": "x", "table": "train.parquet"}
+    before = training_key(plain, None)
+    for field, value in CHANGED.items():
+        assert training_key(plain | {field: value}, None) != before, field
+    assert training_key(plain | {"name": "y"}, None) == before
+    assert training_key(plain, GROUPS[:2]) != before
+    assert training_key(plain, None, OpinionTable(TABLE.frame.reverse(), TABLE.meta)) != before
+    # the table is in it by content; the others are made of a changed field and one more
+    rest = {"name", "table", "groups", "augment", "sweep"}
+    fields = set(FinetuneRecipe.model_fields)
+    assert fields - {*CHANGED, *rest} <= NEWER
+    assert set(TrainingRecipe.model_fields) == {"table", "validation", "subset", "changes"}
+
+
+NEWER = {"pack", "tracker", "trackers", "notes", "source"}
+"""Fields of recipes that shape no weight, should there be any."""
+
+
+def test_a_reworded_group_file_is_another_training(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    text = (
+        "name: mine\nattributes:\n  CREGION:\n    label: region\n    question: {q}\n"
+        "    bio: I live in {{}}.\n    portray: lived in {{}}\n    groups: [Northeast, South]\n"
+        "groups: [CREGION=South]\n"
+    )
+    keys = []
+    for question in ("Where do you live?", "In which region do you live?"):
+        file.write_text(text.format(q=question), "utf-8")
+        try:
+            load_groups(str(file))
+        except Exception as error:
+            pytest.fail(f"the group file of this test does not fit: {error}")
+        keys.append(training_key({"name": "x", "table": "t"}, (str(file),)))
+    assert keys[0] != keys[1]
