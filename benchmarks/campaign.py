@@ -331,7 +331,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="Keep folders of tries that went wrong.")
     parser.add_argument("--quick", action="store_true", help="Under a minute.")
     given = parser.parse_args()
-    tries, kills, disks = (24, 2, 2) if given.quick else (given.tries, given.kills, given.disks)
+    tries, kills, disks = (16, 2, 2) if given.quick else (given.tries, given.kills, given.disks)
     if "OPENBLAS_NUM_THREADS" not in os.environ:  # a library's threads do not survive a fork
         one_thread = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | one_thread)
