@@ -95,9 +95,9 @@ def lss(new: bool) -> str:
 def test_every_type(tmp_path: Path, new: bool) -> None:
     instrument = imported(tmp_path / "zoo.lss", lss(new))
     found, checked = fields(instrument), checks(instrument)
-    assert list(found) == ["q14_S1", "q7_S1", "q6#0_S1", "q6#1_S1", "q5", "q4", "q3_S1", "q3_S2"] + [
-        "q2", "q1"
-    ]  # fmt: skip
+    assert list(found) == [
+        *("q14_S1", "q7_S1", "q6#0_S1", "q6#1_S1", "q5", "q4", "q3_S1", "q3_S2", "q2", "q1")
+    ]
     assert instrument.head.title == "Zoo"
     assert found["q1"]["question"] == "Like it?"
     assert found["q1"]["options"] == ["Yes", "No", "Other"]

@@ -1,4 +1,4 @@
-"""Which format a questionnaire file is in: by its ending and, where several share one, its content."""
+"""Which format a file is in: by its ending and, where several share one, by its content."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ class _Reader:
         return None
 
     def _next_list_line(self, place: int) -> int | None:
-        """Number of the next numbered line, 0 for a bullet or letter; None where no list follows."""
+        """Number of the next numbered line, 0 for a bullet or letter; None: no list follows."""
         for block in self.blocks[place + 1 : place + 4]:
             if isinstance(block, Grid):
                 return 0

@@ -1,7 +1,8 @@
 """Questionnaires as rows, in CSV and Excel: one row a question.
 
 Columns are ``question`` and ``options`` (separated by ``|``) and, if wanted, ``id``, ``scale``
-(also ``|``), the other fields of a question, and a column ``observed: POLPARTY=Democrat`` or ``known: TOTAL`` for each group.
+(also ``|``), the other fields of a question, and a column ``observed: POLPARTY=Democrat`` or
+``known: TOTAL`` for each group.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Scales of imported questions: what the file says, else what curation's rules find in the words."""
+"""Scales of imported questions: what the file says, else what curation's rules find in words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from opinioncast.questionnaires.found import Choice
 from opinioncast.survey.question import MAX_OPTIONS, OFF_SCALE
@@ -60,7 +61,7 @@ def numeric_options(low: int, high: int, labels: tuple[str, str]) -> tuple[Choic
         points = [(n, n) for n in range(low, high + 1)]
     else:
         edges = [low + round((high - low) * i / BANDS) for i in range(BANDS + 1)]
-        points = [(a + (i > 0), b) for i, (a, b) in enumerate(zip(edges, edges[1:], strict=False))]
+        points = [(a + (i > 0), b) for i, (a, b) in enumerate(pairwise(edges))]
     made = []
     for place, (a, b) in enumerate(points):
         end = labels[0] if place == 0 else labels[1] if place == len(points) - 1 else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from opinioncast.questionnaires.found import Kind
 
@@ -227,7 +228,7 @@ def _follows(code: int, expected: int) -> bool:
 
 def _rising(codes: list[str]) -> bool:
     numbers = [int(c) for c in codes]
-    return all(b > a for a, b in zip(numbers, numbers[1:], strict=False))
+    return all(b > a for a, b in pairwise(numbers))
 
 
 def slashed_of(text: str) -> list[str] | None:

@@ -33,14 +33,19 @@ _KINDS = {
     **dict.fromkeys(("integer", "int", "decimal"), Kind.NUMBER),
     **dict.fromkeys(("date", "time", "datetime"), Kind.DATE),
     **dict.fromkeys(
-        ("image", "photo", "audio", "video", "file", "barcode", "geopoint", "geotrace", "geoshape")
-        + ("location", "gps", "background-audio", "osm", "signature"),
+        (
+            *("image", "photo", "audio", "video", "file", "barcode", "geopoint", "geotrace"),
+            *("geoshape", "location", "gps", "background-audio", "osm", "signature"),
+        ),
         Kind.UPLOAD,
     ),
     **dict.fromkeys(
-        ("calculate", "hidden", "start", "end", "today", "deviceid", "username", "audit", "email")
-        + ("phonenumber", "phone number", "simserial", "subscriberid", "start-geopoint", "imei")
-        + ("xml-external", "csv-external", "entity", "start time", "end time", "uri"),
+        (
+            *("calculate", "hidden", "start", "end", "today", "deviceid", "username", "audit"),
+            *("email", "phonenumber", "phone number", "simserial", "subscriberid", "imei"),
+            *("start-geopoint", "xml-external", "csv-external", "entity", "start time"),
+            *("end time", "uri", "uri:deviceid"),
+        ),
         Kind.COMPUTED,
     ),
     "note": Kind.TEXT,
@@ -85,7 +90,7 @@ def read(path: Path, content: bytes) -> Instrument:
 
 
 def _rows(cells: Sequence[Sequence[str]], sheet: str) -> list[dict[str, str]]:
-    """Rows under the first filled one, by its names in lower case; the first of two names counts."""
+    """Rows under the first filled one, by its names in lower case; of two the first counts."""
     filled = [(n, [c.strip() for c in r]) for n, r in enumerate(cells, start=1) if any(r)]
     if not filled:
         return []
