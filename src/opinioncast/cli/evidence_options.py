@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import polars as pl
 import typer
 
 from opinioncast.cli.screen import Screen
 from opinioncast.errors import InputError
 from opinioncast.evidence.reading import Reading
 from opinioncast.jobs.update import PilotFile, Sources
+from opinioncast.methods.definition import BY_DEFINITION
+from opinioncast.survey import PredictionTable
+from opinioncast.survey.tables import NO_BASIS
 
 if TYPE_CHECKING:
     from opinioncast.jobs.asked_before import Relatives
@@ -115,6 +119,18 @@ def say_library(screen: Screen, found: Relatives) -> None:
     more = max(len(found.notes) - _SHOWN, 0) + max(len(others) - _SHOWN, 0)
     if more:
         screen.line(f"asked before: {more} more, all in asked_before.csv")
+
+
+def say_basis(screen: Screen, table: PredictionTable) -> None:
+    """Questions whose rows rest on nothing, or on their group's definition, and why."""
+    other = table.frame.filter(
+        pl.col("basis").str.contains(NO_BASIS, literal=True) | (pl.col("basis") == BY_DEFINITION)
+    )
+    told = other.group_by("question_id", "basis", maintain_order=True).len()
+    for question_id, basis, rows in told.head(_SHOWN).iter_rows():
+        screen.line(f"{question_id}: {rows} row{'s' if rows > 1 else ''}: {basis}")
+    if told.height > _SHOWN:
+        screen.line(f"{told.height - _SHOWN} more questions rest on nothing; see `basis`")
 
 
 def say_reading(console: Screen, reading: Reading) -> None:

@@ -17,6 +17,7 @@ from opinioncast.cli.evidence_options import (
     Recipes,
     Results,
     Year,
+    say_basis,
     say_library,
     say_reading,
     sources_of,
@@ -181,6 +182,7 @@ def _say(run: PredictionRun, advice: str | None) -> None:
         _console.say(sentence)
     if run.asked_before is not None:
         say_library(_console, run.asked_before)
+    say_basis(_console, run.prediction.table)
     if run.updated is not None:
         say_reading(_console, run.updated.reading)
     _console.print(prediction_table(run.prediction.table))

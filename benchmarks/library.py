@@ -1,0 +1,124 @@
+"""What the library is worth where the very question was asked before: GSS 2024 from earlier years.
+
+    python benchmarks/library.py [--quick] [--year 2024]
+
+The library without the year, and later ones, is looked up for the year's questions; predictions of
+the network method start from what it has. Beside them: the wording alone, and the latest earlier
+year unchanged. Truth: the year's own shares, base 50 or more. Also how near a question's nearest
+other question is (what :data:`opinioncast.library.shelf.VERY` must lie above). Last line: JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from opinioncast.evaluate.scores import score_cells
+from opinioncast.evidence.frame import read_frame
+from opinioncast.jobs.asked_before import relatives
+from opinioncast.jobs.update import read_on
+from opinioncast.library.own import SHIPPED_NAME, open_library
+from opinioncast.library.shelf import VERY, Library, Shelf, write_shelf, year_of
+from opinioncast.models import SHIPPED_LIBRARY
+from opinioncast.predictor import Predictor
+from opinioncast.survey import Cells, OpinionTable, PredictionTable
+
+LEAST = 50
+
+
+def year_and_before(year: int) -> tuple[OpinionTable, OpinionTable]:
+    """The year's cells of questions asked before, and what was answered before."""
+    table = OpinionTable.read(SHIPPED_LIBRARY / "opinions.parquet")
+    frame = table.frame.with_columns(
+        year=pl.col("wave").map_elements(lambda w: year_of(w) or 0, return_dtype=pl.Int64)
+    ).filter(pl.col("family") == "GSS")
+    now = frame.filter((pl.col("year") == year) & (pl.col("n") >= LEAST))
+    before = frame.filter(pl.col("year") < year)
+    both = set(now["question_id"]) & set(before["question_id"])
+    kept = pl.col("question_id").is_in(sorted(both))
+    return tuple(  # type: ignore[return-value]
+        OpinionTable(f.filter(kept).drop("year"), table.meta) for f in (now, before)
+    )
+
+
+def unchanged(now: OpinionTable, before: OpinionTable) -> PredictionTable:
+    """The latest earlier year's shares of the same cell."""
+    keys = ["family", "question_id", "attribute", "group"]
+    last = before.frame.sort("wave").unique(keys, keep="last")
+    frame = now.frame.drop("distribution").join(last.select(*keys, "distribution"), on=keys)
+    return PredictionTable(frame.with_columns(model=pl.lit("last"), method=pl.lit("last year")))
+
+
+def nearest_others() -> list[float]:
+    """For each question of the library that shares its options with another: its nearest cosine."""
+    library = open_library()
+    shelf = next(s for s in library.shelves if s.name == SHIPPED_NAME)
+    with np.load(SHIPPED_LIBRARY / "meanings.npz") as file:
+        vectors = file["vectors"].astype(np.float32)
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for i, asked in enumerate(shelf.questions):
+        options = tuple(sorted(o.casefold() for o in asked.question.options))
+        groups.setdefault(options, []).append(i)
+    found = []
+    for places in groups.values():
+        if len(places) > 1:
+            own = vectors[places] / np.linalg.norm(vectors[places], axis=1, keepdims=True)
+            cosines = own @ own.T
+            np.fill_diagonal(cosines, -1)
+            found += cosines.max(axis=1).tolist()
+    return found
+
+
+def scores(now: OpinionTable, table: PredictionTable) -> dict[str, Any]:
+    found = score_cells(now, table)
+    means = found.mean()
+    low, high = found.interval()
+    names = ("wd", "covered", "half_width", "cells")
+    return {k: means[k] for k in names} | {"low": low, "high": high}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--year", type=int, default=2024)
+    parser.add_argument("--quick", action="store_true", help="15 questions")
+    args = parser.parse_args()
+    now, before = year_and_before(args.year)
+    ids = sorted(set(now.frame["question_id"]))
+    if args.quick:
+        ids = ids[:: max(1, len(ids) // 15)]
+        now, before = (t.filter(pl.col("question_id").is_in(ids)) for t in (now, before))
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        write_shelf(before, Path(folder))
+        library = Library((Shelf("earlier years", Path(folder)),))
+        asked = now.questions()
+        with Predictor(method="network") as predictor:
+            alone = predictor.predict(Cells.of_table(now)).table
+        found = relatives(library, asked, None, year=args.year)
+        updated = read_on(alone, found.evidence, read_frame(None)).table
+    near = nearest_others()
+    result = {
+        "year": args.year,
+        "questions": len(ids),
+        "used": len(found.used),
+        "wording alone": scores(now, alone),
+        "with the library": scores(now, updated),
+        "last year unchanged": scores(now, unchanged(now, before)),
+        "others_at_or_above_very": sum(c >= VERY for c in near),
+        "others": len(near),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    for name in ("wording alone", "with the library", "last year unchanged"):
+        print(name, result[name])
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
