@@ -22,7 +22,8 @@ VARIABLES = """<dataDscr>
     <catStat type="freq" wgtd="wgtd">75.0</catStat></catgry>
   <catgry><catValu>2</catValu><labl>No</labl><catStat type="freq">40</catStat>
     <catStat type="freq" wgtd="wgtd">25.0</catStat></catgry>
-  <catgry missing="Y"><catValu>7</catValu><labl>Refused</labl><catStat type="freq">9</catStat></catgry>
+  <catgry missing="Y"><catValu>7</catValu><labl>Refused</labl>
+    <catStat type="freq">9</catStat></catgry>
   <catgry><catValu>8</catValu><labl>Skipped</labl></catgry>
   <catgry><catValu>98</catValu><labl>Gone</labl></catgry></var>
 <var ID="V2" name="age" intrvl="contin"><qstn><qstnLit>How old are you?</qstnLit></qstn></var>

@@ -14,18 +14,22 @@ SURVEY = """<survey alt="Zoo" lang="english">
   <row label="r3" cond="0">Gone</row><noanswer label="na">Don't know</noanswer></radio>
 <radio label="q2"><title>Trust?</title><row label="r1">Army</row><row label="r2">[pipe: q1]</row>
   <col label="c1">A lot</col><col label="c2">Not at all</col></radio>
-<radio label="q3" grouping="cols"><title>Best?</title><row label="r1">Red</row><row label="r2">Blue</row>
+<radio label="q3" grouping="cols"><title>Best?</title>
+  <row label="r1">Red</row><row label="r2">Blue</row>
   <col label="c1">Now</col><col label="c2">Then</col></radio>
-<checkbox label="q4"><title>Own?</title><row label="r1">Car</row><row label="r99" exclusive="1">None</row>
+<checkbox label="q4"><title>Own?</title>
+  <row label="r1">Car</row><row label="r99" exclusive="1">None</row>
   </checkbox>
-<select label="q5"><title>Rate</title><choice label="ch1">Bad</choice><choice label="ch2">Good</choice>
+<select label="q5"><title>Rate</title>
+  <choice label="ch1">Bad</choice><choice label="ch2">Good</choice>
   <row label="r1">Ford</row><col label="c1">Vans</col><col label="c2">Cars</col></select>
 <number label="q6" uses="slidernumber.5" verify="range(0,100)"><title>Warm?</title></number>
 <number label="q7" ss:size="10"><title>How many?</title></number>
 <select label="q8" uses="ranksort.4"><title>Order</title><choice label="c1">1st</choice>
   <row label="r1">A</row></select>
 <text label="q9"><title>Why?</title></text>
-<radio label="q10" where="execute"><title>Hidden</title><row label="r1">a</row><row label="r2">b</row></radio>
+<radio label="q10" where="execute"><title>Hidden</title>
+  <row label="r1">a</row><row label="r2">b</row></radio>
 <html label="h1">Thanks</html><exec>import os</exec><term label="t1" cond="q1.r2">Out</term>
 </block>
 <loop label="L1" vars="brand"><title>Brands</title>

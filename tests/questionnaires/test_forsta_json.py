@@ -29,7 +29,7 @@ SCORED = [
 ]
 ROOT = {
     "variables": [
-        variable("status", "singleChoice", "Status", isSystemVariable=True, options=coded("a", "b")),
+        variable("status", "singleChoice", "Status", isSystemVariable=True, options=coded("a")),
         variable("q1", "singleChoice", "<b>Like</b> it?", options=coded("Yes", "No")),
         variable("q2", "multiChoice", "Which?", options=coded("Tea", "Milk")),
         variable("q3", "rating", "Rate", fields=coded("Zoo", "Park"), options=SCORED),

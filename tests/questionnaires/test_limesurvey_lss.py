@@ -51,41 +51,77 @@ def lss(new: bool) -> str:
                 "other": "Y" if qid == "1" else "N",
                 "relevance": "q1 == 1" if qid == "2" else "1",
             }
-            questions.append({"qid": qid, "parent_qid": "0", "gid": "9", "type": kind, "title": code,
-                              "question_order": str(100 - int(qid)), **more,
-                              **worded(text, "question", language)})  # fmt: skip
+            questions.append(
+                {
+                    "qid": qid,
+                    "parent_qid": "0",
+                    "gid": "9",
+                    "type": kind,
+                    "title": code,
+                    "question_order": str(100 - int(qid)),
+                    **more,
+                    **worded(text, "question", language),
+                }
+            )
         for qid, rows in SUBS.items():
             for n, text in enumerate(rows, start=1):
-                subs.append({"qid": f"{qid}0{n}", "parent_qid": qid, "title": f"S{n}", "scale_id": "0",
-                             "question_order": str(n), **worded(text, "question", language)})  # fmt: skip
+                subs.append(
+                    {
+                        "qid": f"{qid}0{n}",
+                        "parent_qid": qid,
+                        "title": f"S{n}",
+                        "scale_id": "0",
+                        "question_order": str(n),
+                        **worded(text, "question", language),
+                    }
+                )
         sides = [
             ("6", t, s) for s, ts in (("0", ("Bad", "Good")), ("1", ("Rare", "Often"))) for t in ts
         ]
         for n, (qid, text, scale) in enumerate(
             [(q, t, "0") for q, ts in ANSWERS.items() for t in ts] + sides, start=1
         ):
-            answers.append({"aid": str(n), "qid": qid, "code": f"A{n}", "sortorder": str(n),
-                            "scale_id": scale, **worded(text, "answer", language)})  # fmt: skip
+            answers.append(
+                {
+                    "aid": str(n),
+                    "qid": qid,
+                    "code": f"A{n}",
+                    "sortorder": str(n),
+                    "scale_id": scale,
+                    **worded(text, "answer", language),
+                }
+            )
             a_texts.append({"aid": str(n), "answer": text, "language": "en"})
     if new:
         q_texts = [{"qid": q, "question": v[2], "language": "en"} for q, v in TYPES.items()]
         q_texts += [{"qid": q, "question": "x", "language": "de"} for q in TYPES]
-        q_texts += [{"qid": f"{q}0{n}", "question": t, "language": "en"}
-                    for q, ts in SUBS.items() for n, t in enumerate(ts, start=1)]  # fmt: skip
+        q_texts += [
+            {"qid": f"{q}0{n}", "question": t, "language": "en"}
+            for q, ts in SUBS.items()
+            for n, t in enumerate(ts, start=1)
+        ]
     attributes = [
         {"qid": "7", "attribute": "slider_layout", "value": "1", "language": ""},
         {"qid": "7", "attribute": "slider_max", "value": "10", "language": ""},
         {"qid": "12", "attribute": "hidden", "value": "1", "language": ""},
     ]
     parts = [
-        table("groups", {"gid": "9", "group_order": "1", **({} if new else {"group_name": "Main"})}),
-        table("questions", *questions), table("subquestions", *subs), table("answers", *answers),
-        table("question_attributes", *attributes), table("surveys", {"sid": "1", "language": "en"}),
+        table(
+            "groups", {"gid": "9", "group_order": "1", **({} if new else {"group_name": "Main"})}
+        ),
+        table("questions", *questions),
+        table("subquestions", *subs),
+        table("answers", *answers),
+        table("question_attributes", *attributes),
+        table("surveys", {"sid": "1", "language": "en"}),
         table("surveys_languagesettings", {"surveyls_language": "en", "surveyls_title": "Zoo"}),
-    ]  # fmt: skip
+    ]
     if new:
-        parts += [table("question_l10ns", *q_texts), table("answer_l10ns", *a_texts),
-                  table("group_l10ns", {"gid": "9", "group_name": "Main", "language": "en"})]  # fmt: skip
+        parts += [
+            table("question_l10ns", *q_texts),
+            table("answer_l10ns", *a_texts),
+            table("group_l10ns", {"gid": "9", "group_name": "Main", "language": "en"}),
+        ]
     head = "<LimeSurveyDocType>Survey</LimeSurveyDocType><DBVersion>1</DBVersion>"
     head += "<languages><language>en</language><language>de</language></languages>"
     return f"<document>{head}{''.join(parts)}</document>"

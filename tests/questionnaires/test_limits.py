@@ -116,7 +116,7 @@ def test_prefixes_that_no_one_declared_are_named() -> None:
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ('<?xml version="1.0"?>\n<!-- <no/> --><!DOCTYPE sss [<!ENTITY a "<x>">]>\n<sss v="1">', "sss"),
+        ('<?xml?>\n<!-- <no/> --><!DOCTYPE sss [<!ENTITY a "<x>">]>\n<sss v="1">', "sss"),
         ("<ddi:codeBook xmlns:ddi='x'>", "codebook"),
         ("<survey/>", "survey"),
         ("no xml", ""),

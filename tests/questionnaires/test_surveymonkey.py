@@ -28,7 +28,7 @@ WEIGHTED = [
 QUESTIONS = [
     question("b", "single_choice", "vertical", "Second?", position=2,
              answers={"choices": choices("Yes", "No")[::-1],
-                      "other": {"id": "5", "text": "Other (please specify)", "is_answer_choice": True}}),
+                      "other": {"id": "5", "text": "Other (specify)", "is_answer_choice": True}}),
     question("a", "single_choice", "menu", "<strong>First</strong>?", position=1,
              answers={"choices": [*choices("Yes", "No"), *choices("Gone", visible=False)]}),
     question("c", "multiple_choice", "vertical", "Which?", position=3,

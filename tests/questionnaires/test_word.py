@@ -79,7 +79,8 @@ def test_tracked_changes_controls_and_merged_cells(tmp_path: Path) -> None:
     inserted = f'<w:ins w:id="2">{run.format("new")}</w:ins>'
     body = document.element.body
     body.insert(0, parse_xml(f"<w:p {nsdecls('w')}>{deleted}{inserted}</w:p>"))
-    control = f"<w:sdt {nsdecls('w')}><w:sdtContent><w:p>{run.format('held')}</w:p></w:sdtContent></w:sdt>"
+    held = f"<w:sdtContent><w:p>{run.format('held')}</w:p></w:sdtContent>"
+    control = f"<w:sdt {nsdecls('w')}>{held}</w:sdt>"
     body.insert(1, parse_xml(control))
     table = document.add_table(2, 3)
     table.cell(0, 0).merge(table.cell(1, 0)).text = "tall"
