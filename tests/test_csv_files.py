@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from opinioncast.csv_files import read_csv, write_csv
+from opinioncast.csv_files import read_csv, read_text_table, write_csv
+from opinioncast.errors import InputError
 
 TEXT = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
@@ -58,3 +59,46 @@ def test_nobody_else_writes_csv(folder: str) -> None:
         if other.search(line)
     ]
     assert not found
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "found"),
+    [
+        ("a,b,c\n1,2,3\n4,5\n", "line 3", "2 cells"),
+        ("a,b,c\n1,2,3,4\n", "line 2", "4 cells"),
+        ('a,b,c\n1,"2,3\n4,5,6\n', "line 2", "never closed"),
+        ('a,b,c\n1,"x\n4,5,6\n7,8,9\nq","3"\n', "line 2", "a row in a cell: 4,5,6"),
+        ("a,a,c\n1,2,3\n", "line 1", "twice"),
+        ("", "f.csv", "nothing"),
+        ("a,b\n1,\x00\n", "f.csv", "NUL"),
+        ('a,b,c\n"x"y,2,3\n', "f.csv", "expected after"),
+    ],
+)
+def test_a_table_that_is_not_whole_is_refused(
+    tmp_path: Path, text: str, line: str, found: str
+) -> None:
+    (tmp_path / "f.csv").write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_text_table(tmp_path / "f.csv", "A table", InputError)
+    assert line in str(caught.value)
+    assert found in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "rows"),
+    [
+        (b'a;b\r\n1;"x\r\ny"\r\n\r\n', [("1", "x\ny")]),
+        ("\ufeffa,b\n1,\n".encode(), [("1", None)]),
+        ("a\tb\n1\té\n".encode("utf-16"), [("1", "é")]),
+        (b"a,b,,\n1,2,,\n", [("1", "2")]),
+        (b"a,b\n1,'=2+3\n", [("1", "=2+3")]),
+        (b'a,b\n1,"say ""x"""\n', [("1", 'say "x"')]),
+    ],
+)
+def test_a_table_as_people_make_them(
+    tmp_path: Path, raw: bytes, rows: list[tuple[str | None, ...]]
+) -> None:
+    (tmp_path / "f.csv").write_bytes(raw)
+    table = read_text_table(tmp_path / "f.csv", "A table", InputError)
+    assert table.columns == ["a", "b"]
+    assert table.rows() == rows

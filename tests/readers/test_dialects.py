@@ -202,3 +202,21 @@ def test_respondent_ids_twice(tmp_path):
     data.write_text("ResponseId,q\n" + "".join(f"R{min(i, 8)},1\n" for i in range(10)))
     notes = read_wave(data, family="T", wave="1").meta["notes"]
     assert any("ResponseId looks like" in n and "1 row(s) repeat" in n for n in notes)
+
+
+def test_rows_that_end_early_are_counted(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('id,"q,1",q2\n1,2\n2,"3",4\n"3"\n')
+    raw = read_raw(path, None)
+    assert raw.frame.height == 3
+    assert any("2 rows end before the last column (line 2, 4)" in n for n in raw.notes)
+
+
+def test_a_quote_that_swallows_rows_is_refused(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('id,text,q2\n1,"open,2\n2,x,3\n3,y,"4"\n')
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        read_raw(path, None)
+    assert "line 2" in str(caught.value)
+    path.write_text('id,text,q2\n1,"two\nlines",2\n2,x,3\n')
+    assert read_raw(path, None).notes == ()

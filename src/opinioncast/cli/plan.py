@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from opinioncast.cli.screen import Screen
+from opinioncast.csv_files import read_text_table
 from opinioncast.errors import InputError
 from opinioncast.evidence.frame import read_frame
 from opinioncast.evidence.plan_design import read_design
@@ -82,7 +83,11 @@ def _effect(given: float | None, weights: str | None) -> float | None:
     name, _, column = weights.rpartition(":")
     path = Path(name)
     try:
-        table = read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path)
+        table = (
+            read_parquet(path)
+            if path.suffix == ".parquet"
+            else read_text_table(path, "A table of weights", InputError)
+        )
         values = table[column].cast(pl.Float64).drop_nulls()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(

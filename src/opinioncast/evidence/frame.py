@@ -21,6 +21,7 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 
+from opinioncast.csv_files import read_text_table
 from opinioncast.documents import read_document
 from opinioncast.errors import InputError
 from opinioncast.evidence.people import Array, Bools, Column, Groups, merged, sources_of
@@ -170,7 +171,7 @@ def read_frame(path: str | Path | None = None) -> Frame:
     path = Path(path)
     try:
         if path.suffix.casefold() == ".csv":
-            table = pl.read_csv(path, infer_schema_length=0)
+            table = read_text_table(path, "A population frame", InputError)
         else:
             table = read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:

@@ -23,7 +23,7 @@ from typing import Any
 
 import polars as pl
 
-from opinioncast.csv_files import read_csv
+from opinioncast.csv_files import read_text_table
 from opinioncast.documents import parse_yaml
 from opinioncast.errors import InputError
 from opinioncast.evidence.observations import (
@@ -176,10 +176,10 @@ def _from_yaml(path: Path, questions: Sequence[Question], scheme: GroupScheme) -
 def _table(path: Path) -> pl.DataFrame:
     try:
         if path.suffix.casefold() == ".csv":
-            head = path.read_text("utf-8-sig").split("\n", 1)[0]
-            separator = max(",;\t", key=head.count)
-            return read_csv(path, separator=separator, infer_schema_length=0)
+            return read_text_table(path, "A table of known results", InputError)
         return pl.read_excel(path, sheet_id=1, infer_schema_length=0)
+    except InputError:
+        raise
     except Exception as error:  # fastexcel raises classes of its own for each kind of damage
         raise InputError(
             "Known results cannot be read",

@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
+from opinioncast.csv_files import text_table
 from opinioncast.documents import parse_json, parse_yaml, texts_of
 from opinioncast.errors import DataError
 from opinioncast.readers.dialect import decode
@@ -217,13 +216,7 @@ def _code(value: Any) -> Code:
 def _from_rows(path: Path) -> list[Any]:
     """Entries of a CSV codebook, one row per code, rows of a variable in the order of options."""
     check_kind(path)
-    text, _ = decode(path)
-    try:
-        table = pl.read_csv(text.encode(), infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        raise DataError(
-            "A codebook cannot be read", where=path.name, expected="a CSV table", found=error
-        ) from error
+    table = text_table(decode(path)[0], path.name, "A codebook", DataError)
     if "variable" not in table.columns:
         raise DataError(
             "A codebook has no column of variables",

@@ -6,6 +6,7 @@ What cannot be told is not guessed: "1,234" alone is left a text, and a note say
 from __future__ import annotations
 
 import codecs
+import csv
 import io
 import re
 from collections import Counter
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
+from opinioncast.csv_files import record_widths, swallowed_line
 from opinioncast.errors import DataError
 from opinioncast.readers.mended_text import decode_bytes
 
@@ -128,8 +130,8 @@ def _records(text: str) -> Iterator[str]:
         yield "".join(line)
 
 
-def rows_of(path: Path, text: str) -> tuple[pl.DataFrame, str]:
-    """All rows as text, headers included, and the separator.
+def rows_of(path: Path, text: str) -> tuple[pl.DataFrame, str, list[str]]:
+    """All rows as text, headers included, the separator, and notes on rows that end early.
 
     Raises:
         DataError: rows of different lengths, a quote left open.
@@ -142,6 +144,7 @@ def rows_of(path: Path, text: str) -> tuple[pl.DataFrame, str]:
         text, separator = text[named.end() :], named[1]
     else:
         separator = _separator(text)
+    early = _short_rows(path, text, separator)
     try:
         rows = pl.read_csv(
             io.BytesIO(text.encode()), has_header=False, infer_schema=False, separator=separator
@@ -154,7 +157,41 @@ def rows_of(path: Path, text: str) -> tuple[pl.DataFrame, str]:
             found=error,
             hint="a quoted text may be left open, or the file is cut short",
         ) from error
-    return rows, separator
+    return rows, separator, early
+
+
+def _short_rows(path: Path, text: str, separator: str) -> list[str]:
+    """A note that counts rows with fewer cells than the header: spreadsheets leave out empty ones
+    at the end, and a file that was cut has one.
+
+    Raises:
+        DataError: a row with more cells than the header; a quote that is never closed, or closed
+            by another one further down, with others' rows in its cell.
+    """
+    short: list[int] = []
+    width = 0
+    try:
+        for line, cells, record in record_widths(text, separator):
+            width = width or cells
+            if cells < width:
+                short.append(line)
+            if cells > width:
+                raise csv.Error(f"line {line}: {cells} cells, the header has {width}")
+            if swallowed := swallowed_line(record, separator, width):
+                raise csv.Error(f"line {line}: a whole row inside of a cell: {swallowed}")
+    except csv.Error as error:
+        raise DataError(
+            "A table cannot be read",
+            where=path.name,
+            expected=f"rows of equal length, cells separated by {separator!r}, quotes closed",
+            found=error,
+            hint="a quoted text may be left open, or the file is cut short",
+        ) from error
+    if not short:
+        return []
+    lines = ", ".join(map(str, short[:5])) + (", ..." if len(short) > 5 else "")
+    rows = "1 row ends" if len(short) == 1 else f"{len(short)} rows end"
+    return [f"{rows} before the last column (line {lines}): what is not there is empty"]
 
 
 def _separator(text: str) -> str:

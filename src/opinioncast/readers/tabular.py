@@ -46,7 +46,8 @@ def read_raw(
     if path.suffix.casefold() == ".parquet":
         return _parquet(path, columns)
     text, notes = decode(path, encoding)
-    rows, separator = rows_of(path, text)
+    rows, separator, early = rows_of(path, text)
+    notes += early
     header = header_of(path, rows)
     if header.rows > 1:
         notes.append(f"{_COUNT[header.rows]} header rows: {header.program}")
