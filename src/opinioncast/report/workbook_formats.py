@@ -84,6 +84,8 @@ class Formats:
         tiny = f"{0.5 / 10**decimals:.{decimals + 1}f}"
         shown = "0.00" if kind == "mean" else f'[=0]"-";[<{least}]"<{tiny}%";0{places}%'
         look = _KINDS[kind] | _FIGURES[style] | {"num_format": shown}
+        if style == "observed":
+            look.pop("bg_color", None)  # a net's shade marks its first line
         return self._make(f"{style} {kind} {decimals}", look)
 
     def _make(self, name: str, look: dict[str, Any]) -> Any:

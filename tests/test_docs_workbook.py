@@ -1,0 +1,60 @@
+"""docs/workbook.md keeps its word: its commands run, in order, on files of the kinds it names."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from opinioncast.cli.main import app
+from opinioncast.survey import OpinionTable, Question, Subpopulation, load_groups, opinion_row
+
+PAGE = Path(__file__).parents[1] / "docs" / "workbook.md"
+COMMANDS = re.findall(r"^    opinioncast (.+)$", PAGE.read_text("utf-8"), re.MULTILINE)
+QUESTIONNAIRE = """
+questions:
+  - {id: rent, question: Limit rents?, options: [Favor, Oppose, Not sure], scale: [1, 2, -1]}
+  - {id: why, question: Why?, options: [Fair, Cheap]}
+"""
+PILOT = """
+name: pilot
+groups: [total, "SEX=Female", "SEX=Male"]
+waves:
+  - {family: P, wave: "1", file: pilot.csv, codebook: codebook.json, groups: groups.yaml}
+"""
+GROUPS = """
+name: pilot
+attributes:
+  SEX: {variable: sex, groups: {Male: [1], Female: [2]}}
+"""
+CODEBOOK = """[{"variable": "rent", "question": "Limit rents?", "options": ["Favor", "Oppose"],
+ "codes": [1, 2], "ordinal": [1, 2], "missing_codes": []}]"""
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("questionnaire.yaml").write_text(QUESTIONNAIRE)
+    Path("pilot.yaml").write_text(PILOT)
+    Path("groups.yaml").write_text(GROUPS)
+    Path("codebook.json").write_text(CODEBOOK)
+    rows = [f"{1 + (i % 3 == 0)},{1 + i % 2}" for i in range(400)]
+    Path("pilot.csv").write_text("\n".join(["rent,sex", *rows]) + "\n")
+    rent = Question("rent", "Limit rents?", ("Favor", "Oppose", "Not sure"), (1, 2, -1))
+    groups: list[Subpopulation] = list(load_groups("total", "paper22"))
+    OpinionTable.from_rows(
+        opinion_row(rent, g, [0.5, 0.4, 0.1], n=200, n_eff=150.0) for g in groups
+    ).write("opinions.parquet")
+    assert len(COMMANDS) == 7
+    for command in COMMANDS:
+        arguments = shlex.split(command)
+        if arguments[0] == "predict":
+            arguments += ["--method", "uniform"]  # the page is not about the method
+        ran = CliRunner().invoke(app, arguments)
+        assert ran.exit_code == 0, f"{command}\n{ran.output}\n{ran.exception}"
+    assert Path("out/predictions.xlsx").is_file()
+    assert Path("pilot/banner.xlsx").is_file()
+    assert Path("synthetic/synthetic_rents_n2000.sav").is_file()
