@@ -63,6 +63,7 @@ def test_bad_names(qsf: Path, tmp_path: Path) -> None:
         import_questionnaire(qsf, tmp_path / "file" / "zoo.yaml")
 
 
+@pytest.mark.slow
 def test_the_commands(
     qsf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,7 +70,7 @@ def test_wordings_groups_and_missing_codes(tmp_path: Path, namespace: str) -> No
     assert found["own_car"]["battery"] == "Which do you own?"
     assert found["own_car"]["options"] == ["No", "Yes"]
     assert found["own_car"]["codes"] == ["0", "1"]
-    assert found["own_car"]["note"] == "an item of a select-all"
+    assert found["own_car"]["select_all"] == "item"
     assert found["police"]["battery"] == "How much do you trust each?"
     assert found["shown"]["question"] == "Look here. Nice?"
     assert checked["age"].why == "open number"

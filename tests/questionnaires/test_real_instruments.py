@@ -60,10 +60,13 @@ def test_wordings_are_clean_and_every_thing_has_its_place(
                 assert "___" not in text, (name, text)
 
 
-def test_all_come_back_from_yaml(readings: dict[str, benchmark.Reading], tmp_path: Path) -> None:
+def test_the_small_come_back_from_yaml(
+    readings: dict[str, benchmark.Reading], tmp_path: Path
+) -> None:
     folder = Path(os.environ.get("OPINIONCAST_INSTRUMENTS") or benchmark.FOLDER)
     for name, reading in readings.items():
-        if reading.instrument is not None and reading.check_list is not None:
+        small = (folder / name).stat().st_size <= benchmark.SMALL
+        if small and reading.instrument is not None and reading.check_list is not None:
             path = tmp_path / Path(name).name
             imported(path, (folder / name).read_bytes())
 

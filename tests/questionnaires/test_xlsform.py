@@ -42,7 +42,7 @@ SURVEY = [
     ["select_multiple yn", "q3", "Which?"],
     ["select_one trust", "q4", "Trust?", "", "label"],
     ["select_one trust", "army", "The army", "", "list-nolabel"],
-    ["select_one trust", "police", "The police", "", "list-nolabel"],
+    ["select_one trust", "police", "The police", "", "list-nolabel", "${q1} = 'n'"],
     ["end group"],
     ["select_one gone", "q5", "Lost?"],
     ["select_one_from_file towns.csv", "q6", "Where?"],
@@ -72,6 +72,8 @@ def test_every_type(tmp_path: Path) -> None:
     assert checked["q2"].remarks == ("options filtered by f=1: here all of them",)
     assert found["q3"]["select_all"] == "yes"
     assert found["police"]["battery"] == "Trust?"
+    assert found["police"]["routing"] == "${age} > 17; ${q1} = 'n'"
+    assert found["army"]["routing"] == "${age} > 17"
     assert found["police"]["options"] == ["A lot", "Not at all"]
     assert len(found["q8"]["options"]) == 11
     assert "block" not in found["q8"]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import docx
 from docx.enum.style import WD_STYLE_TYPE
 
-Part = str | tuple[str, str] | list[list[str]]
-"""A paragraph, one with its style, or a table."""
 
-
-def word_file(parts: Sequence[Part], table_style: str = "") -> bytes:
-    """A document of paragraphs and tables; styles that Word has not are made."""
+def word_file(parts: Sequence[Any], table_style: str = "") -> bytes:
+    """A document of paragraphs (text, or text and style) and tables (rows of texts)."""
     document = docx.Document()
     for part in parts:
         if isinstance(part, list):

@@ -11,7 +11,7 @@ from typing import Any
 from opinioncast.errors import InputError
 from opinioncast.questionnaires.check_list import Check, CheckList, Outcome
 from opinioncast.questionnaires.declaration import Entry, Head, Instrument
-from opinioncast.questionnaires.entry_question import asked_of, question_of
+from opinioncast.questionnaires.entry_question import ONE_ITEM, asked_of, question_of
 from opinioncast.questionnaires.found import Choice, Found, Item, Kind
 from opinioncast.questionnaires.scales import LISTED, numeric_options, scale_of
 from opinioncast.questionnaires.wording import option_text, piped, plain, without_instructions
@@ -129,8 +129,9 @@ class _Builder:
             if found.ends is None:
                 self._left_out(found, f"{Kind.SLIDER.value}: its ends are not in the file")
                 return
+            first, last = found.end_labels
             found = replace(
-                found, choices=numeric_options(*found.ends, tuple(map(plain, found.end_labels)))
+                found, choices=numeric_options(*found.ends, (plain(first), plain(last)))
             )
         if fragment := piped(text):
             self._left_out(found, f"piped text: {fragment}")
@@ -153,6 +154,8 @@ class _Builder:
     def _outcome(self, found: Found) -> Outcome:
         if found.kind is Kind.SLIDER and any(" to " in c.text for c in found.choices):
             return Outcome.BANDS
+        if found.of_select_all:
+            return Outcome.ITEMS
         if found.items:
             return Outcome.BATTERY
         return Outcome.ITEMS if found.kind is Kind.SEVERAL else Outcome.ASKED
@@ -176,6 +179,7 @@ class _Builder:
             own = dict(fields)
             own |= {"battery": found.text} if found.text else {}
             own["question"] = words
+            own |= {"routing": plain(item.routing)} if item.routing else {}
             name = item.id or f"{found.id or 'q'}_{item.code or number}"
             try:
                 asked += self._take(item.where or found.where, own, item.observed, name, remarks)
@@ -214,6 +218,7 @@ class _Builder:
         if found.kind is Kind.SEVERAL:
             fields["select_all"] = "yes"
         else:
+            fields |= {"select_all": ONE_ITEM} if found.of_select_all else {}
             scale, rule = scale_of(choices, texts, found.text)
             if scale:
                 fields["scale"] = list(scale)

@@ -229,11 +229,10 @@ def _batteries(stem: str, run: list[_Variable], several: bool) -> Iterator[Found
             text=stem,
             choices=choices,
             observed={},
-            note="; ".join(filter(None, (first.note, "an item of a select-all" * several))),
+            of_select_all=several,
             items=tuple(
                 Item(f.text, id=f.id, where=f.where, observed=f.observed) for _, f in listed
             ),
-            remarks=("select-all: items of yes and no",) if several else first.remarks,
         )
 
 

@@ -86,7 +86,7 @@ def _walk(root: Any) -> Iterator[Found]:
 def _loop_rows(element: Any, around: Mapping[str, str]) -> list[Mapping[str, str]]:
     if name_of(element) != "loop":
         return [around]
-    made = []
+    made: list[Mapping[str, str]] = []
     for row in children(element, "looprow"):
         own = {attribute(v, "name"): text_of(v) for v in children(row, "loopvar")}
         made.append({**around, "label": attribute(row, "label"), **own})
@@ -106,7 +106,7 @@ def _question(element: Any, place: _Place) -> Found:
     condition = attribute(element, "cond")
     rows, cols, options = (_visible(children(element, name)) for name in ("row", "col", "choice"))
     looped = [v for k, v in place.loop.items() if k != "label"]
-    common = {
+    common: dict[str, Any] = {
         "where": where,
         "id": _LOOPVAR.sub(lambda m: place.loop.get(m[1], m[0]), label),
         "text": words(child(element, "title")),

@@ -16,6 +16,8 @@ from opinioncast.survey.question_kind import Asked, as_asked
 SEPARATOR = "|"
 NO_SCALE = "none"
 """In place of a scale: there is none, whatever the options' words."""
+ONE_ITEM = "item"
+"""``select_all`` of a question that is one item of a select-all already, with its own options."""
 _YES = frozenset({"yes", "true", "1", "y", "x"})
 _NO = frozenset({"no", "false", "0", "n"})
 
@@ -123,7 +125,10 @@ def asked_of(entry: Entry, question: Question) -> tuple[Asked, tuple[Placement, 
             expected=f"{len(question.options)} codes",
             found=list(codes),
         )
-    several = _yes_or_no(fields.get("select_all"), f"{entry.where}, select_all")
+    is_item = str(fields.get("select_all") or "").strip().casefold() == ONE_ITEM
+    several = (
+        False if is_item else _yes_or_no(fields.get("select_all"), f"{entry.where}, select_all")
+    )
     try:
         asked = as_asked(question, several=several, keys=codes)
     except InputError as error:
@@ -133,7 +138,14 @@ def asked_of(entry: Entry, question: Question) -> tuple[Asked, tuple[Placement, 
     if not asked.several:
         item = own if battery else ""
         return asked, (
-            Placement(question.question_id, battery=battery, item=item, codes=codes, **shared),
+            Placement(
+                question.question_id,
+                battery=battery,
+                item=item,
+                codes=codes,
+                select_all=is_item,
+                **shared,
+            ),
         )
     return asked, tuple(
         Placement(q.question_id, battery=question.text, item=option, select_all=True, **shared)
@@ -161,7 +173,10 @@ def _yes_or_no(value: Any, where: str) -> bool | None:
     if said in _YES | _NO:
         return said in _YES
     raise InputError(
-        "A field that is yes or no is neither", where=where, expected="yes or no", found=value
+        "A field that is yes or no is neither",
+        where=where,
+        expected=f"yes, no or {ONE_ITEM}",
+        found=value,
     )
 
 

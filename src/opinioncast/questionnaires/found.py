@@ -50,6 +50,7 @@ class Item:
     Attributes:
         id: of its variable; "" makes one of the battery's id and the code.
         code: its number in the battery.
+        routing: who is asked it, where that differs from the battery's.
         observed: as of :class:`Found`.
     """
 
@@ -57,6 +58,7 @@ class Item:
     id: str = ""
     code: str = ""
     where: str = ""
+    routing: str = ""
     observed: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -79,6 +81,7 @@ class Found:
         ends: lowest and highest number of a slider or a numeric scale.
         end_labels: their words.
         observed: group expression -> shares, for :class:`Entry`.
+        of_select_all: each item is one of a select-all question, with its own options.
         remarks: what to look at.
     """
 
@@ -96,4 +99,5 @@ class Found:
     ends: tuple[int, int] | None = None
     end_labels: tuple[str, str] = ("", "")
     observed: Mapping[str, Any] = field(default_factory=dict)
+    of_select_all: bool = False
     remarks: tuple[str, ...] = ()

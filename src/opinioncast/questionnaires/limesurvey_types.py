@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from opinioncast.questionnaires.found import Choice, Found, Item, Kind
 
@@ -65,7 +66,7 @@ def found_of(question: LimeQuestion) -> Iterator[Found]:
     """What a question is: one thing, or two for a scale of two sides."""
     kind, attributes = question.type, question.attributes
     routing = "" if question.routing.strip() in ("", "1") else question.routing.strip()
-    common = {
+    common: dict[str, Any] = {
         "where": question.where,
         "id": question.code,
         "text": question.text,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from opinioncast.questionnaires.found import Choice, Found, Item, Kind
 from opinioncast.questionnaires.text_grids import battery_of, lines_of, options_in
@@ -290,7 +291,7 @@ class _Reader:
         done, self.current = self.current, None
         if done is None:
             return
-        common = {
+        common: dict[str, Any] = {
             "where": done.where,
             "id": done.id,
             "text": done.text,

@@ -53,7 +53,7 @@ def _question(question: Mapping[str, Any], block: str) -> Found:
         plain(mapping(h).get("heading") or mapping(h).get("description"))
         for h in sequence(question.get("headings"))
     )
-    common = {
+    common: dict[str, Any] = {
         "where": f"element {question.get('id')}",
         "id": str(question.get("id") or ""),
         "text": heading,

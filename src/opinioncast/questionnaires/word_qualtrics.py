@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from opinioncast.questionnaires.found import Choice, Found, Item, Kind
 from opinioncast.questionnaires.word_document import Paragraph, WordTable
@@ -218,7 +219,7 @@ def _made(done: _Open | None) -> Iterator[Found]:
     """What a question turned out to be."""
     if done is None:
         return
-    common = {
+    common: dict[str, Any] = {
         "where": done.where,
         "id": done.id,
         "text": done.text,

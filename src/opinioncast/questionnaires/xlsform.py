@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from opinioncast.errors import InputError
 from opinioncast.questionnaires.assembly import assembled
@@ -174,7 +175,7 @@ class _Form:
         elif self.groups:
             self.groups.pop()
 
-    def _common(self, row: Row) -> dict[str, str]:
+    def _common(self, row: Row) -> dict[str, Any]:
         conditions = [g.relevant for g in self.groups] + [row.get("relevant", "")]
         conditions += ["in a repeat"] * any(g.repeat for g in self.groups)
         labels = list(dict.fromkeys(g.label for g in self.groups if g.label))
@@ -204,7 +205,7 @@ class _Form:
         self,
         row: Row,
         select: re.Match[str],
-        common: dict[str, str],
+        common: dict[str, Any],
         items: tuple[Item, ...] = (),
     ) -> Found:
         choices = list(self.lists.get(select["list"], []))
@@ -236,15 +237,14 @@ class _Form:
         common = self._common(first)
         if header is None:
             common["text"] = next((g.label for g in reversed(self.groups) if g.label), "")
-        conditions = {r.get("relevant", "") for r in rows}
-        if rows and len(conditions) > 1:
-            common["routing"] = "; ".join(
-                filter(None, (common["routing"], "some items by conditions of their own"))
-            )
-        elif rows and not common["routing"].endswith(rows[0].get("relevant", "")):
-            common["routing"] = "; ".join(filter(None, (common["routing"], *conditions)))
         items = tuple(
-            Item(_label(r, self.language), id=r.get("name", ""), where=r[""]) for r in rows
+            Item(
+                _label(r, self.language),
+                id=r.get("name", ""),
+                where=r[""],
+                routing=self._common(r)["routing"],
+            )
+            for r in rows
         )
         select = _SELECT.fullmatch(" ".join(first["type"].split()))
         if select is not None:

@@ -25,7 +25,7 @@
         note: rotate
       - question: Which of these do you own?
         options: [A car, A bicycle]
-        select_all: yes       # each option becomes a question of yes or no
+        select_all: yes       # each option becomes a question of yes or no; "item": it is one
 """
 
 from __future__ import annotations
