@@ -378,7 +378,10 @@ def _warm() -> None:
     import opinioncast.cli.main
     import opinioncast.cli.predict
     import opinioncast.jobs.predict
-    import opinioncast.report.chart  # noqa: F401
+    import opinioncast.questionnaires
+    import opinioncast.readers.microdata
+    import opinioncast.report.chart
+    import opinioncast.report.page  # noqa: F401
 
 
 if __name__ == "__main__":
