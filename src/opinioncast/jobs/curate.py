@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
 import polars as pl
 
 from opinioncast.csv_files import write_csv
 from opinioncast.curate.bootstrap import WaveQuestions, resample_psus, resample_respondents
+from opinioncast.curate.design import read_weights
 from opinioncast.curate.disclosure import counted, is_held_back, without_counts
 from opinioncast.curate.overlap import (
     Encoder,
@@ -239,6 +241,42 @@ def bounds_of(
         wanted = pl.DataFrame(list(questions), schema=dict.fromkeys(names, pl.String), orient="row")
         frame = frame.join(wanted, on=names, how="semi")
     return bounds(OpinionTable(frame, curation.table.meta), drawn)
+
+
+def people_of(recipe: CurationRecipe, folders: Sequence[Path]) -> pl.DataFrame:
+    """How many respondents each group has, and its share of them (paper, Table 3).
+
+    Returns:
+        ``family, wave, attribute, group, n, respondents, share, weighted``: ``share`` of all
+        respondents of the wave, ``weighted`` of the sum of their weights.
+
+    Raises:
+        InputError, DataError: as in curation.
+    """
+    rows = []
+    for w in curate(recipe, folders).waves:
+        name = w.wave.design.weight
+        # people without a second interview, say, have no weight: drawn, and weighing nothing
+        weighed = np.ones(len(w.wave), dtype=bool)
+        if name is not None and name in w.wave.respondents.columns:
+            weighed = w.wave.respondents[name].is_not_null().to_numpy()
+        weights = np.where(weighed, read_weights(w.wave, name, weighed).values, 0.0)
+        total = float(weights.sum())
+        for place, group in enumerate(w.groups.subpopulations):
+            members = w.groups.masks[:, place]
+            rows.append(
+                {
+                    "family": w.wave.family,
+                    "wave": w.wave.wave,
+                    "attribute": group.attribute,
+                    "group": group.group,
+                    "n": int(members.sum()),
+                    "respondents": len(w.wave),
+                    "share": float(members.mean()),
+                    "weighted": float(weights[members].sum()) / total,
+                }
+            )
+    return pl.DataFrame(rows)
 
 
 def _without_overlap(

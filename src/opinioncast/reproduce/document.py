@@ -20,6 +20,7 @@ from opinioncast.files import atomic_path
 from opinioncast.report.json_text import json_text
 from opinioncast.report.tables import to_markdown
 from opinioncast.reproduce.lock import only_writer
+from opinioncast.reproduce.reading_list import reading_list
 from opinioncast.reproduce.recipe import builtin_reproductions
 from opinioncast.reproduce.run import ReproductionRun
 
@@ -120,6 +121,7 @@ def render(results: Mapping[str, Any], folder: str) -> str:
         command=command,
         commands=commands(results["results"], f"docs/{folder}.md"),
         unrecorded=[r["name"] for r in results["results"] if _options(r) is None],
+        parts=reading_list(),
         missing=[n for n in builtin_reproductions() if n not in names],
     )
 

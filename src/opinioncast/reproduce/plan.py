@@ -112,6 +112,10 @@ class _Planner:
     def add(self, recipe: ReproductionRecipe) -> None:
         for table in recipe.tables:
             self._table(table, recipe.name)
+        if recipe.kind == "people":
+            for table in recipe.tables:
+                for curation in self.setting.tables[table].curated:
+                    self._step("people", curation, None, recipe.name)
         for model in recipe.models:
             for row in recipe.rows():
                 for table in row.tables or recipe.tables:

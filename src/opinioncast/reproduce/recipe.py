@@ -38,6 +38,8 @@ Kind = Literal[
     "map",
     "similarities",
     "input_use",
+    "people",
+    "topics",
 ]
 Value = str | float | int | None
 M = TypeVar("M", bound=BaseModel)
@@ -218,6 +220,8 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "curves": ("curves", "models"),
     "map": (),
     "similarities": (),
+    "people": (),
+    "topics": (),
     "input_use": ("methods", "models"),
 }
 

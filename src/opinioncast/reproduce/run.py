@@ -12,7 +12,7 @@ from opinioncast.errors import IncompleteRunError, InputError, OpinioncastError
 from opinioncast.finetune.trainer import Moment
 from opinioncast.models import SHIPPED
 from opinioncast.report.interactive import graph_objects
-from opinioncast.reproduce import figure_outputs, improvement_outputs, method_outputs
+from opinioncast.reproduce import data_outputs, figure_outputs, improvement_outputs, method_outputs
 from opinioncast.reproduce.changes import Changes
 from opinioncast.reproduce.context import Context
 from opinioncast.reproduce.crew import Crew, crew_of_torchrun
@@ -53,6 +53,8 @@ _KINDS: Mapping[str, Callable[[Context], Result]] = {
     "map": figure_outputs.question_maps,
     "similarities": figure_outputs.similarities,
     "input_use": figure_outputs.input_use,
+    "people": data_outputs.people,
+    "topics": data_outputs.topics,
 }
 
 

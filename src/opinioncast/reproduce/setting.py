@@ -75,12 +75,14 @@ class CurationSetting(Strict):
     Attributes:
         apart: name under which the recipe looks for a table to keep apart from -> key of the
             curation that makes it.
+        overlap: fields of the recipe's ``overlap``: tables whose questions are taken out.
     """
 
     recipe: str
     groups: tuple[str, ...] | None = None
     wave: Mapping[str, Any] = Field(default_factory=dict)
     apart: Mapping[str, str] = Field(default_factory=dict)
+    overlap: Mapping[str, Any] | None = None
 
 
 class TableSetting(Strict):
@@ -201,12 +203,14 @@ class Setting(Strict):
         """A curation recipe with the setting's changes, and the folder it stands in."""
         wanted = self.curations[key]
         recipe, beside = load_curation(wanted.recipe)
-        if wanted.groups is None and not wanted.wave:
+        if wanted.groups is None and not wanted.wave and wanted.overlap is None:
             return recipe, beside
         raw = recipe.model_dump(mode="json")
         if wanted.groups is not None:
             raw["groups"] = list(wanted.groups)
         raw["waves"] = [wave | dict(wanted.wave) for wave in raw["waves"]]
+        if wanted.overlap is not None:
+            raw["overlap"] = {**(raw.get("overlap") or {}), **wanted.overlap}
         return parse_curation(raw, f"{wanted.recipe} as {key}"), beside
 
     def finetune(

@@ -15,7 +15,8 @@ from opinioncast.curate.sources import described, find_file
 from opinioncast.errors import DataError, InputError
 from opinioncast.evaluate.bounds import OVERALL, Bounds
 from opinioncast.evaluate.scores import QUESTION
-from opinioncast.jobs.curate import TABLE, bounds_of, curate_to_files
+from opinioncast.files import atomic_path
+from opinioncast.jobs.curate import TABLE, bounds_of, curate_to_files, people_of
 from opinioncast.jobs.evaluation_inputs import GROUP, read_bounds, write_bounds
 from opinioncast.readers.subpop import read_rows, to_table
 from opinioncast.reproduce.setting import Setting, TableSetting
@@ -27,6 +28,7 @@ FAMILY = "ATP"
 """Of tables in SubPOP's layout: OpinionQA is Pew's."""
 
 _BOUNDS = "bounds.csv"
+_PEOPLE = "people.parquet"
 
 
 @dataclass
@@ -73,6 +75,35 @@ class Tables:
                 frames = [self._bounds_of(c, table) for c in wanted.curated]
                 self._bounds[key] = pooled([f for f in frames if f is not None])
         return self._bounds[key]
+
+    def people(self, key: str) -> pl.DataFrame:
+        """Who was asked: ``family, wave, attribute, group, n, respondents, share, weighted``.
+
+        ``share`` is of the respondents, ``weighted`` of their weights; as many rows as each wave of
+        the table's curations has groups.
+
+        Raises:
+            InputError: a table that no respondents are known of.
+        """
+        wanted = self.setting.tables[key]
+        if not wanted.curated:
+            raise InputError(
+                "Nobody knows who was asked",
+                where=wanted.title,
+                expected="a table that is curated from respondents' answers",
+                found="a file of groups",
+            )
+        return pl.concat([self._people_of(curation) for curation in wanted.curated])
+
+    def _people_of(self, curation: str) -> pl.DataFrame:
+        recipe, folders = self._recipe(curation)
+        shape = curation_shape(recipe, folders, {})
+
+        def make(folder: Path) -> None:
+            with atomic_path(folder / _PEOPLE) as temporary:
+                people_of(recipe, folders).write_parquet(temporary)
+
+        return pl.read_parquet(self.store.step("people", curation, shape, make) / _PEOPLE)
 
     @contextmanager
     def _noted(self, what: str) -> Iterator[None]:
