@@ -73,7 +73,7 @@ def test_the_commands(
         main(["import", str(qsf)])
     assert stop.value.code == 0
     said = capsys.readouterr().out
-    assert "2 understood, asked as 3, 2 of them yes/no items" in said
+    assert "2 understood, asked as 3 questions, 2 of them yes/no items" in said
     assert "element 2" in said
     assert "wrote questionnaire.yaml" in said
     out = tmp_path / "out"

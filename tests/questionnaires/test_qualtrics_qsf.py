@@ -70,7 +70,7 @@ QUESTIONS = [  # not in the order asked
              Validation={"Settings": {"ContentType": "ValidNumber"}}),
     question("QID8", "Q8", "Order these", "RO", Choices=choices("a", "b")),
     question("QID10", "INTRO", "Welcome!", "DB"),
-    question("QID11", "Q11", "Recommend us?", Selector="NPS", Choices=[]),
+    question("QID11", "Q11", "Recommend us?", "NPS", Selector="NPS"),
     question("QID12", "Q12", "Lost block?", Selector="SAVR", Choices=choices("Yes", "No")),
 ]  # fmt: skip
 

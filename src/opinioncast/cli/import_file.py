@@ -40,7 +40,10 @@ def import_file(
 
     done = import_questionnaire(file, out, format_name=format_name, overwrite=overwrite)
     checks = done.check_list
-    for note in (*done.questionnaire.notes, *checks.notes):
+    asked = len(done.questionnaire.questions)
+    summary = checks.summary() if checks.checks else f"{asked} questions"
+    _console.say(f"{file.name}, read as {checks.format}: {summary}")
+    for note in checks.notes or done.questionnaire.notes:
         _console.say(note)
 
     def show(title: str, listed: tuple[Check, ...]) -> None:

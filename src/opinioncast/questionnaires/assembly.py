@@ -136,6 +136,8 @@ class _Builder:
         if fragment := piped(text):
             self._left_out(found, f"piped text: {fragment}")
             return
+        if [plain(i.text) for i in found.items] == [text]:
+            found = replace(found, items=())  # a slider whose bar repeats the question
         if found.items:
             self._battery(found)
         else:

@@ -88,12 +88,12 @@ class CheckList:
         """One sentence: what is asked, what is left out."""
         read = len(self.understood)
         items = sum(c.asked for c in self.of(Outcome.ITEMS))
-        extra = f", {items} of them yes/no items of select-all questions" if items else ""
+        extra = f", {items} of them yes/no items of select-all" if items else ""
         reasons = ", ".join(f"{n} {reason}" for reason, n in self.reasons().items())
         left = f"; {len(self.left_out)} left out ({reasons})" if reasons else "; nothing left out"
         looked = sum(bool(c.remarks) for c in self.understood)
         look = f"; {looked} to look at" if looked else ""
-        return f"{read} understood, asked as {self.asked}{extra}{left}{look}"
+        return f"{read} understood, asked as {self.asked} questions{extra}{left}{look}"
 
     def markdown(self, name: str) -> str:
         """The list as a page.

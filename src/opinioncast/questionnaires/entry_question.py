@@ -134,7 +134,7 @@ def asked_of(entry: Entry, question: Question) -> tuple[Asked, tuple[Placement, 
     except InputError as error:
         raise error.at(entry.where) from None
     battery, own = str(fields.get("battery") or ""), str(fields.get("question") or "")
-    shared = {k: str(fields.get(k) or "") for k in ("block", "routing", "note")}
+    shared: dict[str, Any] = {k: str(fields.get(k) or "") for k in ("block", "routing", "note")}
     if not asked.several:
         item = own if battery else ""
         return asked, (

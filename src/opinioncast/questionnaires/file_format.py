@@ -59,7 +59,7 @@ def format_of(path: Path, name: str = "") -> InstrumentFormat:
     raise InputError(
         f"What this {ending} file holds is no questionnaire that can be read",
         where=str(path),
-        expected="; ".join(kind.help for kind in fitting),
+        expected="; ".join(kind.help.rstrip(".") for kind in fitting),
         found=" ".join(content[:150].decode("utf-8", errors="replace").split()) or "an empty file",
         hint="export it again in one of these formats",
     )

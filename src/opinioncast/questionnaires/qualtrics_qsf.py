@@ -169,9 +169,9 @@ def _made(
     text = plain(payload.get("QuestionText"))
     common = {**common, "text": text}
     items = _items(payload, choices)
-    if kind == "MC":
+    if kind in ("MC", "NPS"):
         several = selector in _MULTIPLE
-        if selector == "NPS" and not choices:
+        if selector == "NPS" and len(choices) < 2:
             choices = [Choice(str(n), str(n)) for n in range(11)]
         return [Found(**common, kind=Kind.SEVERAL if several else Kind.SINGLE, choices=(*choices,))]
     if kind == "Matrix" and selector in _MATRIX_NO_CHOICE:
