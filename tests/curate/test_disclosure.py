@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.made_up_survey import write_survey
 
+from opinioncast.csv_files import read_csv
 from opinioncast.curate.disclosure import (
     MIN_RESPONDENTS,
     WORKED_OUT,
@@ -15,8 +19,9 @@ from opinioncast.curate.disclosure import (
     counted,
     without_counts,
 )
-from opinioncast.curate.recipe import CurationRecipe
-from opinioncast.survey import Subpopulation
+from opinioncast.curate.recipe import CurationRecipe, load_curation
+from opinioncast.jobs.curate import curate_to_files, summary
+from opinioncast.survey import OpinionTable, Subpopulation
 
 
 def groups(*names: str) -> list[Subpopulation]:
@@ -93,3 +98,29 @@ def test_counts_of_few_people_are_not_written() -> None:
     assert shown["n"].to_list() == [500, None, None]
     assert shown["weight"].to_list() == ["w"] * 3
     assert counted(dropped) == {"too few respondents": 1, "to protect those": 1}
+
+
+def test_a_group_of_one_is_in_no_file(tmp_path: Path) -> None:
+    people = 120
+    rng = np.random.default_rng(1)
+    columns = {
+        "sex": np.array([1.0] + [2.0] * (people - 1)),
+        "region": np.array([1.0, 2.0] * (people // 2)),
+        "q1": rng.integers(1, 4, people).astype(float),
+        "w": rng.uniform(0.5, 2.0, people),
+    }
+    columns["q1"][0] = 3.0
+    recipe, beside = load_curation(write_survey(tmp_path, columns))
+    run = curate_to_files(recipe, [beside], tmp_path / "out")
+    shown = OpinionTable.read(tmp_path / "out" / "opinions.parquet")
+    assert set(shown.frame["group"]) == {"South", "West"}  # women would give the one man away
+    assert shown.meta["waves"][0]["held_back"] == {"too few respondents": 1, "to protect those": 1}
+    dropped = read_csv(tmp_path / "out" / "dropped_cells.csv")
+    assert dict(dropped.select("group", "reason").rows()) == {
+        "Male": "fewer than 10 respondents answered",
+        "Female": WORKED_OUT,
+    }
+    assert dropped["n"].null_count() == dropped.height == 2
+    bases = read_csv(tmp_path / "out" / "bases.csv")
+    assert bases.filter(pl.col("n").is_null())["group"].to_list() == ["Male", "Female"]
+    assert summary(run.curation)[0]["of these held back"] == 2
