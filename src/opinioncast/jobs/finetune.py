@@ -105,7 +105,7 @@ def finetune_to_folder(
     accelerator = Accelerator(
         cpu=device == "cpu",
         mixed_precision="bf16" if mixed else "no",
-        log_with=check_trackers(recipe),
+        log_with=check_trackers(recipe) or None,  # of an empty list accelerate warns
         project_dir=str(out),
     )
     _check_sharded(accelerator)
