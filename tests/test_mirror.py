@@ -123,6 +123,7 @@ ELSEWHERE: dict[str, str] = {
     "report/formats/chart.py": "cli/test_main.py",
     "report/formats/charts.py": "report/test_chart.py",
     "report/banner_page.py": "jobs/test_banner.py",
+    "report/formats/disclosure.py": "report/test_workbook.py",
     "report/formats/workbook.py": "report/test_workbook.py",
     "report/workbook_formats.py": "report/test_workbook.py",
     "report/formats/csv.py": "cli/test_main.py",

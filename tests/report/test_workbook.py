@@ -137,9 +137,12 @@ def test_observed_and_difference_stand_below_each_share(tmp_path: Path) -> None:
 
 
 def test_a_run_can_write_one(tmp_path: Path) -> None:
-    (kind,) = chosen_formats(["workbook"])
+    card, kind = sorted(chosen_formats(["workbook", "disclosure"]), key=lambda k: k.name)
     (file,) = kind.write(Report(_predictions(), _survey()), tmp_path)
     assert file.name == "predictions.xlsx"
     assert "T1" in fastexcel.read_excel(file).sheet_names
+    (text,) = card.write(Report(_predictions()), tmp_path)
+    assert "Model predictions. No one was interviewed" in text.read_text("utf-8")
     empty = PredictionTable(_predictions().frame.head(0))
-    assert kind.write(Report(empty), tmp_path / "none") == []
+    for each in (card, kind):
+        assert each.write(Report(empty), tmp_path / "none") == []

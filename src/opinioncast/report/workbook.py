@@ -191,7 +191,8 @@ class _Book:
                 row += 1
             note = table.base_text
             if table.bases is not None and not math.isnan(table.bases.unweighted[0]):
-                note += f" n = {table.bases.unweighted[0]:,.0f}{table.flags[0]}"
+                whose = " Observed:" if self.predicted else ""
+                note += f"{whose} n = {table.bases.unweighted[0]:,.0f}{table.flags[0]}"
             sheet.write_string(row, 0, _safe(note), f["base_text"])
             _link(sheet, row, 1, name, at, "by group", f["link"])
             row += 2
@@ -476,7 +477,7 @@ def _question_name(table: QuestionTable) -> str:
 
 def _column_width(name: str, least: int) -> int:
     """So that no word of a group's name is broken, up to a limit."""
-    longest = max(cell_len(word) for word in name.split())
+    longest = max((cell_len(word) for word in name.split()), default=0)
     return max(least, min(longest + 1, 16))
 
 

@@ -19,7 +19,6 @@ def write(report: Report, folder: Path) -> list[Path]:
 
     path = folder / NAME
     if not len(report.table):
-        path.unlink(missing_ok=True)  # of an earlier run that predicted something
         return []
     observed = report.observed
     if observed is not None and not share_cells(observed, report.table):
