@@ -80,18 +80,6 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
     "use": {"kind": "input_use", "tables": ["held"], "methods": [ZERO_SHOT]},
     "where": {"kind": "map", "tables": ["train", "held"], "models": []},
-    "who": {
-        "kind": "people",
-        "tables": ["held"],
-        "models": [],
-        "paper": {
-            "where": "Table 3",
-            "key": ["attribute", "group"],
-            "columns": ["attribute", "group", "wave 82"],
-            "rows": [["SEX", "Male", 0.443]],
-        },
-    },
-    "about": {"kind": "topics", "tables": ["train", "pew"], "models": []},
     "alike": {"kind": "similarities", "tables": ["train", "held"], "models": []},
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 from tests.made_up_survey import answers
 
 pytest.importorskip("torch")
@@ -20,11 +21,42 @@ from opinioncast.reproduce.setting import load_setting
 from opinioncast.reproduce.store import Store
 from opinioncast.reproduce.tables import Tables
 
+WHO = {
+    "kind": "people",
+    "tables": ["held"],
+    "paper": {
+        "where": "Table 3",
+        "key": ["attribute", "group"],
+        "columns": ["attribute", "group", "wave 82"],
+        "rows": [["SEX", "Male", 0.443]],
+    },
+}
+ABOUT = {"kind": "topics", "tables": ["train", "pew"], "paper": {"where": "Table 4"}}
+DRAWN = {
+    "kind": "methods",
+    "tables": ["held"],
+    "models": ["m"],
+    "methods": [
+        {"name": "Uniform", "method": "uniform"},
+        {"name": "Drawn", "method": "uniform", "questions": 2},
+    ],
+    "paper": {"where": "Table 1"},
+}
+
+
+@pytest.fixture
+def asked(request_for: Callable[..., Request], tmp_path: Path) -> Callable[..., Request]:
+    """Requests of the recipes above."""
+    for order, (name, recipe) in enumerate({"who": WHO, "about": ABOUT, "drawn": DRAWN}.items()):
+        whole = {"name": name, "order": order, "title": f"What {name} shows", **recipe}
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(whole), "utf-8")
+    return request_for
+
 
 def test_shares_of_respondents_and_of_weights(
-    request_for: Callable[..., Request], tmp_path: Path
+    asked: Callable[..., Request], tmp_path: Path
 ) -> None:
-    request = request_for("who")
+    request = asked("who")
     _, setting = request.load()
     tables = Tables(setting, Store(tmp_path / "work"), request.data)
     frame = tables.people("held")
@@ -43,14 +75,17 @@ def test_shares_of_respondents_and_of_weights(
 
 
 @pytest.mark.slow
-def test_both_tables_are_made(request_for: Callable[..., Request]) -> None:
-    run = reproduce(request_for("who", "about"))
+def test_both_tables_are_made(asked: Callable[..., Request]) -> None:
+    run = reproduce(asked("who", "about", "drawn"))
     who = pl.read_csv(run.folder / "who" / "who.csv")
     assert who.filter(group="Male")["paper: wave 82"].item() == 0.443
     about = pl.read_csv(run.folder / "about" / "about.csv")
     assert dict(about.select("table", "questions").iter_rows()) == {"train": 4, "pew": 3}
     assert run.contents[1]["measures"] == {"questions_train": 4, "questions_pew": 3}
-    assert [d.kind for d in run.steps] == ["people", "curate"]
+    assert [d.kind for d in run.steps][:2] == ["people", "curate"]
+    drawn = pl.read_csv(run.folder / "drawn" / "drawn.csv")
+    assert drawn["cells"].to_list() == [16, 8]
+    assert drawn["note"][1] == "8 of 16 cells; 8 without a usable prediction"
 
 
 def test_the_papers_counts_add_up() -> None:

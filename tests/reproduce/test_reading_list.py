@@ -34,6 +34,6 @@ def test_each_is_made_or_said_to_be_absent() -> None:
 
 
 def test_tables_come_first_by_number() -> None:
-    parts = [p.part for p in reading_list()]
+    parts = [p.part for p in reading_list() if "(" not in p.part]
     assert parts[:10] == [f"Table {i}" for i in range(1, 11)]
     assert parts[10:12] == ["Figure 1", "Figure 2"]

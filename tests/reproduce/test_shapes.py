@@ -83,7 +83,8 @@ def test_every_field_of_a_row_is_in_the_key_or_shapes_nothing(tmp_path: Path) ->
     }
     for field, value in changes.items():
         assert key(row=ROW.model_copy(update={field: value})) != key(), field
-    for field, value in {"name": "Other", "tables": ("x",)}.items():
+    # questions narrow the table that is shown, which is in the key by its content
+    for field, value in {"name": "Other", "tables": ("x",), "questions": 3}.items():
         assert key(row=ROW.model_copy(update={field: value})) == key(), field
     assert key(model="chat") != key()
     few = MethodRow(name="f", method="few-shot", train="training")
@@ -97,7 +98,7 @@ def test_every_field_of_a_row_is_in_the_key_or_shapes_nothing(tmp_path: Path) ->
     assert key(modules=(module,)) != first != key()
     # training and bound have their own steps: what comes of them is the adapter, or no prediction
     rest = {"training", "bound", "model", "train", "modules"}
-    assert {*changes, "name", "tables", *rest} == set(MethodRow.model_fields)
+    assert {*changes, "name", "tables", "questions", *rest} == set(MethodRow.model_fields)
 
 
 def test_content_order_wording_and_versions_are_in_the_key(monkeypatch: Any) -> None:

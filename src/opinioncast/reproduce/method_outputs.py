@@ -108,7 +108,9 @@ def _answered(context: Context, row: MethodRow, model: str) -> str | None:
 
 def _reduction(recipe: ReproductionRecipe, found: Mapping[str, CellScores]) -> float | None:
     """How much nearer the fine-tuned model is than the best language model without training."""
-    asked = [m for m in recipe.methods if m.name in found and _puts_prompts(m)]
+    asked = [
+        m for m in recipe.methods if m.name in found and _puts_prompts(m) and m.questions is None
+    ]
     others = [found[m.name] for m in asked if m.training is None]
     ours = [found[m.name] for m in asked if m.training == FINE_TUNED and not m.model]
     if not others or not ours:

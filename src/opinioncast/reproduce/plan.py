@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from opinioncast.backends.catalogue import CATALOGUE
 from opinioncast.curate.sources import described, find_file
 from opinioncast.errors import ModelError
 from opinioncast.finetune.recipe import FinetuneRecipe
@@ -207,10 +208,16 @@ class _Planner:
         if row.train is not None:
             self._table(row.train, recipe.name)
         for module in row.modules:
-            if find_file(module, self.data) is None:
+            if module in CATALOGUE:
+                if (how := how_to_get(module)) is not None:
+                    self.models[module] = how
+            elif find_file(module, self.data) is None:
                 self.files[module] = self.setting.how_to_get(module)
         shape = None if row.training is None else self._train(recipe, chosen, row.training)
-        cells = round(self.setting.tables[table].cells * self._share(table))
+        share = self._share(table)
+        if row.questions is not None:
+            share = min(share, row.questions / self.setting.tables[table].questions)
+        cells = round(self.setting.tables[table].cells * share)
         if recipe.kind == "input_use":
             # as asked, without the question, shuffled: each cell; without the group: each question
             cells = 3 * cells + self.setting.tables[table].questions

@@ -58,7 +58,10 @@ class MethodRow(Strict):
         training: key of a training; its adapter goes on the model.
         model: key of another model than the recipe's.
         train: key of the table that a method takes its examples from.
-        modules: folders of community models, looked for in the data folders (pluralism).
+        modules: folders of community models, looked for in the data folders, or models that ship
+            (pluralism).
+        questions: only so many questions of a table, drawn with the run's seed: for methods that
+            write, where all would take days. The table says how many cells that are.
         tables: only on these of the recipe's tables.
     """
 
@@ -71,6 +74,7 @@ class MethodRow(Strict):
     model: str | None = None
     train: str | None = None
     modules: tuple[str, ...] = ()
+    questions: int | None = Field(default=None, ge=1)
     tables: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
@@ -84,10 +88,17 @@ class MethodRow(Strict):
         return self
 
     @property
+    def writes(self) -> bool:
+        """Whether its method has a language model write, so that an answer may not be readable."""
+        kind = method_kind(str(self.method))
+        return kind.language_model and "layout" not in kind.options
+
+    @property
     def key(self) -> str:
         """What it does, short."""
         words = "words" if self.answers is Answers.WORDS else None
-        return "-".join(filter(None, [self.method, str(self.format), words, self.training]))
+        drawn = None if self.questions is None else f"{self.questions}questions"
+        return "-".join(filter(None, [self.method, str(self.format), words, self.training, drawn]))
 
 
 class TrainingRecipe(Strict):

@@ -116,14 +116,14 @@ def method_shape(
     adapter: Path | None,
     observed: OpinionTable,
     train: OpinionTable | None,
-    modules: Iterable[Path],
+    modules: Iterable[Path | str],
 ) -> dict[str, Any]:
     """A method's answers to a table.
 
     Args:
         model: the model asked, as the setting's key.
         train: what the method takes its examples from, where the row names it.
-        modules: folders of community models.
+        modules: folders of community models, or names of models that ship.
     """
     kind = method_kind(str(row.method))
     shape: dict[str, Any] = {
@@ -132,7 +132,9 @@ def method_shape(
         "method": row.method,
         "adapter": None if adapter is None else adapter_identity(adapter),
         "train": None if train is None else table_shape(train),
-        "modules": {path.name: file_hash(path) for path in modules},
+        "modules": [
+            CATALOGUE[str(m)].sha256 if str(m) in CATALOGUE else file_hash(Path(m)) for m in modules
+        ],
         "ships": shipped_parts(kind, row),
     }
     packages: list[str] = []

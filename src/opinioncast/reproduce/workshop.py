@@ -32,7 +32,7 @@ from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe, Training
 from opinioncast.reproduce.setting import Setting
 from opinioncast.reproduce.shapes import INPUT_USE, method_shape, training_shape
 from opinioncast.reproduce.store import Store
-from opinioncast.reproduce.tables import Tables
+from opinioncast.reproduce.tables import Tables, draw_questions
 from opinioncast.survey import Cells, GroupScheme, OpinionTable, PredictionTable, load_groups
 from opinioncast.survey.tables import KEY
 
@@ -155,9 +155,12 @@ class Workshop:
             run: which of the recipe's seeds.
 
         Raises:
-            IncompleteRunError: a cell has none.
+            IncompleteRunError: a cell has none; of methods that write, whose answers may not be
+                readable, only where no cell has one: the scores count the cells.
         """
         observed = self.tables.table(table)
+        if row.questions is not None:
+            observed = draw_questions(observed, row.questions, self.tables.seed)
         chosen = row.model or model
         adapter = None
         if row.training is not None:
@@ -179,7 +182,7 @@ class Workshop:
                 predictor = self._predictor(row, chosen, adapter, examples, cache)
                 prediction = predictor.predict(Cells.of_table(observed), progress=self.rows)
             missing = [p for p in prediction.problems if p.missing]
-            if missing:
+            if missing and (not row.writes or len(missing) == len(observed)):
                 raise IncompleteRunError(
                     f"{len(missing)} of {len(observed)} rows are missing",
                     where=f"{row.name} on {table}: " + "; ".join(map(str, missing[:3])),
@@ -293,7 +296,7 @@ class Workshop:
             "chat": put.chat,
             "orders": put.orders,
             "train": train,
-            "modules": tuple(str(p) for p in self._modules(row)) or None,
+            "modules": tuple(map(str, self._modules(row))) or None,
         }
         options: dict[str, Any] = {n: v for n, v in wanted.items() if n in kind.options}
         if kind.language_model:
@@ -310,10 +313,11 @@ class Workshop:
             self._open = (key, Predictor(settings, cache=cache))
         return Predictor(settings, cache=cache, beside=self._open[1])
 
-    def _modules(self, row: MethodRow) -> list[Path]:
-        """Folders of a row's community modules; the plan has seen to it that they are there."""
-        found = [find_file(name, self.tables.data) for name in row.modules]
-        return [path for path in found if path is not None]
+    def _modules(self, row: MethodRow) -> list[Path | str]:
+        """Folders of a row's community modules, or names of models that ship; the plan has seen to
+        it that they are there."""
+        found = [n if n in CATALOGUE else find_file(n, self.tables.data) for n in row.modules]
+        return [module for module in found if module is not None]
 
 
 def write_training(
