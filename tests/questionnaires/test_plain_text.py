@@ -10,7 +10,7 @@ from tests.questionnaires.instruments import checks, fields, imported
 from opinioncast.errors import InputError
 from opinioncast.questionnaires.check_list import Outcome
 from opinioncast.questionnaires.text_grids import battery_of, lines_of, options_in
-from opinioncast.questionnaires.text_lines import Grid
+from opinioncast.questionnaires.text_lines import Grid, Line
 
 NUMBERED = """1. Do you approve of the mayor?
    1. Approve
@@ -174,6 +174,37 @@ def test_unnumbered_questions(tmp_path: Path) -> None:
     assert [f["question"] for f in found.values()] == ["Do you vote?", "How warm?"]
 
 
+def test_tables_that_lay_out(tmp_path: Path) -> None:
+    text = """| Q1 | Too high? |
+|---|---|
+| 1 | Yes |
+| 9 | DK |
+
+| Q2. How often? | | |
+|---|---|---|
+| Always | Sometimes | Never |
+
+| Q3. Trust? | | |
+|---|---|---|
+| | A lot | Not at all |
+| The army | 1 | 2 |
+
+Q4 And now? [OPEN TEXT BOX]
+
+Q5 Which?
+Ford\t1
+None\t97 [EXCLUSIVE]
+"""
+    instrument = imported(tmp_path / "zoo.md", text)
+    found = fields(instrument)
+    assert found["Q1"]["options"] == ["Yes", "DK"]
+    assert found["Q2"]["options"] == ["Always", "Sometimes", "Never"]
+    assert found["Q3_1"]["battery"] == "Trust?"
+    assert found["Q5"]["codes"] == ["1", "97"]
+    assert found["Q5"]["note"] == "None: EXCLUSIVE"
+    assert checks(instrument)["Q4"].why == "open answer"
+
+
 def test_a_letter_is_no_questionnaire(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No closed question") as refused:
         imported(tmp_path / "zoo.txt", "Dear all,\nplease find attached nothing.\n")
@@ -193,7 +224,8 @@ def test_tables() -> None:
     laid_out = Grid("t", (("Q1.", "Do you?\nReally?", "1. Yes\n2. No"),))
     lines = lines_of(laid_out)
     assert lines is not None
-    assert [one.text for one in lines] == ["Q1. Do you?", "Really?", "1. Yes", "2. No"]
+    texts = [one.text for one in lines if isinstance(one, Line)]
+    assert texts == ["Q1. Do you?", "Really?", "1. Yes", "2. No"]
     marks = Grid("t", (("", "Good (1)", "Bad (2)"), ("a. Zoo", "○", "○"), ("b. Park", "", "")))
     battery = battery_of(marks)
     assert battery is not None

@@ -19,6 +19,7 @@ from opinioncast.questionnaires.text_lines import (
     is_direction,
     is_routing,
     kind_of,
+    noted_end,
     numbered_of,
     options_of,
     question_of,
@@ -196,13 +197,14 @@ class _Reader:
         """An option, more of a wording, an unnumbered question or a text."""
         current, text = self.current, line.text.strip()
         expected = current.expected if current is not None else None
-        kept, going = going_of(text)
+        kept, said = noted_end(text)
+        kept, going = going_of(kept)
         options = options_of(replace(line, text=kept), expected)
         if options and current is not None:
             for code, words in options:
                 self._option(code, words)
-            if going:
-                current.notes.append(f"{options[-1][1]}: {going}")
+            last = options[-1][1]
+            current.notes += [f"{last}: {each}" for each in (going, said) if each]
             return
         asks = text.endswith(("?", "？", "؟"))
         if current is not None and not current.choices and not current.tables:

@@ -63,6 +63,8 @@ def options_in(grid: Grid) -> list[tuple[str, str]] | None:
     if re.fullmatch(r"codes?|values?|#|no\.?", pairs[0][0] + pairs[0][1], re.I) or not any(
         _CODE.fullmatch(c) for c in pairs[0]
     ):
+        if question_of(Line("", f"{pairs[0][0]} - {pairs[0][1]}")):
+            return None
         pairs = pairs[1:]  # a head
     for code, text in ((0, 1), (1, 0)):
         if len(pairs) > 1 and all(_CODE.fullmatch(p[code]) for p in pairs):
@@ -74,32 +76,52 @@ def options_in(grid: Grid) -> list[tuple[str, str]] | None:
     return None
 
 
-def lines_of(grid: Grid) -> list[Line] | None:
-    """The lines of a table that only lays out questions; None where it is a table of answers."""
-    rows = [[c.strip() for c in row] for row in grid.rows]
-    filled = [[c for c in row if c] for row in rows]
+def lines_of(grid: Grid) -> list[Line | Grid] | None:
+    """What a table holds that only lays out questions; None where it is a table of answers."""
+    filled = [[c.strip() for c in row if c.strip()] for row in grid.rows]
     if options_in(grid) is not None:
         return None
+    first = filled[0] if filled else []
+    if len(first) == 1 and question_of(Line("", first[0])):
+        rest = Grid(grid.where, grid.rows[1:])
+        if battery_of(rest) is not None or options_in(rest) is not None:
+            return [*_lines(f"{grid.where}, row 1", first), rest]
     lone = all(len(f) <= 1 for f in filled)
     asking = any(
-        len(f) >= 2 and question_of(Line("", f"{f[0]} - {f[1]}")) and len(f[0].split()) == 1
+        _labelled(f) or question_of(Line("", f[0])) or any(_has_options(c) for c in f)
         for f in filled
-    ) or any("\n" in c and _has_options(c) for f in filled for c in f)
+        if f
+    )
     if not lone and (not asking or battery_of(grid) is not None):
         return None
-    made: list[Line] = []
+    made: list[Line | Grid] = []
     for number, cells in enumerate(filled, start=1):
-        place = f"{grid.where}, row {number}"
-        if (
-            len(cells) >= 2
-            and question_of(Line("", f"{cells[0]} - {cells[1]}"))
-            and (len(cells[0].split()) == 1)
-        ):
-            first, *more = cells[1].split("\n")
-            made.append(Line(place, f"{cells[0].rstrip('.:)')}. {first}"))
-            cells = ["\n".join(more), *cells[2:]]
-        made += [Line(place, line.strip()) for c in cells for line in c.split("\n") if line.strip()]
+        made += _lines(f"{grid.where}, row {number}", cells)
     return made
+
+
+def _lines(place: str, cells: list[str]) -> list[Line]:
+    """The lines of a row: a label with its wording, a code with its option, or cell by cell."""
+    if _labelled(cells):
+        first, *more = cells[1].split("\n")
+        head = [Line(place, f"{cells[0].rstrip('.:)')}. {first}")]
+        return head + _lines(place, ["\n".join(more), *cells[2:]])
+    if len(cells) == 2 and _CODE.fullmatch(cells[0]):
+        return [Line(place, f"{cells[0].strip('[]() ')}. {cells[1]}")]
+    apart = len(cells) > 1 and not any("\n" in c or question_of(Line("", c)) for c in cells)
+    return [
+        Line(place, line.strip(), bulleted=apart)
+        for c in cells
+        for line in c.split("\n")
+        if line.strip()
+    ]
+
+
+def _labelled(cells: list[str]) -> bool:
+    """Whether a row is a question's label and its wording."""
+    if len(cells) < 2 or len(cells[0].split()) != 1:
+        return False
+    return question_of(Line("", f"{cells[0]} - {cells[1]}")) is not None
 
 
 def _has_options(cell: str) -> bool:

@@ -44,7 +44,7 @@ _ID = (
 )
 _QUESTION = re.compile(
     rf"[\[(]?(?P<id>{_ID})[\])]?\s*(?P<if>[(\[](?:if|ask)\b[^)\]]*[)\]])?\s*"
-    r"(?:[.):\]]+[-–—]?\s*|\s+[-–—]\s+|\s{2,}|\t\s*|\s+(?=[^\W\d_a-zß-ÿ]|[¿¡\"“]))(?P<text>.*)",
+    r"(?:[.):\]]+[-–—]?\s*|\s+[-–—]\s+|\s{2,}|\t\s*|\s+(?-i:(?=[^\W\d_a-zß-ÿ]|[¿¡\"“])))(?P<text>.*)",
     re.S | re.I,
 )
 _CONDITION = re.compile(r"\s*[(\[](?:if|ask)\b[^)\]]*[)\]]", re.I)
@@ -195,6 +195,14 @@ def going_of(text: str) -> tuple[str, str]:
     if found is None or not text[: found.start()].strip():
         return text, ""
     return text[: found.start()].rstrip(), found[0].strip(" -–—→>»[]().")
+
+
+def noted_end(text: str) -> tuple[str, str]:
+    """An option, and the instruction in brackets behind it ("None 97 [EXCLUSIVE]")."""
+    found = re.search(r"\s*\[(?P<said>[^\]\d][^\]]*)\]\s*$", text)
+    if found is None or not text[: found.start()].strip():
+        return text, ""
+    return text[: found.start()], found["said"].strip()
 
 
 def shouted_end(text: str) -> tuple[str, str]:
