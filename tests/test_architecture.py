@@ -93,7 +93,6 @@ MAY_IMPORT: dict[str, set[str]] = {
             "report",
             "jobs",
             "reproduce",
-            "models",
             "options",
             "library",
             ROOT,

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -16,6 +20,7 @@ from opinioncast.errors import InputError
 from opinioncast.finetune.recipe import FinetuneRecipe
 from opinioncast.reproduce import crew as module
 from opinioncast.reproduce.crew import Crew, crew_of_torchrun
+from opinioncast.reproduce.run import Request
 
 
 class Board:
@@ -73,3 +78,28 @@ def test_one_process_is_no_crew(monkeypatch: pytest.MonkeyPatch) -> None:
     assert crew_of_torchrun() is None
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert crew_of_torchrun() is None
+
+
+@pytest.mark.slow
+def test_two_processes_make_one_reproduction(
+    request_for: Callable[..., Request], tmp_path: Path
+) -> None:
+    """The second is not refused by the folder's lock: it joins the training, and writes nothing."""
+    request_for("by_wave")  # writes recipe, setting and data
+    setting = tmp_path / "tiny.yaml"
+    text = setting.read_text("utf-8").replace("validation: held", "validation: null")
+    setting.write_text(text, "utf-8")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    places = ["--data", str(tmp_path / "data"), "-o", str(tmp_path / "out")]
+    command = ["-m", "opinioncast", "reproduce", str(tmp_path / "by_wave.yaml")]
+    done = subprocess.run(
+        [*launcher, "--nproc-per-node", "2", *command, "--setting", str(setting), *places],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "out" / "by_wave" / "by_wave.csv").is_file()
+    (adapter,) = (tmp_path / "out" / "work" / "train").glob("*/adapter/manifest.json")
+    assert json.loads(adapter.read_text("utf-8"))["processes"] == 2
