@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from opinioncast.texts import markdown_text
+
 
 class Outcome(StrEnum):
     """What became of one thing in a file."""
@@ -101,8 +103,13 @@ class CheckList:
         Args:
             name: of the file.
         """
-        lines = [f"# Check list of {name}", "", f"Read as {self.format}: {self.summary()}.", ""]
-        lines += [f"- {note}" for note in self.notes]
+        lines = [
+            f"# Check list of {markdown_text(name)}",
+            "",
+            f"Read as {self.format}: {self.summary()}.",
+            "",
+        ]
+        lines += [f"- {markdown_text(note)}" for note in self.notes]
         lines += [""] if self.notes else []
         look = [c for c in self.understood if c.remarks]
         rest = [c for c in self.understood if not c.remarks]
@@ -124,12 +131,8 @@ def _section(title: str, checks: Sequence[Check]) -> list[str]:
             said += f" ({check.asked})"
         said = "; ".join((said, *check.remarks))
         cells = (check.where, check.id, shortened(check.text, 160), said)
-        lines.append("| " + " | ".join(_cell(c) for c in cells) + " |")
+        lines.append("| " + " | ".join(markdown_text(" ".join(c.split())) for c in cells) + " |")
     return [*lines, ""]
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 def shortened(text: str, width: int) -> str:
