@@ -277,8 +277,8 @@ def sameness_of(
     threshold: float = MINILM_THRESHOLD,
 ) -> Sameness:
     """The questions of ``table`` that ``other`` asks too: :func:`survey.sameness.find_same`."""
-    sides = ([Asked(*key, text) for key, text in _questions(t)] for t in (table, other))
-    return find_same(*sides, encode, threshold=threshold)
+    left, right = ([Asked(*key, text) for key, text in _questions(t)] for t in (table, other))
+    return find_same(left, right, encode, threshold=threshold)
 
 
 def _questions(table: OpinionTable) -> list[tuple[tuple[str, str, str], str]]:

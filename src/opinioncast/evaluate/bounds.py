@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -80,30 +80,42 @@ class Bounds:
         named = self.groups.filter(pl.col("attribute") != OVERALL[0])
         measured = {(row["attribute"], row["group"]): row for row in named.iter_rows(named=True)}
         known = self._by_group()
-        rows, exact = [], True
+        rows: list[_Row] = []
+        exact = True
         for key, part in scored.group_by(_GROUP, maintain_order=True):
             group = (str(key[0]), str(key[1]))
             human, note, same = _of_group(part, measured.get(group), known.get(group))
             exact &= same
-            ends = [measured[group][c] for c in _HUMAN[1:]] if same else [None, None]
-            rows.append((*group, human, *ends, part.height, note))
-        total = sum(r[5] for r in rows)
-        lacking = [r for r in rows if r[2] is None]
+            low, high = (measured[group][c] for c in _HUMAN[1:]) if same else (None, None)
+            rows.append(_Row(*group, human, low, high, part.height, note))
+        total = sum(row.cells for row in rows)
+        lacking = [row.note for row in rows if row.human is None]
         last = self.groups.row(-1, named=True)
         if not rows or lacking:
-            overall = (None, None, None, total, "; ".join(dict.fromkeys(r[6] for r in lacking)))
+            overall = _Row(*OVERALL, None, None, None, total, "; ".join(dict.fromkeys(lacking)))
         elif exact and len(rows) == sum(r["human"] is not None for r in measured.values()):
-            overall = (*(last[c] for c in _HUMAN), total, "")
+            overall = _Row(*OVERALL, *(last[c] for c in _HUMAN), total, "")
         else:
-            mean = sum(r[2] * r[5] for r in rows) / total
-            overall = (mean, None, None, total, "of the groups and questions scored")
-        return pl.DataFrame([*rows, (*OVERALL, *overall)], schema=_SCORED, orient="row")
+            mean = sum((row.human or 0.0) * row.cells for row in rows) / total
+            note = "of the groups and questions scored"
+            overall = _Row(*OVERALL, mean, None, None, total, note)
+        return pl.DataFrame([*rows, overall], schema=_SCORED, orient="row")
 
     def _by_group(self) -> dict[tuple[str, str], pl.DataFrame]:
         if self.cells is None:
             return {}
         parts = self.cells.filter(pl.col("human").is_not_null()).partition_by(_GROUP, as_dict=True)
         return {(str(a), str(g)): frame for (a, g), frame in parts.items()}
+
+
+class _Row(NamedTuple):
+    attribute: str
+    group: str
+    human: float | None
+    low: float | None
+    high: float | None
+    cells: int
+    note: str
 
 
 _SCORED = {

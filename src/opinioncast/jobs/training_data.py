@@ -12,14 +12,20 @@ from pathlib import Path
 import polars as pl
 
 from opinioncast.backends.catalogue import CATALOGUE, EMBEDDED_SENTENCES
-from opinioncast.curate.overlap import QuestionSet, find_overlap, sameness_of, without_questions
+from opinioncast.curate.overlap import (
+    Encoder,
+    QuestionSet,
+    find_overlap,
+    sameness_of,
+    without_questions,
+)
 from opinioncast.curate.split import split_table
 from opinioncast.errors import InputError
 from opinioncast.finetune.recipe import FinetuneRecipe, SplitValidation
 from opinioncast.finetune.targets import TrainingRow, training_rows
 from opinioncast.readers.opinion_files import read_opinion_table
 from opinioncast.survey import GroupScheme, OpinionTable, load_groups
-from opinioncast.survey.sameness import MINILM_THRESHOLD, Encode, Sameness, find_same
+from opinioncast.survey.sameness import MINILM_THRESHOLD, Sameness, find_same
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class TrainingData:
 
 
 @cache
-def embedded_encoder() -> Encode | None:
+def embedded_encoder() -> Encoder | None:
     """The embedded sentence model's, on the CPU; None where it is not installed."""
     if not CATALOGUE[EMBEDDED_SENTENCES].installed:
         return None
@@ -57,7 +63,7 @@ def training_data(
     recipe: FinetuneRecipe,
     beside: Path = Path(),
     *,
-    open_encoder: Callable[[], Encode | None] | None = None,
+    open_encoder: Callable[[], Encoder | None] | None = None,
 ) -> TrainingData:
     """Read the recipe's tables and make its rows.
 
@@ -111,7 +117,7 @@ def training_data(
 
 
 def _held_out(
-    table: OpinionTable, held: SplitValidation, encode: Encode | None
+    table: OpinionTable, held: SplitValidation, encode: Encoder | None
 ) -> tuple[OpinionTable, OpinionTable]:
     """Training and validation part.
 
@@ -159,11 +165,11 @@ def _some_questions(rows: list[TrainingRow], most: int | None, seed: int) -> lis
 
 
 def _checked_apart(
-    train: Sequence[TrainingRow], valid: Sequence[TrainingRow], encode: Encode | None
+    train: Sequence[TrainingRow], valid: Sequence[TrainingRow], encode: Encoder | None
 ) -> Sameness:
     """The validation questions that are trained on; none by key or wording."""
-    sides = (list(dict.fromkeys(r.question for r in rows)) for rows in (valid, train))
-    found = find_same(*sides, encode)
+    held, asked = (list(dict.fromkeys(r.question for r in rows)) for rows in (valid, train))
+    found = find_same(held, asked, encode)
     named = found.of(["key", "wording"])
     if named:
         first = min(named, key=lambda s: s.question)

@@ -102,7 +102,7 @@ def _compared(
     frame = improvement_by(ours, zero_shot, *columns, lower=lower)
     ends = ours.intervals(*columns)
     frame = frame.join(ends, on=list(columns), how="left", maintain_order="left")
-    repeated = []
+    repeated: list[str] = []
     if recipe.seeds > 1:
         runs = context.runs(table, recipe.ours, model)
         frame = with_errors(

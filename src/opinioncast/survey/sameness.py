@@ -20,14 +20,15 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from opinioncast.errors import InputError
 
-Vectors = npt.NDArray[np.floating]
+F = TypeVar("F", bound=np.floating[Any])
+Vectors = npt.NDArray[np.floating[Any]]
 Encode = Callable[[Sequence[str]], Vectors]
 """Texts to unit vectors, shape (texts, dimensions)."""
 
@@ -278,7 +279,9 @@ def alike(
     return pairs
 
 
-def similarities(left: Vectors, right: Vectors) -> Iterator[tuple[int, int, Vectors]]:
+def similarities(
+    left: npt.NDArray[F], right: npt.NDArray[F]
+) -> Iterator[tuple[int, int, npt.NDArray[F]]]:
     """Cosines of a run of left rows with all right rows: first row, end row, the block.
 
     Raises:
@@ -293,7 +296,7 @@ def similarities(left: Vectors, right: Vectors) -> Iterator[tuple[int, int, Vect
     height = max(1, _BLOCK_CELLS // max(1, len(right)))
     for start in range(0, len(left), height):
         stop = min(start + height, len(left))
-        block = left[start:stop] @ right.T
+        block: npt.NDArray[F] = left[start:stop] @ right.T
         yield start, stop, np.clip(block, -1, 1, out=block)
 
 
