@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -315,10 +314,16 @@ class _Encoder:
 
 
 def network(chance: random.Random, folder: Path) -> Try:
-    """The shipped kernel's folder with one file damaged: refused, or as it was."""
+    """A trained model's folder, as the program writes it, with one file damaged: refused, or as it
+    was."""
+    from opinioncast.methods.network import load_embedding_model
     from opinioncast.models import SHIPPED_NETWORK
 
-    shutil.copytree(SHIPPED_NETWORK, folder / "n")
+    encoder: Any = _Encoder()
+    told = json.loads((SHIPPED_NETWORK / "network.json").read_text("utf-8"))
+    encoder.fingerprint = told["sentence_model"]["fingerprint"]
+    whole: Any = load_embedding_model(SHIPPED_NETWORK, encoder)
+    whole.save(folder / "n")
     victim = folder / "n" / chance.choice(("network.json", "network.safetensors"))
     if victim.suffix == ".json" and chance.random() < 0.6:
         content = swapped(chance, json.loads(victim.read_text("utf-8")))
@@ -327,13 +332,7 @@ def network(chance: random.Random, folder: Path) -> Try:
         victim.write_bytes(damaged(chance, victim.read_bytes()))
 
     def load() -> None:
-        from opinioncast.methods.network import load_embedding_model
-
-        encoder: Any = _Encoder()
-        told = json.loads((SHIPPED_NETWORK / "network.json").read_text("utf-8"))
-        encoder.fingerprint = told["sentence_model"]["fingerprint"]
         found: Any = load_embedding_model(folder / "n", encoder)
-        whole: Any = load_embedding_model(SHIPPED_NETWORK, encoder)
         assert found.settings == whole.settings, found.settings
         assert np.array_equal(found.weights, whole.weights), "other weights"
 
