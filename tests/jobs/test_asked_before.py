@@ -6,10 +6,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from tests.library.made import pistols
+from tests.library.made import EVERYONE, pistols, question, table
 from tests.methods.fake_encoder import FakeEncoder
 
-from opinioncast.jobs.asked_before import asked_before_frame, relatives
+from opinioncast.jobs.asked_before import asked_before_frame, collapsed, relatives
 from opinioncast.library.shelf import Library, Shelf, write_shelf
 from opinioncast.survey import Question
 
@@ -92,3 +92,38 @@ def test_what_asks_the_same_as_a_scored_question_is_neither_used_nor_named(
 def test_an_empty_library_knows_nothing() -> None:
     found = relatives(Library(), [GUNS], FakeEncoder())
     assert (found.near, found.evidence, found.notes) == ({}, (), ())
+
+
+def test_finer_options_are_put_together(tmp_path: Path) -> None:
+    options = ("Favor strongly", "Favor not strongly", "Oppose not strongly", "Oppose strongly")
+    finer = question("guns", "2018", GUNS.text, options)
+    write_shelf(table((finer, EVERYONE, [0.4, 0.2, 0.15, 0.25], 500)), tmp_path)
+    found = relatives(Library((Shelf("x", tmp_path),)), [GUNS], None)
+    (piece,) = found.evidence
+    assert piece.cells[0].shares == pytest.approx((0.4, 0.6))  # Oppose is listed first
+    assert "with finer options" in found.notes[0]
+    assert found.used == {"mine": ("GSS/guns",)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "finer", "places"),
+    [
+        (("Increased", "Decreased", "Kept the same"),
+         ("Increased a lot", "Increased a little", "Kept about the same", "Decreased a little"),
+         [0, 0, 2, 1]),
+        (("Yes", "No"), ("Yes, definitely", "Yes, probably", "No, definitely not", "No"),
+         [0, 0, 1, 1]),
+        (("Favor", "Oppose", "Neither favor nor oppose"),
+         ("Approve a lot", "Approve", "Neither favor nor oppose", "Oppose"), [0, 0, 2, 1]),
+        (("Favor", "Oppose"), ("Favor a lot", "Favor", "Neither favor nor oppose", "Oppose"), None),
+        (("Favor", "Oppose", "Neither"), ("Favor a lot", "Favor", "Oppose", "Oppose a lot"), None),
+        (("Favor", "Oppose", "Neither"),
+         ("Favor a lot", "Favor", "Neither favor nor oppose", "Oppose"), [0, 0, 2, 1]),
+        (("Legal", "Not legal"), ("Always legal", "Legal at times", "Not legal"), [0, 0, 1]),
+        (("Agree", "Disagree"), ("Agree", "Disagree"), None),
+    ],
+)  # fmt: skip
+def test_which_finer_options_belong_together(
+    asked: tuple[str, ...], finer: tuple[str, ...], places: list[int] | None
+) -> None:
+    assert collapsed(asked, finer) == places

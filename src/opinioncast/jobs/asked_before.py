@@ -7,6 +7,7 @@ are scored, whatever asks the same as a scored question is taken out before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -93,7 +94,9 @@ def relatives(
         for one in near.get(question.question_id, ()):
             if not one.very:
                 continue
-            places = option_places(question, one.asked.question.options)
+            places = option_places(question, one.asked.question.options) or collapsed(
+                question.options, one.asked.question.options
+            )
             if places is None:
                 said.append(
                     f"{question.question_id}: {one.asked.asked} ({one.asked.name}) with other "
@@ -103,10 +106,14 @@ def relatives(
             waves = [w for w in one.asked.waves if year_of(w) is not None][-WAVES:]
             for wave, rows in known.shelf(one.asked).rows(one.asked, waves).group_by("wave"):
                 key = (one.asked.source, one.asked.question.family, str(wave[0]))
-                parts.setdefault(key, []).append(_as_asked(rows, question))
+                parts.setdefault(key, []).append(_as_asked(rows, question, places))
             names = (*used.get(question.question_id, ()), one.asked.name)
             used[question.question_id] = names
-            said.append(f"{question.question_id}: {one.asked.asked}; see evidence")
+            finer = len(places) > len(question.options)
+            how = f" with finer options ({'; '.join(one.asked.question.options)}), put together"
+            said.append(
+                f"{question.question_id}: {one.asked.asked}{how if finer else ''}; see evidence"
+            )
     evidence = []
     for (source, family, wave), frames in sorted(parts.items()):
         terms = next(s.terms for s in known.shelves if s.name == source)
@@ -204,14 +211,59 @@ def _year(questions: Sequence[Question], year: float | None) -> tuple[float, tup
     return float(now), (f"no year told: what was asked before is read as evidence on {now}",)
 
 
-def _as_asked(rows: pl.DataFrame, question: Question) -> pl.DataFrame:
-    """Rows of the library under the id and wording of the question predicted."""
+def _as_asked(rows: pl.DataFrame, question: Question, places: Sequence[int]) -> pl.DataFrame:
+    """Rows of the library under the id, wording and options of the question predicted."""
+    shares = np.zeros((rows.height, len(question.options)))
+    np.add.at(shares.T, list(places), np.array(rows["distribution"].to_list()).T)
+    texts = [list(question.options)] * rows.height
     return rows.with_columns(
         question_id=pl.lit(question.question_id),
         question=pl.lit(question.text),
         family=pl.lit(question.family),
         wave=pl.lit(question.wave),
+        options=pl.Series(texts, dtype=pl.List(pl.String)),
+        ordinal=pl.Series([list(question.ordinal)] * rows.height, dtype=pl.List(pl.Float64)),
+        distribution=pl.Series((shares / shares.sum(axis=1, keepdims=True)).tolist()),
+        se=pl.lit(None, pl.List(pl.Float64)),
     )
+
+
+_DEGREE = re.compile(r"\b(?:not|somewhat|very|extremely)\s+(?:so\s+|very\s+)?(?:strongly|much)\b")
+_SAID = {"approve": "favor", "support": "favor", "favour": "favor", "disapprove": "oppose"}
+_TURNS = frozenset(
+    {"neither", "nor", "not", "no", "never", "both", "same", "depends", "difference"}
+)
+"""Words that make another answer of one that has them beside the same others."""
+
+
+def collapsed(asked: Sequence[str], finer: Sequence[str]) -> list[int] | None:
+    """Which of the options asked each of a survey's finer ones belongs to; None where one belongs
+    to none or to several, or an option asked has none.
+
+    >>> collapsed(("Favor", "Oppose"), ("Favor strongly", "Favor not strongly", "Oppose strongly"))
+    [0, 0, 1]
+    >>> collapsed(("Favor", "Oppose"), ("Favor", "Neither favor nor oppose", "Oppose")) is None
+    True
+    """
+    if len(finer) <= len(asked):
+        return None
+    whole = [_words(o) for o in asked]
+    places = []
+    for option in finer:
+        words = _words(option)
+        fits = [i for i, own in enumerate(whole) if own <= words and not (words - own) & _TURNS]
+        longest = max((len(whole[i]) for i in fits), default=0)
+        best = [i for i in fits if len(whole[i]) == longest]
+        if len(best) != 1 or not longest:
+            return None
+        places += best
+    return places if set(places) == set(range(len(asked))) else None
+
+
+def _words(option: str) -> frozenset[str]:
+    text = _DEGREE.sub(" ", option.casefold())
+    found = [_SAID.get(w, w) for w in re.findall(r"[\w']+", text)]
+    return frozenset("no" if w == "not" and "no" in found else w for w in found)
 
 
 def asked_before_frame(library: Library, found: Relatives) -> pl.DataFrame:
