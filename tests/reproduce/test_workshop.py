@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -22,11 +23,12 @@ from opinioncast.prompts import Prompting
 from opinioncast.reproduce.context import mass_words
 from opinioncast.reproduce.given import one_adapter
 from opinioncast.reproduce.recipe import MethodRow, load_reproduction
+from opinioncast.reproduce.run import Request, reproduce
 from opinioncast.reproduce.setting import load_setting
 from opinioncast.reproduce.store import Store
 from opinioncast.reproduce.tables import Tables
 from opinioncast.reproduce.workshop import Workshop
-from opinioncast.survey import Cells, OpinionTable
+from opinioncast.survey import Cells, OpinionTable, PredictionTable
 from opinioncast.survey.tables import KEY
 
 
@@ -114,3 +116,28 @@ def test_the_backend_of_a_setting_reaches_the_predictor(
     predictor = shop._predictor(row, "main", None, None, None)
     assert len(predictor.predict(Cells.of_table(make_table()))) == len(make_table())
     assert opened == ["vllm:embedded"]
+
+
+@pytest.mark.slow
+def test_several_seeds_are_trained_and_averaged(request_for: Callable[..., Request]) -> None:
+    """Mean and standard error are those of the two runs by themselves."""
+    run = reproduce(request_for("by_method", changes=["seeds=2", "tables=[held]"]))
+    trained = [d.name for d in run.steps if d.kind == "train"]
+    assert trained == ["m-fine_tuned", "m-fine_tuned-seed1"]
+    frame = pl.read_csv(run.folder / "by_method" / "by_method.csv")
+    ours = frame.filter(method="Ours").row(0, named=True)
+    zero_shot = frame.filter(method="Zero-shot").row(0, named=True)
+    assert (ours["seeds"], zero_shot["seeds"], zero_shot["se"]) == (2, 1, None)
+    means = []
+    for done in run.steps:
+        if done.kind == "predict" and "fine_tuned" in done.name:
+            predicted = PredictionTable.read(done.folder / "predictions.parquet")
+            train = next(d.folder for d in run.steps if d.kind == "train")
+            observed = OpinionTable.read(train / "validation.parquet")
+            means.append(score_cells(observed, predicted).mean()["wd"])
+    assert len(means) == 2
+    assert means[0] != means[1]
+    assert ours["wd"] == pytest.approx(sum(means) / 2)
+    assert ours["se"] == pytest.approx(abs(means[0] - means[1]) / 2)  # deviation / root of two
+    assert "set: seeds=2" in run.contents[0]["limits"]
+    assert run.contents[0]["columns"][3:6] == ["wd", "se", "seeds"]

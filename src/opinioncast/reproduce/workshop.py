@@ -341,9 +341,13 @@ def write_training(
 
 
 def _present(table: OpinionTable, wanted: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """The wanted groups, without those that a small draw left without rows."""
-    if wanted is None:
-        return None
+    """The wanted groups, without those that a small draw left without rows.
+
+    Those of a file stay as they are: by their names alone they would lose the file's own words, and
+    training says which of them has no rows.
+    """
+    if wanted is None or any(Path(name).suffix in (".yaml", ".yml") for name in wanted):
+        return wanted
     present = set(table.subpopulations())
     groups = list(load_groups(*wanted))
     if present.issuperset(groups):
