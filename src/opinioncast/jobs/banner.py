@@ -201,11 +201,11 @@ def _read(
     curation = curate(
         recipe, [*folders, beside] if folders else [beside, Path()], progress=progress
     )
-    counts = {}
+    counted: dict[QuestionKey, Counts] = {}
     for wave in curation.waves:
-        counts |= counts_of_wave(wave)
+        counted |= counts_of_wave(wave)
     notes = tuple(note for wave in curation.waves for note in wave.notes)
-    return _Source(curation.table, counts, recipe.name, notes)
+    return _Source(curation.table, counted, recipe.name, notes)
 
 
 def _file_in(path: Path) -> Path:

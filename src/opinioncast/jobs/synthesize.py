@@ -187,7 +187,8 @@ def _plans(
     progress: Callable[[int, int], None] | None,
 ) -> tuple[dict[str, Plan], dict[str, Plan]]:
     """Of answers, and of refusals where predictions have any."""
-    plans, refusals = {}, {}
+    plans: dict[str, Plan] = {}
+    refusals: dict[str, Plan] = {}
     by_question = table.frame.partition_by("question_id", as_dict=True)
     for i, question in enumerate(questions):
         if progress:
@@ -209,7 +210,7 @@ def _plans(
 
 
 def _notes(plans: Mapping[str, Plan]) -> tuple[str, ...]:
-    notes = []
+    notes: list[str] = []
     untold = {str(s): why for plan in plans.values() for s, why in plan.untold.items()}
     notes += [f"{group} is in no record: {why}" for group, why in untold.items()]
     shifted = {q: plan.shift for q, plan in plans.items() if plan.shift >= _SHIFTED}

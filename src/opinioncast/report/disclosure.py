@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from opinioncast.files import atomic_path
 from opinioncast.survey import OpinionTable, PredictionTable, Question
@@ -31,8 +31,6 @@ SYNTHETIC_NOTICE = (
 )
 _NOT_RECORDED = "Not recorded."
 _VERSION = version("opinioncast")
-
-Kind = Literal["survey", "prediction", "synthetic"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,9 @@ def write_sav(records: Records, path: Path) -> Path:
 
 def write_dta(records: Records, path: Path) -> Path:
     """Stata: value labels, extended missing values ``.n`` (not asked) and ``.r`` (refused)."""
-    columns, labels, missing = [], {}, {}
+    columns: list[pl.Series] = []
+    labels: dict[str, dict[Any, str]] = {}
+    missing: dict[str, list[str]] = {}
     for variable in records.variables:
         column = records.frame[variable.name]
         if variable.values:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -126,7 +127,7 @@ def make_records(
     return Records(pl.DataFrame(list(columns.values())), tuple(variables))
 
 
-AGREEMENT = {
+AGREEMENT: dict[str, Any] = {
     "question_id": pl.String,
     "attribute": pl.String,
     "group": pl.String,

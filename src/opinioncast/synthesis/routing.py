@@ -72,7 +72,8 @@ def _in_order(routes: Sequence[AskIf]) -> None:
     for route in routes:
         decides.setdefault(route.question_id, set()).add(route.condition)
     for start in decides:
-        seen, open_ = set(), set(decides[start])
+        seen: set[str] = set()
+        open_ = set(decides[start])
         while open_:
             name = open_.pop()
             if name == start:
