@@ -17,7 +17,7 @@ import difflib
 import hashlib
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +121,7 @@ class MutableFile:
         wrapper.visit(finder)
         self._module = wrapper.module
         self._nodes = finder.nodes
+        self._tree = ast.dump(ast.parse(source))
         self.changes: tuple[Change, ...] = tuple(finder.changes)
 
     def text(self, change: Change) -> str | None:
@@ -130,7 +131,7 @@ class MutableFile:
         assert isinstance(changed, cst.Module)
         text = changed.code
         try:
-            same = ast.dump(ast.parse(text)) == ast.dump(ast.parse(self.source))
+            same = ast.dump(ast.parse(text)) == self._tree
         except SyntaxError:  # a positional argument moved behind a keyword
             return None
         return None if same else text
@@ -238,13 +239,15 @@ def draw(
 
 
 def changed_lines(before: str, after: str) -> tuple[str, str]:
-    """The lines that differ, stripped and joined: what was there and what is."""
-    lines = list(difflib.ndiff(before.splitlines(), after.splitlines()))
-    return (_joined(lines, "- "), _joined(lines, "+ "))
-
-
-def _joined(lines: Sequence[str], mark: str) -> str:
-    return " ".join(line[2:].strip() for line in lines if line.startswith(mark))
+    """The lines that differ, stripped and joined by a space: what was there and what is."""
+    old, new = before.splitlines(), after.splitlines()
+    least = min(len(old), len(new))
+    head = next((i for i in range(least) if old[i] != new[i]), least)
+    room = range(1, least - head + 1)
+    tail = next((i - 1 for i in room if old[-i] != new[-i]), least - head)
+    return tuple(  # type: ignore[return-value]
+        " ".join(line.strip() for line in lines[head : len(lines) - tail]) for lines in (old, new)
+    )
 
 
 def difference(file: str, before: str, after: str) -> str:

@@ -173,7 +173,7 @@ class Notes:
 def _lines(file: MutableFile, entry: Equivalent) -> Iterator[tuple[str, str]]:
     """Changed lines of the changes of a file on the entry's lines."""
     source = [line.strip() for line in file.source.splitlines()]
-    places = {i + 1 for i, line in enumerate(source) if line and line in entry.before}
+    places = {i + 1 for i, line in enumerate(source) if line and entry.before.startswith(line)}
     for change in file.changes:
         if places & set(range(change.span[0], change.span[1] + 1)):
             text = file.text(change)
