@@ -65,6 +65,7 @@ def in_process(folder: Path, work: Callable[[], int], seconds: float = SECONDS) 
     texts = [folder.parent / f"{folder.name}.{end}" for end in ("out", "err")]
     pid = os.fork()
     if pid == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _child(folder, work, texts)
     began = time.monotonic()
     while True:
@@ -348,21 +349,25 @@ def main() -> None:
         if given.keep is not None and folder.exists():
             shutil.copytree(folder, given.keep / where.replace(" ", "_"), dirs_exist_ok=True)
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped: what was found till then
     kinds = [k for k in KINDS if k.__name__ in given.only]
-    with tempfile.TemporaryDirectory(prefix="campaign") as name:
+    done = died = filled = 0
+    with (
+        tempfile.TemporaryDirectory(prefix="campaign") as name,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
         root = Path(name)
-        for number in range(tries if kinds else 0):
-            make = kinds[number % len(kinds)]
-            folder = root / f"try{number}"
+        for done in range(1, tries + 1 if kinds else 1):
+            make = kinds[(done - 1) % len(kinds)]
+            folder = root / f"try{done}"
             folder.mkdir()
-            found = one(f"{given.seed}/{make.__name__}/{number}", make, folder)
-            report(f"try {number}", make.__name__, found, folder)
+            found = one(f"{given.seed}/{make.__name__}/{done}", make, folder)
+            report(f"try {done}", make.__name__, found, folder)
             shutil.rmtree(folder, ignore_errors=True)
-        chance = random.Random(f"{given.seed}/kill")
-        died = killed(chance, root, kills, report)
+        died = killed(random.Random(f"{given.seed}/kill"), root, kills, report)
         filled = full(random.Random(f"{given.seed}/disk"), root, disks, report)
     names = ("refused", "read", "faults", "wrong", "silent", "hangs", "crashes")
-    line = {"tries": tries if kinds else 0} | {n: counts[n] for n in names}
+    line = {"tries": done} | {n: counts[n] for n in names}
     print(json.dumps(line | {"kills": died, "odd": counts["odd"], "disks": filled}))
     sys.exit(bool(sum(counts[n] for n in names[2:]) or counts["odd"]))
 
