@@ -57,7 +57,7 @@ def told(accelerator: Accelerator, recipe: FinetuneRecipe, out: Path) -> Iterato
     folder = out / FOLDER
     if accelerator.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
-    accelerator.project_configuration.set_directories(str(folder))
+    accelerator.project_configuration.logging_dir = str(folder)
     local = {
         "WANDB_MODE": "offline",
         "MLFLOW_TRACKING_URI": (folder / "mlflow").resolve().as_uri(),
