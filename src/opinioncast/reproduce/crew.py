@@ -4,8 +4,8 @@
 
 The first process curates, predicts and writes, and alone holds the folder. Before a training it
 tells the others which; they train with it and then wait again, without any pending exchange,
-however long its next steps take. What is told goes through torchrun's own store, so several
-machines with one file system work alike.
+however long its next steps take. What is told goes through a store that all processes reach, so
+several machines with one file system work alike.
 """
 
 from __future__ import annotations
@@ -110,18 +110,22 @@ def crew_of_torchrun() -> Crew | None:
         return None
     import torch.distributed as dist
 
+    rank = int(os.environ.get("RANK", "0"))
+    # the launcher's own store where it hosts one; else one beside it, which the first process hosts
+    hosted = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     try:
         board = dist.TCPStore(
             os.environ["MASTER_ADDR"],
-            int(os.environ["MASTER_PORT"]),
-            is_master=False,
-            timeout=timedelta(seconds=60),
+            int(os.environ["MASTER_PORT"]) + (0 if hosted else 1),
+            is_master=rank == 0 and not hosted,
+            wait_for_workers=False,
+            timeout=timedelta(minutes=5),
         )
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(
             "The processes of this run cannot speak to each other",
-            expected="torchrun, or accelerate launch, which hosts a store for its processes",
+            expected="torchrun or accelerate launch, whose MASTER_ADDR every process reaches",
             found=error,
             hint="start it with torchrun --standalone --nproc-per-node N -m opinioncast reproduce",
         ) from error
-    return Crew(int(os.environ.get("RANK", "0")), size, board)
+    return Crew(rank, size, board)
