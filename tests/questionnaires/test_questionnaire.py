@@ -260,3 +260,82 @@ def test_known_results_are_kept_for_predictions_to_start_from(tmp_path: Path) ->
     path.write_text(path.read_text().replace("n: 1004}}", "n: 1004}]"))
     with pytest.raises(InputError, match="Distributions of groups cannot be read"):
         read_questionnaire(path)
+
+
+BATTERY = """\
+title: Zoo
+language: en
+questions:
+- id: army
+  block: Trust
+  battery: How much do you trust each?
+  question: The army
+  options: [A lot, Not at all]
+  codes: [1, 5]
+  routing: if Q1 = 1
+- {id: often, battery: "How often have you ...", question: felt sad?, options: [Often, Never]}
+- {id: own, question: Which do you own?, options: [Car, Bike], codes: [1, 97], select_all: yes}
+- {id: tea, battery: Which do you drink?, question: Tea, options: [No, Yes], select_all: item}
+- {id: one, question: "Which? Select all that apply.", options: [A, B], select_all: no}
+"""
+
+
+def test_batteries_codes_and_select_all(tmp_path: Path) -> None:
+    found = read_questionnaire(write(tmp_path / "q.yaml", BATTERY))
+    assert [(q.question_id, q.text) for q in found.questions] == [
+        ("army", "How much do you trust each? - The army"),
+        ("often", "How often have you felt sad?"),
+        ("own_1", "Which do you own? - Car"),
+        ("own_97", "Which do you own? - Bike"),
+        ("tea", "Which do you drink? - Tea"),
+        ("one", "Which? Select all that apply."),
+    ]
+    assert (found.title, found.language) == ("Zoo", "en")
+    army, often, own, bike, tea, one = found.placements
+    assert (army.block, army.battery, army.item) == (
+        "Trust",
+        "How much do you trust each?",
+        "The army",
+    )
+    assert (army.codes, army.routing) == (("1", "5"), "if Q1 = 1")
+    assert (own.battery, own.item, bike.item) == ("Which do you own?", "Car", "Bike")
+    assert [p.select_all for p in (often, own, bike, tea, one)] == [False, True, True, True, False]
+    assert found.check_list is None
+
+
+def test_columns_say_the_same(tmp_path: Path) -> None:
+    text = "id,battery,question,options,codes,select_all\nown,,Which?,Car|Bike,1|97,yes\n"
+    found = read_questionnaire(write(tmp_path / "q.csv", text))
+    assert [q.question_id for q in found.questions] == ["own_1", "own_97"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("codes: [1]", "not one for each option"), ("select_all: maybe", "yes, no or item")],
+)
+def test_codes_and_select_all_that_do_not_fit(tmp_path: Path, line: str, said: str) -> None:
+    body = f"questions:\n- question: Which?\n  options: [A, B]\n  {line}\n"
+    with pytest.raises(InputError) as refused:
+        read_questionnaire(write(tmp_path / "q.yaml", body))
+    assert said in str(refused.value)
+    assert "q.yaml, line 2" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ("question: Q?\n  options:\n  - {a: 1}\n  - b", "line 5"),
+        ("question: Q?\n  options: [x, [y]]", "line 4"),
+        ("question: {x: 1}\n  options: [a, b]", "line 3"),
+        ("question: Q?\n  options:\n  - !!binary AAAA\n  - b", "line 5"),
+        ("question: Q?\n  options:\n  - !!timestamp 2020-11-03\n  - b", "line 5"),
+        ("question: Q?\n  note: [a]\n  options: [a, b]", "line 4"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_its_line(tmp_path: Path, given: str, line: str) -> None:
+    path = tmp_path / "q.yaml"
+    path.write_text(f"questions:\n- id: a\n  {given}\n")
+    with pytest.raises(InputError) as caught:
+        read_questionnaire(path)
+    assert line in str(caught.value)
+    assert str(path) in str(caught.value)

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from opinioncast.backends.quiet import quiet_loading
-from opinioncast.errors import ModelError, StorageError
-from opinioncast.files import cache_folder
+from opinioncast.documents import read_document
+from opinioncast.errors import InputError, ModelError, StorageError
+from opinioncast.files import cache_folder, checksum
 
 NAME = "gemma-3-270m"
 SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
@@ -79,8 +80,12 @@ def prepared(
         raise _no_space(folder, error) from error
     try:
         fill(work)
-        sizes = {f.name: f.stat().st_size for f in sorted(work.iterdir())}
-        whole = dict(receipt) | {"bytes": sizes}
+        made = sorted(work.iterdir())
+        whole = dict(receipt) | {
+            "bytes": {f.name: f.stat().st_size for f in made},
+            "sha256": {f.name: checksum(f) for f in made},
+            "written_ns": {f.name: f.stat().st_mtime_ns for f in made},
+        }
         (work / _RECEIPT).write_text(json.dumps(whole, indent=2) + "\n", "utf-8")
         try:
             work.replace(folder)
@@ -97,10 +102,22 @@ def prepared(
 def _is_whole(folder: Path) -> bool:
     """Whether ``folder`` holds every file its receipt lists, at full length."""
     try:
-        sizes = json.loads((folder / _RECEIPT).read_text("utf-8"))["bytes"]
-        return all((folder / name).stat().st_size == size for name, size in sizes.items())
-    except (OSError, ValueError, KeyError):
+        receipt = read_document(folder / _RECEIPT, "A receipt")
+        whole = all(_is_as_written(folder / n, s, receipt) for n, s in receipt["bytes"].items())
+    except (OSError, InputError, KeyError, TypeError, AttributeError):
         return False
+    return whole
+
+
+def _is_as_written(file: Path, size: int, receipt: Mapping[str, Any]) -> bool:
+    """Whether a file has the length of the receipt and, where it was touched since, the content;
+    receipts of earlier versions tell the length only."""
+    now = file.stat()
+    if now.st_size != size:
+        return False
+    said = receipt.get("sha256", {}).get(file.name)
+    touched = now.st_mtime_ns != receipt.get("written_ns", {}).get(file.name)
+    return said is None or not touched or checksum(file) == said
 
 
 def _chunks() -> list[Path]:

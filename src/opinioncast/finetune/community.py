@@ -21,6 +21,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from opinioncast.backends.torch_model import LoadedModel
+from opinioncast.documents import read_document
 from opinioncast.errors import InputError, ModelError, StorageError
 from opinioncast.files import atomic_path
 from opinioncast.finetune.model import add_adapter
@@ -245,9 +246,9 @@ def _newest(checkpoints: Path) -> Path | None:
     whole: dict[int, Path] = {}
     for folder in _folders(checkpoints):
         try:
-            json.loads((folder / _STATE).read_text("utf-8"))  # Trainer writes it last
+            read_document(folder / _STATE, "A checkpoint's state")  # Trainer writes it last
             whole[int(folder.name.removeprefix(_PREFIX))] = folder
-        except (OSError, ValueError):
+        except (InputError, ValueError):
             shutil.rmtree(folder, ignore_errors=True)
     return whole[max(whole)] if whole else None
 
@@ -275,10 +276,10 @@ def _begun(checkpoints: Path, fingerprint: Mapping[str, str], *, resumed: bool) 
     """
     path = checkpoints / RUN
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = read_document(path, "A run's record")
         differs = [k for k, v in fingerprint.items() if found["fingerprint"].get(k) != v]
         before = float(found["perplexity_before"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (InputError, ValueError, KeyError, TypeError, AttributeError):
         differs, before = (["(unknown)"] if resumed else []), None
     if differs:
         raise InputError(

@@ -15,6 +15,7 @@ import polars as pl
 from opinioncast.backends.catalogue import CATALOGUE, EMBEDDED, folder_of, label_of
 from opinioncast.backends.torch_model import LoadedModel, load_model
 from opinioncast.csv_files import write_csv
+from opinioncast.documents import read_document
 from opinioncast.errors import InputError
 from opinioncast.files import atomic_path
 from opinioncast.finetune.card import front_matter
@@ -174,8 +175,10 @@ def _finished(out: Path, asked: Mapping[str, Any]) -> CommunityRun | None:
     """
     path = out / NAME
     try:
-        manifest = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+        manifest = read_document(path, "A manifest")
+    except InputError:
+        return None
+    if not isinstance(manifest, dict):
         return None
     if any(manifest.get(key) != value for key, value in asked.items()):
         raise InputError(

@@ -36,7 +36,7 @@ from typing import Any
 
 import yaml
 
-from opinioncast.documents import Items, parse_yaml
+from opinioncast.documents import Items, parse_yaml, text_of, texts_of
 from opinioncast.errors import InputError
 from opinioncast.questionnaires.declaration import (
     FIELDS,
@@ -85,10 +85,27 @@ def read(path: Path, content: bytes) -> Instrument:
         if unknown := set(item) - set(FIELDS):
             raise _unknown_field(where, unknown, FIELDS)
         observed, known = (_by_group(item.pop(k, None), where, k) for k in ("observed", "known"))
+        for name, value in item.items():
+            _plain(value, str(path), listed[number - 1].lines.get(name), name)
         entries.append(Entry(where, item, observed, known))
-    texts = {k: str(raw.get(k, "")) for k in ("family", "wave", "title", "language")}
+    texts = {k: raw.get(k, "") for k in ("family", "wave", "title", "language")}
+    for name, value in texts.items():
+        _plain(value, str(path), None, name)
     head = Head(population=raw.get("population"), **texts)
     return Instrument(head, entries)
+
+
+def _plain(value: Any, path: str, line: int | None, name: str) -> None:
+    """Refuse what is no text where one is expected, or no list of texts where they are.
+
+    Raises:
+        InputError: with the line.
+    """
+    where = path if line is None else f"{path}, line {line}"
+    if isinstance(value, Items) and name in _LISTS:
+        texts_of(value, f"{path}, `{name}`")
+    else:
+        text_of(value, f"{where}, `{name}`")
 
 
 def written(instrument: Instrument, comment: str = "") -> str:
@@ -115,6 +132,7 @@ def written(instrument: Instrument, comment: str = "") -> str:
 
 
 _FLOW = {"codes", "scale"}
+_LISTS = {*_FLOW, "options"}
 
 
 class _Flow(list[Any]):

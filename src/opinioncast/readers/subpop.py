@@ -20,7 +20,7 @@ import polars as pl
 
 from opinioncast.csv_files import read_csv, write_csv
 from opinioncast.documents import parse_json
-from opinioncast.errors import DataError
+from opinioncast.errors import DataError, InputError
 from opinioncast.files import atomic_path, checksum
 from opinioncast.readers.raw import check_names
 from opinioncast.survey.question import check_distribution
@@ -301,11 +301,11 @@ def _csv_rows(path: Path) -> list[dict[str, Any]]:
 def literal(text: str, where: str) -> Any:
     """A list or mapping as pandas writes it into a CSV cell (Python or JSON notation)."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return parse_json(text, where=where, what="A cell")
+    except InputError:
         try:
             return ast.literal_eval(text)
-        except (ValueError, SyntaxError) as error:
+        except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
             raise DataError(
                 "A cell is not a list",
                 where=where,
