@@ -158,12 +158,30 @@ class Shelf:
 
     def rows(self, asked: AskedBefore, waves: Iterable[str] | None = None) -> pl.DataFrame:
         """What groups answered, an OpinionTable's rows; of some waves only where they are named."""
-        wanted = (pl.col("family") == asked.question.family) & (
-            pl.col("question_id") == asked.question.question_id
-        )
-        if waves is not None:
-            wanted &= pl.col("wave").is_in(list(waves))
-        return pl.scan_parquet(self.folder / TABLE).filter(wanted).collect()
+        key = (asked.question.family, asked.question.question_id)
+        found = self._by_question.get(key)
+        if found is None:
+            return next(iter(self._by_question.values())).clear()
+        return found if waves is None else found.filter(pl.col("wave").is_in(list(waves)))
+
+    @cached_property
+    def _by_question(self) -> dict[tuple[Any, ...], pl.DataFrame]:
+        """The table, read once: a questionnaire asks for many of its questions.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        try:
+            frame = read_parquet(self.folder / TABLE)
+        except (pl.exceptions.PolarsError, OSError, InputError) as error:
+            raise DataError(
+                "A table of the library cannot be read",
+                where=str(self.folder / TABLE),
+                expected="a file written by opinioncast",
+                found=error,
+                hint="remove the table and add it again: opinioncast library remove, add",
+            ) from error
+        return frame.partition_by(["family", "question_id"], as_dict=True, maintain_order=True)
 
     def meanings(self, encode: Encode, fingerprint: str) -> Vectors:
         """Embeddings of the questions, kept beside them where the sentence model is the same."""
@@ -211,7 +229,8 @@ class Near:
 
     Attributes:
         cosine: of the two wordings' embeddings; 1 for the very wording.
-        very: it is the same question: its wording, or its meaning from :data:`VERY` on.
+        very: it is the same question: its wording, or its meaning from :data:`VERY` on where
+            neither says something else (:func:`says_no_other`).
     """
 
     asked: AskedBefore
@@ -220,9 +239,43 @@ class Near:
 
 
 VERY = 0.93
-"""Cosine from which two wordings are taken for one question asked before (docs/library.md says how
-often that was wrong). Far above what keeps questions off both sides of a score, where one that is
-missed costs more than one too many."""
+"""Cosine from which two wordings can be taken for one question asked before. Far above what keeps
+questions off both sides of a score, where one that is missed costs more than one too many."""
+
+# fmt: off
+_FUNCTION = frozenset((
+    "that", "this", "these", "those", "with", "have", "from", "they", "them", "would", "your",
+    "yours", "about", "should", "there", "their", "what", "which", "when", "than", "some",
+    "people", "think", "following", "whether", "please", "tell", "does", "were", "been",
+    "being", "into", "the", "and", "for", "are", "you", "was", "has", "had", "not", "how",
+    "who", "why", "can", "may", "did", "its", "our", "out", "get", "let", "say", "too", "any",
+    "all", "but", "nor", "yes",
+))
+# fmt: on
+_NEGATION = re.compile(r"\b(?:not|no|never|without|neither|un\w+)\b|n't\b")
+
+
+def says_no_other(one: str, other: str) -> bool:
+    """Whether one of two wordings has all that the other has, and turns nothing of it.
+
+    The items of a battery differ in what is asked about ("Blacks", "Hispanics") and in nothing
+    else: alike as they are, they are two questions.
+
+    >>> says_no_other("Is it too hot?", "Is it too hot in summer, or not hot enough?")
+    False
+    >>> says_no_other("How much do you trust Congress?", "How much do you trust the courts?")
+    False
+    >>> says_no_other("Are taxes too high?", "Nowadays, are taxes too high?")
+    True
+    """
+    left, right = (
+        {w for w in re.findall(r"[\w']+", t.casefold()) if len(w) > 2 and w not in _FUNCTION}
+        for t in (one, other)
+    )
+    if not (left <= right or right <= left):
+        return False
+    negations = (len(_NEGATION.findall(t.casefold())) for t in (one, other))
+    return len(set(negations)) == 1
 
 
 @dataclass(frozen=True)
@@ -291,7 +344,11 @@ class Library:
             same = {n.asked.name: n for n in self.by_wording(text)}
             order = np.argsort(-row, kind="stable")[: k + len(same)]
             near = [
-                Near(self.questions[i], float(row[i]), bool(row[i] >= VERY))
+                Near(
+                    self.questions[i],
+                    float(row[i]),
+                    bool(row[i] >= VERY) and says_no_other(text, self.questions[i].question.text),
+                )
                 for i in order.tolist()
                 if self.questions[i].name not in same
             ]
