@@ -304,9 +304,13 @@ def fit_calibration(
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
         found = list(pool.map(_item_scores, range(len(items))))
     measured = [score for scores_of_item in found for score in scores_of_item]
-    for now, before in PAST_PAIRS:
-        measured += past_scores(surveys, split, now, before, settings)
-    pooled, by_group = fit(measured)
+    by_pair = [past_scores(surveys, split, now, before, settings) for now, before in PAST_PAIRS]
+    pooled, by_group = fit([*measured, *(score for scores_of in by_pair for score in scores_of)])
+    # years differ in how much moved between them: the factor is that of the pair that needs most
+    most = max(fit(scores_of)[0][kinds.PAST] for scores_of in by_pair)
+    wider = most / pooled[kinds.PAST]
+    pooled[kinds.PAST] = most
+    by_group[kinds.PAST] = {g: round(f * wider, 4) for g, f in by_group[kinds.PAST].items()}
     about = {
         "questions": len(items),
         "waves": sorted({i.sample.name for i in items}),

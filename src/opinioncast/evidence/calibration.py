@@ -3,7 +3,8 @@
 For questions apart, with evidence of each kind, the score of a share is how far the observed one
 lay from the predicted one, in half-widths of its interval on the logit scale. The factor is the
 90% point of these scores over questions (split conformal); a group's own factor is shrunk to the
-pooled one, because few questions say little about one group.
+pooled one, because few questions say little about one group. No factor is below one: an interval
+that held more than it had to is left as it is, for questions less like those measured.
 """
 
 from __future__ import annotations
@@ -150,8 +151,8 @@ def fit(
             values = np.concatenate([v for s, v in own if s == group])
             count = len(values)
             mixed = count * _quantile(values) + _PRIOR_SCORES * pooled[kind]
-            groups[kind][str(group)] = round(mixed / (count + _PRIOR_SCORES), 4)
-        pooled[kind] = round(pooled[kind], 4)
+            groups[kind][str(group)] = round(max(1.0, mixed / (count + _PRIOR_SCORES)), 4)
+        pooled[kind] = round(max(1.0, pooled[kind]), 4)
     return pooled, groups
 
 
