@@ -230,9 +230,7 @@ def _as_asked(rows: pl.DataFrame, question: Question, places: Sequence[int]) -> 
 
 _DEGREE = re.compile(r"\b(?:not|somewhat|very|extremely)\s+(?:so\s+|very\s+)?(?:strongly|much)\b")
 _SAID = {"approve": "favor", "support": "favor", "favour": "favor", "disapprove": "oppose"}
-_TURNS = frozenset(
-    {"neither", "nor", "not", "no", "never", "both", "same", "depends", "difference"}
-)
+_TURNS = frozenset({"neither", "not", "no", "never", "both", "same", "depends", "difference"})
 """Words that make another answer of one that has them beside the same others."""
 
 
