@@ -98,12 +98,10 @@ ELSEWHERE: dict[str, str] = {
     "banners/table.py": "banners/test_build.py",
     "banners/words.py": "banners/test_build.py",
     # whole runs on tiny models
-    "finetune/base.py": "finetune/test_finetune.py",
     "finetune/card.py": "finetune/test_finetune.py",
     "finetune/community.py": "jobs/test_train_community.py",
     "finetune/model.py": "finetune/test_packed_step.py",
     "finetune/trainer.py": "finetune/test_finetune.py",
-    "finetune/validation.py": "finetune/test_finetune.py",
     "jobs/finetune.py": "finetune/test_finetune.py",
     "jobs/evaluation_inputs.py": "jobs/test_evaluate.py",
     # the composition, through the call and the command
@@ -133,6 +131,7 @@ ELSEWHERE: dict[str, str] = {
     # parts of a method, through the method
     "methods/embedding/features.py": "methods/test_embedding_network.py",
     "methods/embedding/files.py": "methods/test_embedding_network.py",
+    "methods/embedding/measure.py": "jobs/test_train_network.py",
     "methods/embedding/network.py": "methods/test_embedding_network.py",
     "methods/embedding/rows.py": "methods/test_embedding_network.py",
     "methods/embedding/training.py": "methods/test_embedding_network.py",

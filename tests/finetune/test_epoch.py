@@ -79,9 +79,7 @@ def test_a_group_asked_in_a_tenth_of_the_questions_has_its_third() -> None:
         if group is not TOTAL or i < 2
     ]
     scheme = GroupScheme.of_standard(groups, "t")
-    weighted = training_rows(
-        OpinionTable.from_rows(rows), scheme, refusal=True, row_weight="group"
-    )
+    weighted = training_rows(OpinionTable.from_rows(rows), scheme, refusal=True, row_weight="group")
     for batch_rows in (1, 2, 7, 1000):
         assert said(weighted, "group", batch_rows=batch_rows) == pytest.approx(
             {str(g): 1 / 3 for g in groups}
@@ -100,9 +98,7 @@ def test_over_an_epoch_every_row_has_its_weight(
     listed: list[tuple[int, float]], batch_rows: int, layout: Layout, augment: int | None
 ) -> None:
     total = sum(w for _, w in listed)
-    rows = [
-        TrainingRow(question(q), TOTAL, (0.5, 0.5), w * len(listed) / total) for q, w in listed
-    ]
+    rows = [TrainingRow(question(q), TOTAL, (0.5, 0.5), w * len(listed) / total) for q, w in listed]
     kind = "explicit" if augment is None else "augment"
     found = said(
         rows, "question", batch_rows=batch_rows, layout=layout, augment=augment, target=kind
