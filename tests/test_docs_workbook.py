@@ -21,6 +21,9 @@ questions:
 """
 PILOT = """
 name: pilot
+citation: made up
+terms: none
+redistribution: group-level
 groups: [total, "SEX=Female", "SEX=Male"]
 waves:
   - {family: P, wave: "1", file: pilot.csv, codebook: codebook.json, groups: groups.yaml}
