@@ -112,9 +112,7 @@ class Asked:
     several: bool = False
 
 
-def as_asked(
-    question: Question, *, several: bool | None = None, keys: Sequence[str] = ()
-) -> Asked:
+def as_asked(question: Question, *, several: bool | None = None, keys: Sequence[str] = ()) -> Asked:
     """The question as a model can be asked it.
 
     Args:
