@@ -406,6 +406,24 @@ def test_the_same_prompt_is_asked_once(service: Service) -> None:
     assert set(service.prompts.values()) == {1}
 
 
+def test_a_resumed_run_counts_the_tokens_of_an_answer_once(
+    service: Service, tmp_path: Path
+) -> None:
+    first = backend(service, journal=Journal(tmp_path / "answers.sqlite"))
+    list(first.score(REQUESTS))
+    told = first._client.tokens
+    list(first.score(REQUESTS))  # wanted again: by another part of a blend, or with another check
+    assert first._client.tokens == told
+    first.close()
+    resumed = backend(service, journal=Journal(tmp_path / "answers.sqlite"))
+    list(resumed.score(REQUESTS))
+    once = resumed._client.tokens
+    assert all(0 < now <= before for now, before in zip(once, told, strict=True))  # no probing
+    list(resumed.score(REQUESTS))
+    assert resumed._client.tokens == once
+    resumed.close()
+
+
 def test_the_key_is_nowhere_on_disk(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

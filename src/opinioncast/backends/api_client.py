@@ -113,6 +113,7 @@ class ApiClient:
         self.stop = threading.Event()
         self._counting = threading.Lock()
         self.counts = dict.fromkeys(_COUNTS, 0)
+        self._paid: set[bytes] = set()
 
     def ask(
         self,
@@ -149,6 +150,8 @@ class ApiClient:
         known = self._journal.get(key)
         if known is not None:
             tokens_in, tokens_out = known["tokens"]
+            if not self._first_time(key):  # paid once, however often it is wanted
+                tokens_in = tokens_out = 0
             self.limits.budget.paid_before(tokens_in, tokens_out)
             self._count(from_journal=1, tokens_in_before=tokens_in, tokens_out_before=tokens_out)
             return dict(known["answer"])
@@ -162,7 +165,15 @@ class ApiClient:
                 self._journal.refused(key)
             raise
         self._journal.keep(key, {"answer": found, "tokens": tokens})
+        self._first_time(key)
         return found
+
+    def _first_time(self, key: bytes) -> bool:
+        """Whether the tokens of an answer are not in this run's counts yet; now they are."""
+        with self._counting:
+            first = key not in self._paid
+            self._paid.add(key)
+        return first
 
     @property
     def record(self) -> dict[str, Any]:
