@@ -66,6 +66,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs": {
         "kept_store",
         "output_folder",
+        "output_records",
         "documents",
         *("survey", "readers", "questionnaires", "backends", "curate", "evaluate", "methods"),
         *("predictor", "evidence", "finetune", "report", "models", "options", "library"),

@@ -14,6 +14,7 @@ from opinioncast.evidence.observations import plain
 from opinioncast.evidence.prior import Prior, learn_covariance, read_prior
 from opinioncast.evidence.sample import Sample, read_sample
 from opinioncast.jobs.evaluation_inputs import read_opinions
+from opinioncast.output_records import usable
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def learn_prior_to_file(
     if not recipes:
         raise InputError("There is nothing to learn from", expected="a curation recipe")
     started = time.monotonic()
+    out = usable(out.parent) / out.name  # before an hour of fits
     apart = {
         plain(text)
         for path in exclude
