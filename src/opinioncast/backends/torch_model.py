@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from opinioncast.backends.model_identity import ADAPTER_CONFIG, check_base
+from opinioncast.backends.adapter_files import ADAPTER_CONFIG
+from opinioncast.backends.model_identity import check_base
 from opinioncast.backends.packing_probe import looks_ahead
 from opinioncast.backends.peft_adapters import is_plain_lora, put_adapter
 from opinioncast.backends.quiet import quiet_loading

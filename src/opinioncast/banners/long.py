@@ -73,9 +73,9 @@ def long_frame(banner: Banner) -> pl.DataFrame:
                         "observed": _number(line.observed, i),
                         "difference": _number(line.difference, i),
                         "marks": line.marks[i] if line.marks else "",
-                        "n": _number(bases and bases.unweighted, i),
-                        "n_weighted": _number(bases and bases.weighted, i),
-                        "n_eff": _number(bases and bases.effective, i),
+                        "n": _number(bases.unweighted if bases else None, i),
+                        "n_weighted": _number(bases.weighted if bases else None, i),
+                        "n_eff": _number(bases.effective if bases else None, i),
                         "flag": table.flags[i],
                         "source": source,
                     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,8 @@ from opinioncast.survey import Question, Subpopulation
 
 Array = npt.NDArray[np.float64]
 
-SURVEY, PREDICTION = "survey", "prediction"
+SURVEY: Final = "survey"
+PREDICTION: Final = "prediction"
 Kind = Literal["survey", "prediction"]
 LineKind = Literal["option", "net", "mean", "refused"]
 

@@ -94,7 +94,8 @@ class Bounds:
         if not rows or lacking:
             overall = _Row(*OVERALL, None, None, None, total, "; ".join(dict.fromkeys(lacking)))
         elif exact and len(rows) == sum(r["human"] is not None for r in measured.values()):
-            overall = _Row(*OVERALL, *(last[c] for c in _HUMAN), total, "")
+            human, low, high = (last[c] for c in _HUMAN)
+            overall = _Row(*OVERALL, human, low, high, total, "")
         else:
             mean = sum((row.human or 0.0) * row.cells for row in rows) / total
             note = "of the groups and questions scored"

@@ -46,9 +46,10 @@ def write_evidence(folder: Path, evidence: Sequence[Evidence]) -> list[Path]:
     files = []
     for piece in evidence:
         stem = folder / f"piece_{piece.key[:16]}"
+        content: dict[str, Any]
         if isinstance(piece, Pilot):
-            kept = {"pilot": piece.name, "key": piece.key, "terms": piece.terms}
-            content = kept | {"source": _written_source(piece.source, folder)}
+            content = {"pilot": piece.name, "key": piece.key, "terms": piece.terms}
+            content["source"] = _written_source(piece.source, folder)
         else:
             content = asdict(piece) | {"key": piece.key}
             for cell, own in zip(content["cells"], piece.cells, strict=True):

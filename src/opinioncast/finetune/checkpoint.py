@@ -91,7 +91,7 @@ class Checkpoints:
         except (OSError, ValueError, TypeError) as error:
             raise self._unreadable(path, error) from error
         recorded = state.fingerprint
-        differs = [k for k in fingerprint | recorded if fingerprint.get(k) != recorded.get(k)]
+        differs = [k for k in {**fingerprint, **recorded} if fingerprint.get(k) != recorded.get(k)]
         if differs:
             raise InputError(
                 "The checkpoint belongs to another run",

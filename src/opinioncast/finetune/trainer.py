@@ -195,7 +195,7 @@ class Trainer:
             if not all(math.isfinite(entry[name]) for name in ("loss", "gradient_norm")):
                 stopped = "diverged"
                 break
-            losses = [e["loss"] for e in state.curve if e.get("loss") is not None]
+            losses = [loss for e in state.curve if (loss := e.get("loss")) is not None]
             if state.step - looked >= WINDOW and is_suspicious(losses, state.start):
                 looked = state.step
                 if has_diverged(self._look(state.pack_tokens)[0], state.start):

@@ -143,7 +143,8 @@ def _compared(adapter: Path, base: str, out: Path, dtype: str) -> tuple[float, i
     """The largest difference of a share, and over how many cells."""
     questions, groups = _cells(adapter)
     tables = []
-    for where in ({"model": base, "adapter": str(adapter)}, {"model": str(out)}):
+    models: list[dict[str, Any]] = [{"model": base, "adapter": str(adapter)}, {"model": str(out)}]
+    for where in models:
         with Predictor(
             method="zero-shot", orders="given", dtype=dtype, use_cache=False, **where
         ) as predictor:

@@ -150,7 +150,7 @@ def search_library(words: str, k: int = 10) -> list[Near]:
 
 def library_tables() -> list[Mapping[str, object]]:
     """One row per table for a terminal: name, questions, families, years, redistribution, terms."""
-    rows = []
+    rows: list[Mapping[str, object]] = []
     for shelf in open_library().shelves:
         years = sorted({w for a in shelf.questions for w in a.waves})
         rows.append(

@@ -142,9 +142,9 @@ def update_to_files(
     """
     started = time.monotonic()
     path = predictions / "predictions.parquet" if predictions.is_dir() else predictions
-    base, before, earlier = _start(path)
+    base, kept, earlier = _start(path)
     given = gather(sources, base.questions(), load_groups("total", *sources.groups))
-    before = [*_at_hand(before, given, base.questions())]
+    before = [*_at_hand(kept, given, base.questions())]
     if not before and not given:
         raise InputError(
             "There is nothing to update with",

@@ -49,10 +49,12 @@ def _words() -> _Words:
         return re.compile(text.strip(), re.IGNORECASE)
 
     return _Words(
-        {name: pattern("|".join(given)) for name, given in raw["about"].items()},
-        *(pattern(raw[name]) for name in ("oneself", "view", "naming")),
-        frozenset(raw["common"]),
-        dict(raw["said"]),
+        about={name: pattern("|".join(given)) for name, given in raw["about"].items()},
+        oneself=pattern(raw["oneself"]),
+        view=pattern(raw["view"]),
+        naming=pattern(raw["naming"]),
+        common=frozenset(raw["common"]),
+        said=dict(raw["said"]),
     )
 
 

@@ -194,8 +194,8 @@ def _survey_items(
     weights = "; ".join(dict.fromkeys(name for w in waves for name in dict(w.get("weights") or {})))
     errors = "; ".join(_told(w.get("standard_errors") for w in waves))
     missing = "; ".join(_told(w.get("missing_codes") for w in waves))
-    n = table.frame["n"].drop_nulls()
-    sizes = f"{n.min()} to {n.max()} respondents a cell" if len(n) else "not recorded"
+    n = table.frame["n"].drop_nulls().to_list()
+    sizes = f"{min(n)} to {max(n)} respondents a cell" if n else "not recorded"
     respondents = "; ".join(
         f"{w.get('family', '')} {w.get('wave', '')}: {w['respondents']} respondents".strip()
         for w in waves

@@ -114,7 +114,7 @@ def crew_of_torchrun() -> Crew | None:
     # the launcher's own store where it hosts one; else one beside it, which the first process hosts
     hosted = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     try:
-        board = dist.TCPStore(
+        board = dist.TCPStore(  # type: ignore[attr-defined]  # public, documented, not in __all__
             os.environ["MASTER_ADDR"],
             int(os.environ["MASTER_PORT"]) + (0 if hosted else 1),
             is_master=rank == 0 and not hosted,

@@ -109,7 +109,7 @@ def topics(context: Context) -> Result:
         lambda: dot_figure(panels, title=recipe.title, axis=_QUESTIONS, note=base),
         lambda: interactive.dots(panels, axis=_QUESTIONS),
         {
-            f"questions_{t}": part["questions"].sum()
+            f"questions_{t}": int(part["questions"].sum())
             for t, part in zip(recipe.tables, of, strict=True)
         },
         model=False,

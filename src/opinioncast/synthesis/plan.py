@@ -96,14 +96,14 @@ def reconciled(frame: Frame, cells: Sequence[Subpopulation], wanted: Array) -> A
     add up to. Groups of an attribute that are not all of it move only where the rest could not make
     up the whole.
     """
-    shares = np.maximum(wanted, _FLOOR)
-    shares = shares / shares.sum(axis=1, keepdims=True)
+    floored = np.maximum(wanted, _FLOOR)
+    shares: Array = floored / floored.sum(axis=1, keepdims=True)
     sizes = np.array([frame.share(s) or 0.0 for s in cells])
     families: dict[str, list[int]] = {}
     for i, cell in enumerate(cells):
         if cell.conditions:
             families.setdefault(cell.attribute, []).append(i)
-    whole = next((shares[i] for i, c in enumerate(cells) if not c.conditions), None)
+    whole: Array | None = next((shares[i] for i, c in enumerate(cells) if not c.conditions), None)
     if whole is None:
         full = [f for f in families.values() if sizes[f].sum() >= _WHOLE]
         if not full:

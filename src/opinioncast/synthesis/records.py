@@ -75,7 +75,7 @@ def make_records(
             first to refuse.
     """
     groups = people.frame.groups
-    head = {
+    head: dict[str, np.ndarray] = {
         SYNTHETIC: np.ones(len(people), np.int16),
         RECORD: np.arange(1, len(people) + 1),
         WEIGHT: np.ones(len(people)),

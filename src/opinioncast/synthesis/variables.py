@@ -93,7 +93,7 @@ def cut(text: str, size: int) -> str:
 
 def codebook_rows(variables: Iterable[Variable]) -> list[dict[str, Any]]:
     """A row per value: variable, its label and question, code, meaning, whether it is missing."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for variable in variables:
         head = {
             "variable": variable.name,
