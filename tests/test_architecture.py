@@ -14,7 +14,7 @@ from tests.imports import ROOT, UNKNOWN, imported_rooms, room_of, rooms
 
 PACKAGE = Path(__file__).parents[1] / "src" / "opinioncast"
 
-OPEN = {"errors", "files", "texts", "csv_files", "parquet_files"}
+OPEN = {"errors", "files", "texts", "json_text", "csv_files", "parquet_files"}
 """Every room may import these."""
 
 COMPUTED = {
@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
     "texts": set(),
+    "json_text": set(),
     "csv_files": {"files", "texts"},
     "kept_store": set(),
     "parquet_files": set(),

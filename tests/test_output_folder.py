@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from opinioncast.documents import read_document
 from opinioncast.errors import InputError, StorageError
 from opinioncast.files import atomic_path, checksum, discard
 from opinioncast.jobs.manifest import write_manifest
@@ -45,6 +46,19 @@ def test_a_run_replaces_its_own_and_removes_what_it_no_longer_writes(tmp_path: P
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert list(manifest["files"]) == ["table.csv"]
     assert manifest["command"] == "predict"
+
+
+@pytest.mark.filterwarnings("error::opinioncast.output_folder.KeptAsideWarning")
+def test_a_number_that_is_not_known_leaves_the_folder_its_owner(tmp_path: Path) -> None:
+    for text in ("1", "2"):
+        with output_folder(tmp_path, "predict"):
+            with atomic_path(tmp_path / "table.csv") as temporary:
+                temporary.write_text(text)
+            path = write_manifest(tmp_path, {"scores": {"loss": float("nan"), "rows": 2}}, [])
+        assert read_document(path, "A manifest")["scores"] == {"loss": None, "rows": 2}
+    assert names(tmp_path) == ["manifest.json", "table.csv"]
+    path = write_manifest(tmp_path, {"loss": float("inf")}, [])  # held by nobody
+    assert read_document(path, "A manifest")["loss"] is None
 
 
 def test_what_is_the_users_stays(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from opinioncast.errors import InputError
 from opinioncast.files import OWNERS, atomic_path, checksum, storing
+from opinioncast.json_text import json_text
 from opinioncast.output_records import (
     EARLIER,
     LEDGER,
@@ -180,7 +181,7 @@ class OutputFolder:
             whole[EARLIER] = left
         if self.kept:
             whole[OF_FOLDER[1]] = dict(self.kept)
-        text = json.dumps(whole, indent=2, ensure_ascii=False, default=str) + "\n"
+        text = json_text(whole, indent=2)
         self._names.pop(self.manifest.casefold(), None)
         with atomic_path(path) as temporary:
             temporary.write_text(text, "utf-8")

@@ -15,7 +15,7 @@ from typing import Any, Self
 from opinioncast.documents import read_document
 from opinioncast.errors import InputError
 from opinioncast.files import atomic_path
-from opinioncast.report.json_text import json_text
+from opinioncast.json_text import json_text
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22,43}")
 STATE = "project.json"

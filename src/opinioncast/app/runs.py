@@ -18,7 +18,7 @@ from opinioncast.app.projects import Project
 from opinioncast.documents import read_document
 from opinioncast.errors import InputError
 from opinioncast.files import atomic_path
-from opinioncast.report.json_text import json_text
+from opinioncast.json_text import json_text
 
 REQUEST, STATUS, LOG, OUT, CANCEL = "request.json", "status.json", "log.txt", "out", "cancel"
 RUNNING, DONE, FAILED, CANCELLED, DIED = "running", "done", "failed", "cancelled", "died"

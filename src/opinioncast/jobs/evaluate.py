@@ -32,12 +32,12 @@ from opinioncast.jobs.evaluation_inputs import (
     without_library,
 )
 from opinioncast.jobs.manifest import write_manifest
+from opinioncast.json_text import json_text
 from opinioncast.output_folder import holds_folder
 from opinioncast.report.answers_chart import answers_chart
 from opinioncast.report.figure_files import save_figure
 from opinioncast.report.group_chart import group_chart
 from opinioncast.report.heatmap import steerability_figure
-from opinioncast.report.json_text import json_text
 from opinioncast.report.page import PageFigure, write_page
 from opinioncast.report.tables import write_table
 from opinioncast.survey import OpinionTable, Subpopulation, standard_attributes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 from opinioncast.documents import read_document
 from opinioncast.files import atomic_path, checksum
+from opinioncast.json_text import json_text
 from opinioncast.output_folder import MANIFEST as NAME
 from opinioncast.output_folder import OF_FOLDER, held, output_folder
 
@@ -38,9 +38,7 @@ def write_manifest(folder: Path, record: Mapping[str, Any], files: Sequence[Path
     manifest["files"] = {file.relative_to(folder).as_posix(): checksum(file) for file in files}
     path = folder / NAME
     with atomic_path(path) as temporary:
-        temporary.write_text(
-            json.dumps(manifest, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8"
-        )
+        temporary.write_text(json_text(manifest, indent=2), "utf-8")
     return path
 
 

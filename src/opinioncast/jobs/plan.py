@@ -34,9 +34,9 @@ from opinioncast.evidence.planning import (
 )
 from opinioncast.files import atomic_path
 from opinioncast.jobs.manifest import write_manifest
+from opinioncast.json_text import json_text
 from opinioncast.output_folder import holds_folder
 from opinioncast.report.figure_files import write_figure
-from opinioncast.report.json_text import json_text
 from opinioncast.report.plan_chart import plan_chart
 from opinioncast.survey import PredictionTable, Subpopulation
 from opinioncast.survey.groups import TOTAL_ATTRIBUTE, TOTAL_GROUP

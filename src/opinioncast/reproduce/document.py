@@ -17,7 +17,7 @@ import polars as pl
 from opinioncast.documents import read_document
 from opinioncast.errors import DataError
 from opinioncast.files import atomic_path
-from opinioncast.report.json_text import json_text
+from opinioncast.json_text import json_text
 from opinioncast.report.tables import to_markdown
 from opinioncast.reproduce.lock import only_writer
 from opinioncast.reproduce.reading_list import reading_list

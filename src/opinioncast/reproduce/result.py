@@ -13,10 +13,10 @@ from opinioncast.csv_files import write_csv
 from opinioncast.errors import InputError
 from opinioncast.files import atomic_path
 from opinioncast.jobs.manifest import write_manifest
+from opinioncast.json_text import json_text
 from opinioncast.output_folder import holds_folder
 from opinioncast.report.figure_files import write_figure
 from opinioncast.report.interactive import write_interactive
-from opinioncast.report.json_text import json_text
 from opinioncast.report.tables import write_table
 from opinioncast.reproduce.recipe import PaperFigures, ReproductionRecipe, Value
 from opinioncast.survey.tables import ORIGIN

@@ -6,7 +6,7 @@ import json
 import math
 from pathlib import Path
 
-from opinioncast.report.json_text import json_text
+from opinioncast.json_text import json_text
 
 
 def test_numbers_that_are_not_known_are_null() -> None:
