@@ -63,7 +63,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "banners": {"survey", "curate"},
     "library": {"survey", "documents", "recipe_files", "models"},
-    "report": {"survey", "library", "curate", "evaluate", "evidence", "declarations"},
+    "synthesis": {"survey", "evidence", "banners"},
+    "report": {
+        *("survey", "library", "curate", "evaluate", "evidence", "declarations", "banners"),
+    },
     "jobs": {
         "kept_store",
         "output_folder",
