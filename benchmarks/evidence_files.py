@@ -78,7 +78,11 @@ PAST_PAIRS = (
     ("gss_2021", "gss_2014"),
 )
 """A wave, and the earlier one whose results are given."""
-REPEATED = (("gss_2014", "gss_2018"), ("gss_2010", "gss_2014"), ("gss_2010", "gss_2018"))
+REPEATED = (
+    *(("gss_2010", "gss_2014"), ("gss_2014", "gss_2018"), ("gss_2010", "gss_2018")),
+    *(("gss_2012", "gss_2021"), ("gss_2014", "gss_2021")),
+)
+"""Years compared; from 2021 on the survey was also taken on the web, which moves answers too."""
 GSS_CANNOT_TELL = {
     ("RELIG", "Atheist"): [("RELIG", "Agnostic")],
     ("RELIG", "Protestant"): [("RELIG", "Mormon")],
