@@ -119,12 +119,12 @@ def measure(observed: OpinionTable, words: frozenset[str]) -> dict[str, Any]:
         part = cells.filter(pl.col("near").is_between(low, high, closed="left"))
         long = part.select("question_id", "predicted", "observed").explode("predicted", "observed")
         if long.height:
-            away = deviation(long["predicted"], long["observed"])
+            own_away = deviation(long["predicted"], long["observed"])
             by_distance.append(
                 {
                     "cosine": f"{low:g} to {high:g}",
                     "questions": part["question_id"].n_unique(),
-                    "own": round(question_quantile(away, long["question_id"]), 3),
+                    "own": round(question_quantile(own_away, long["question_id"]), 3),
                     "wd": part["wd"].mean(),
                 }
             )

@@ -26,7 +26,7 @@ HOSTILE = (
     *("' OR 1=1", "a/b", "..", "con", "A" * 3000, "\u00e9 \u2019", "\u65e5\u672c", "\U0001f468"),
     *("\ufeffx", "%s", "{0}", "null", "true", "1e999", "2020-01-01", "\x00", "\x9b31m", "a\\b"),
 )
-_JUNK = (
+_JUNK: tuple[Any, ...] = (
     *(None, True, 0, -1, 1.5, 10**400, float("nan"), float("inf"), "", "x", [], {}, [None]),
     *({"a": 1}, "\ud800", [[[]]], {"": ""}, "9" * 5000),
 )
@@ -148,7 +148,7 @@ def questionnaire(chance: random.Random, folder: Path) -> Try:
                 assert all(row in known for row in kept), (kept, known)
 
     arguments = ("predict", f"q.{suffix}", "--method", "uniform", "-g", "total", "-o", OUT)
-    formats = ("--write", "parquet", "--write", "csv")
+    formats: tuple[str, ...] = ("--write", "parquet", "--write", "csv")
     formats += ("--write", "chart") if chance.random() < 0.05 else ()
     return Try("questionnaires", folder, (*arguments, *formats), check)
 
@@ -389,9 +389,11 @@ def service(chance: random.Random, folder: Path) -> Try:
         answer = json.dumps(swapped(chance, good)).encode("utf-8", "surrogatepass")
     asked = "- {id: q, question: Which one?, options: [Yes, No]}\n"
     (folder / "q.yaml").write_text(asked, "utf-8")
-    arguments = ("predict", "q.yaml", "-g", "total", "-o", OUT, "--model")
-    arguments += ("api:m@http://127.0.0.1:{port}/v1", "--timeout", "2", "--no-cache")
-    arguments += ("--write", "parquet", "--write", "csv")
+    arguments = (
+        *("predict", "q.yaml", "-g", "total", "-o", OUT, "--model"),
+        *("api:m@http://127.0.0.1:{port}/v1", "--timeout", "2", "--no-cache"),
+        *("--write", "parquet", "--write", "csv"),
+    )
 
     def check(said: str) -> None:
         _predictions(folder)

@@ -42,7 +42,7 @@ from opinioncast.curate.group_recipe import load_group_recipe
 from opinioncast.curate.groups import group_masks
 from opinioncast.curate.pipeline import curate
 from opinioncast.curate.recipe import parse_curation
-from opinioncast.evaluate.bounds import bounds
+from opinioncast.evaluate.bounds import Bounds, bounds
 from opinioncast.readers import gss
 from opinioncast.readers.microdata import column_names, read_wave
 from opinioncast.survey import (
@@ -230,11 +230,12 @@ def run_bootstrap(data: Path) -> None:
     pairs = survey.questions[:BOOTSTRAP_QUESTIONS]
     table = aggregate(wave, pairs, groups, masks).table
     start = time.perf_counter()
-    frame = bootstrap(wave, pairs, groups, masks, table, REPLICATES)
+    groupwise = bootstrap(wave, pairs, groups, masks, table, REPLICATES).groups
     took = time.perf_counter() - start
     unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, kilobytes on Linux
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    print(json.dumps({"s": took, "mb": peak, "human": frame.row(-1, named=True)["human"]}))
+    human = groupwise.row(-1, named=True)["human"]  # overall
+    print(json.dumps({"s": took, "mb": peak, "human": human}))
 
 
 def bootstrap(
@@ -244,7 +245,7 @@ def bootstrap(
     masks: Masks,
     table: OpinionTable,
     replicates: int,
-) -> pl.DataFrame:
+) -> Bounds:
     drawn = resample_respondents([WaveQuestions(wave, pairs, masks)], groups, replicates=replicates)
     return bounds(table, drawn)
 

@@ -69,7 +69,7 @@ def started(given: list[str], cache: Path) -> subprocess.Popen[bytes]:
 def ended(process: subprocess.Popen[bytes]) -> None:
     _, said = process.communicate()
     if process.returncode:
-        raise SystemExit(f"{process.args}: status {process.returncode}\n{said.decode()}")
+        raise SystemExit(f"{process.args!r}: status {process.returncode}\n{said.decode()}")
 
 
 def merged(out: Path, cache: Path) -> str:

@@ -52,7 +52,7 @@ def survey(asked: list[Question], groups: GroupScheme) -> OpinionTable:
         whole = rng.dirichlet(np.full(5, 3.0))
         for group in groups:
             n = int(rng.integers(50, 1000))
-            shares = rng.dirichlet(40 * whole + 0.1)
+            shares = rng.dirichlet(40 * whole + 0.1).tolist()
             rows.append(opinion_row(question, group, shares, n=n, n_eff=0.7 * n))
     return OpinionTable.from_rows(rows)
 

@@ -71,7 +71,8 @@ def test_what_comes_of_a_process(tmp_path: Path, work: Callable[[], int], word: 
 
 
 def test_what_is_odd(tmp_path: Path) -> None:
-    from campaign import OUT, in_process
+    from campaign import in_process
+    from campaign_inputs import OUT
 
     (tmp_path / "f" / OUT).mkdir(parents=True)
 

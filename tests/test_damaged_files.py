@@ -60,7 +60,8 @@ def changed(content: Any, seed: int) -> Any:
     """JSON with one value anywhere replaced, or one key gone."""
     draw = random.Random(seed)
     copy = json.loads(json.dumps(content))
-    place, parent, key = copy, None, None
+    place, parent = copy, None
+    key: Any = None  # a place's name or number
     while isinstance(place, dict | list) and place:
         key = draw.choice(list(place) if isinstance(place, dict) else range(len(place)))
         parent, place = place, place[key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import time
 import warnings
 from pathlib import Path
 
@@ -141,11 +142,11 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
 def test_the_entries_unused_for_longest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPINIONCAST_CACHE_LIMIT", "0.0002")  # 200 kB
     monkeypatch.setattr(kept_store, "_LOOK_EVERY", 50)
-    monkeypatch.setattr(kept_store.time, "time", lambda: 0.0)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
     made = store(tmp_path / "a.sqlite", bounded=True)
     old = [bytes([0, i]) for i in range(100)]
     made.put("rows", ((k, bytes(1000)) for k in old))
-    monkeypatch.setattr(kept_store.time, "time", lambda: 10 * 86_400.0)
+    monkeypatch.setattr(time, "time", lambda: 10 * 86_400.0)
     made.get("rows", old[:20])  # still wanted
     made.put("rows", ((bytes([1, i]), bytes(1000)) for i in range(60)))
     left = made.get("rows", old)

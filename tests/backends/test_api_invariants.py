@@ -519,10 +519,10 @@ def test_a_packed_answer_has_a_size_too() -> None:
 def test_an_answer_nested_without_end_is_no_answer(levels: int) -> None:
     text = b'{"choices": ' + b"[" * levels + b"]" * levels + b"}"
     backend = backend_of(lambda p, b: (200, text))
-    with pytest.raises(ServiceError, match="no JSON object|no label probabilities"):
+    with pytest.raises(ServiceError, match=r"no JSON object|no label probabilities"):
         list(backend.score([LabelRequest(PROMPT, LABELS)]))
     backend = backend_of(lambda p, b: (200, b"[" * levels))
-    with pytest.raises(ServiceError, match="no JSON object|no label probabilities"):
+    with pytest.raises(ServiceError, match=r"no JSON object|no label probabilities"):
         list(backend.score([LabelRequest(PROMPT, LABELS)]))
 
 

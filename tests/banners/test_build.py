@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import combinations
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,8 @@ from opinioncast.banners.microdata import counts_of_bases, counts_of_wave
 from opinioncast.banners.rounding import half_up
 from opinioncast.banners.settings import BannerSettings
 from opinioncast.curate.aggregate import aggregate
+from opinioncast.curate.groups import GroupMasks
+from opinioncast.curate.pipeline import CuratedWave
 from opinioncast.errors import InputError
 from opinioncast.survey import (
     OpinionTable,
@@ -116,12 +119,11 @@ def test_microdata_count_who_is_in_two_groups() -> None:
         wave, masks = _wave(rng, 700)
         q = Question("q", "Limit rents?", RENT.options, RENT.ordinal, "T", "1")
         found = aggregate(wave, [(q, "q")], groups, masks)
+        # of a wave curated, what counting reads
         curated = SimpleNamespace(
-            wave=wave,
-            questions=[(q, "q")],
-            groups=SimpleNamespace(masks=masks, subpopulations=groups),
+            wave=wave, questions=[(q, "q")], groups=GroupMasks(masks, groups, (), ())
         )
-        counts = counts_of_wave(curated)
+        counts = counts_of_wave(cast(CuratedWave, curated))
         banner = survey_banner(found.table, BannerSettings(suppress_base=0), counts=counts)
         (table,) = banner.tables
         answer = wave.respondents["q"].to_numpy()
@@ -138,7 +140,7 @@ def test_microdata_count_who_is_in_two_groups() -> None:
                 t = (p1 - p2) / math.sqrt(p * (1 - p) * (1 / e1 + 1 / e2 - 2 * e0 / (e1 * e2)))
                 level = 2 * stats.t.sf(abs(t), e1 + e2 - e0 - 2)
                 high, low = (i, j) if p1 > p2 else (j, i)
-                letter = banner.columns[low].letter
+                letter: str | None = banner.columns[low].letter
                 letter = letter if level < 0.05 else letter.lower() if level < 0.1 else None
                 marks = table.lines[option].marks
                 assert (letter in marks[high]) if letter else True
@@ -229,6 +231,8 @@ def test_predictions_have_intervals_and_no_letters() -> None:
     assert favor.low.tolist() == [0.2, 0.3]
     assert favor.marks == ()
     assert banner.tables[0].bases is None
+    assert mean.low is not None
+    assert mean.high is not None
     # of women: fewest "Oppose" and most "Favor", or the other way round
     assert mean.low[1] == pytest.approx((0.7 + 2 * 0.2) / 0.9, abs=1e-9)
     assert mean.high[1] == pytest.approx((0.3 + 2 * 0.5) / 0.8, abs=1e-9)
@@ -243,6 +247,7 @@ def test_observed_stands_beside_with_the_difference() -> None:
     favor, *_, mean = banner.tables[0].lines
     assert favor.observed.tolist() == [0.5, 0.6]
     assert favor.difference == pytest.approx([-0.1, -0.1])
+    assert mean.difference is not None
     assert mean.difference[0] == pytest.approx((0.4 + 0.8) / 0.8 - (0.5 + 0.8) / 0.9)
     assert banner.tables[0].bases.unweighted.tolist() == [400, 100]
     assert banner.compared

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -81,7 +82,7 @@ def test_no_command_prints_in_another_way() -> None:
 @given(st.lists(st.text(max_size=900), min_size=1, max_size=60))
 def test_an_error_fits_a_screen(lines: list[str]) -> None:
     shown = one_screen("\n".join(lines)).split("\n")
-    assert sum(max(1, -(-screen.cell_len(line) // 80)) for line in shown) <= 25
+    assert sum(max(1, -(-cell_len(line) // 80)) for line in shown) <= 25
     assert shown[0][:20] == one_screen(lines[0][:20]).split("\n")[0][:20]
 
 
@@ -123,8 +124,10 @@ def run(
 @pytest.mark.parametrize("kind", ["ascii", "cp1252", "full", "closed", "pipe"])
 def test_files_decide_the_status(tmp_path: Path, kind: str) -> None:
     (tmp_path / "q.yaml").write_text(QUESTIONS, "utf-8")
-    asked = ("predict", "q.yaml", "--method", "uniform", "-g", "total", "-o", "o")
-    asked += ("--write", "parquet", "--write", "csv")
+    asked = (
+        *("predict", "q.yaml", "--method", "uniform", "-g", "total", "-o", "o"),
+        *("--write", "parquet", "--write", "csv"),
+    )
     if kind == "full":
         with Path("/dev/full").open("wb") as full:
             done = run(tmp_path, *asked, capture_output=False, stdout=full, stderr=subprocess.PIPE)

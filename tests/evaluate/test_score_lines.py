@@ -23,11 +23,11 @@ FLAT = Question("b", "Which?", ("Red", "Green", "Blue"))
 def scores(*questions: Question) -> CellScores:
     people = {"a": [0.75, 0.25], "b": [0.5, 0.25, 0.25]}
     model = {"a": [0.5, 0.5], "b": [0.25, 0.5, 0.25]}
-    tables = [
-        kind.from_rows([opinion_row(q, Subpopulation(), shares[q.question_id]) for q in questions])
-        for kind, shares in ((OpinionTable, people), (PredictionTable, model))
-    ]
-    return score_cells(*tables)
+    observed, predicted = (
+        [opinion_row(q, Subpopulation(), shares[q.question_id]) for q in questions]
+        for shares in (people, model)
+    )
+    return score_cells(OpinionTable.from_rows(observed), PredictionTable.from_rows(predicted))
 
 
 def test_both_are_said_where_there_is_a_distance() -> None:

@@ -56,11 +56,11 @@ def make_recipe(make_folder: Make, table_file: Make) -> Callable[..., FinetuneRe
     return make
 
 
-def same(one: Path, two: Path, **tolerance: float) -> None:
+def same(one: Path, two: Path, *, rtol: float = 0, atol: float = 0) -> None:
     a, b = weights(one), weights(two)
     assert a.keys() == b.keys()
     for name, weight in a.items():
-        torch.testing.assert_close(b[name], weight, **(tolerance or {"rtol": 0, "atol": 0}))
+        torch.testing.assert_close(b[name], weight, rtol=rtol, atol=atol)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import accelerate.state
 import torch
 
 from opinioncast.finetune.recipe import FinetuneRecipe, parse_finetune
-from opinioncast.finetune.trainer import Trainer
+from opinioncast.finetune.trainer import Trainer, TrainingRun
 from opinioncast.jobs.finetune import finetune_to_folder
 
 KILLED = 9
@@ -98,10 +98,10 @@ def work(
         accelerate.state.DistributedType = types.SimpleNamespace(**known)
     train = Trainer.run
 
-    def watched(trainer: Trainer) -> Any:
-        found = sorted({type(w.data).__name__ for w in trainer._model.parameters()})
+    def watched(self: Trainer) -> TrainingRun:
+        found = sorted({type(w.data).__name__ for w in self._model.parameters()})
         _note(Path(out), f"kinds-{rank}").write_text(json.dumps(found), "utf-8")
-        return train(trainer)
+        return train(self)
 
     def kill(moment: Any) -> None:
         if moment.step == stop:

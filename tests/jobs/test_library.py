@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+from matplotlib.container import ErrorbarContainer
 from tests.library.made import EVERYONE, WOMEN, pistols, question, table
 from tests.methods.fake_encoder import FakeEncoder
 from typer.testing import CliRunner
 
+from opinioncast.backends.sentences import SentenceModel
 from opinioncast.cli.main import app
 from opinioncast.errors import InputError
 from opinioncast.jobs import library as jobs
@@ -27,7 +30,7 @@ RUN = CliRunner()
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPINIONCAST_DATA", str(tmp_path / "data"))
     encoder = FakeEncoder()
-    monkeypatch.setattr(jobs.SentenceModel, "load", lambda *_, **__: encoder)
+    monkeypatch.setattr(SentenceModel, "load", lambda *_, **__: encoder)
 
 
 @pytest.fixture
@@ -83,7 +86,9 @@ def test_the_chart_shows_those_farthest_from_everyone(tmp_path: Path) -> None:
     figure = history_chart(found)
     panel = figure.axes[0]
     assert [t.get_label() for t in panel.containers] == ["everyone", "Female", "Male"]
-    assert panel.containers[1].lines[0].get_ydata().tolist() == pytest.approx([80, 80])
+    women = panel.containers[1]
+    assert isinstance(women, ErrorbarContainer)
+    assert np.asarray(women.lines[0].get_ydata()).tolist() == pytest.approx([80, 80])
 
 
 def test_make_reads_its_recipe_and_leaves_out_what_it_says(tmp_path: Path, polls: Path) -> None:

@@ -40,7 +40,7 @@ def recipe(make_folder: Make, tmp_path: Path) -> FinetuneRecipe:  # noqa: F811
 
 def events(folder: Path) -> dict[str, dict[int, float]]:
     """What TensorBoard files (TFRecord: length, checksum, event, checksum) hold."""
-    from tensorboardX.proto import event_pb2
+    from tensorboardX.proto import event_pb2  # type: ignore[import-untyped]
 
     found: dict[str, dict[int, float]] = {}
     for file in folder.rglob("events.out.tfevents.*"):

@@ -8,7 +8,7 @@ import pytest
 from tests.library.made import EVERYONE, WOMEN, question, table
 
 from opinioncast.errors import DataError
-from opinioncast.library.making import make_library, places_of, rounded, same_wording
+from opinioncast.library.making import Named, make_library, places_of, rounded, same_wording
 from opinioncast.library.recipe import LibraryRecipe
 from opinioncast.survey.sameness import Asked
 
@@ -119,7 +119,11 @@ def test_same_wording(one: str, other: str, same: bool) -> None:
 def test_options_of_another_year(
     left: tuple[str, ...], right: tuple[str, ...], places: tuple[int, ...] | None
 ) -> None:
-    assert places_of(question("a", "1", options=left), question("a", "2", options=right)) == places
+    one, two = (
+        Named("GSS", wave, "a", "Do you favor a?", options, tuple(map(float, range(len(options)))))
+        for wave, options in (("1", left), ("2", right))
+    )
+    assert places_of(one, two) == places
 
 
 def test_rounded_shares_still_sum_to_one() -> None:

@@ -18,6 +18,7 @@ from opinioncast.methods.basis import (
 )
 from opinioncast.methods.error_bars import interval
 from opinioncast.methods.uniform import METHOD as UNIFORM
+from opinioncast.methods.uniform import Uniform
 from opinioncast.models import SHIPPED_TRAINING
 from opinioncast.survey import Attribute, Cells, GroupScheme, Subpopulation
 from opinioncast.survey.tables import MODEL, NO_BASIS, OpinionTable
@@ -150,9 +151,9 @@ def test_how_near_the_nearest_known_question_is() -> None:
     assert near[0] == pytest.approx(1)
     vectors = _Knowing.encoder.encode([questions[1].text, "Are rents too high?", "Is tea good?"])
     assert near[1] == pytest.approx(float(max(vectors[0] @ vectors[1], vectors[0] @ vectors[2])))
-    blend = type("Mixed", (), {"parts": [(object(), 0.2), (_Knowing(), 0.8)]})()
+    blend = type("Mixed", (), {"parts": [(Uniform(), 0.2), (_Knowing(), 0.8)]})()
     assert nearest_known(blend, questions) == near  # of the part that knows
-    assert nearest_known(object(), questions) == [None, None]
+    assert nearest_known(Uniform(), questions) == [None, None]
 
 
 def test_a_group_of_ones_own_has_no_basis_and_standard_ones_have() -> None:

@@ -13,9 +13,9 @@ from opinioncast.survey import Attribute, GroupScheme, Subpopulation
 BRACKETS = ("Under $30,000", "$30,000-$99,999", "$100,000 or more")
 
 
-def rows(question: Question, *groups: str | GroupScheme, method: str = "uniform"):
-    scheme = groups[0] if isinstance(groups[0], GroupScheme) else load_groups(*groups)
-    made = predict([question], scheme, method=method)
+def rows(question: Question, *groups: str, scheme: GroupScheme | None = None):
+    given = load_groups(*groups) if scheme is None else scheme
+    made = predict([question], given, method="uniform")
     return made, {(r["group"]): r for r in made.frame.iter_rows(named=True)}
 
 
@@ -61,7 +61,7 @@ def test_an_attribute_of_ones_own_is_told_by_its_options() -> None:
     groups = [Subpopulation((("TENURE", g),)) for g in ("Own", "Rent")]
     scheme = GroupScheme("mine", {"TENURE": tenure}, tuple(groups))
     asked = Question("t", "Do you own or rent your home?", ("Own", "Rent"))
-    _, by = rows(asked, scheme)
+    _, by = rows(asked, scheme=scheme)
     assert by["Own"]["distribution"] == [1, 0]
     assert by["Rent"]["distribution"] == [0, 1]
     about_views = Question("v", "Is it better to own or to rent your home?", ("Own", "Rent"))

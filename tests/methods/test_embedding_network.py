@@ -292,6 +292,7 @@ def test_every_question_counts_alike_whatever_batch_it_falls_into(
         train_network(table, rule_table(6, 7), encoder, settings)
     assert sorted(len(loss) for loss in seen) == [1, 2]
     for loss in seen:
+        assert loss.grad is not None
         # two updates of three questions, 1.5 each; three groups a question
         assert torch.allclose(loss.grad, torch.tensor(1 / 1.5 / 3))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from tests.methods.fake_encoder import FakeEncoder
@@ -90,7 +91,8 @@ def test_a_member_is_trained_as_its_settings_say(monkeypatch: pytest.MonkeyPatch
         losses.append(loss.item())
         network.zero_grad()
         loss.backward()
-        norm = math.sqrt(sum(float(p.grad.square().sum()) for p in network.parameters()))
+        squares = [float(p.grad.square().sum()) for p in network.parameters()]
+        norm = math.sqrt(sum(squares))
         clipped += norm > 1
         rate, beta = one_cycle(step)
         with torch.no_grad():
@@ -100,7 +102,7 @@ def test_a_member_is_trained_as_its_settings_say(monkeypatch: pytest.MonkeyPatch
                 second[name] = 0.999 * second[name] + 0.001 * g * g
                 mean = first[name] / (1 - beta ** (step + 1))
                 spread = (second[name] / (1 - 0.999 ** (step + 1))).sqrt()
-                p -= rate * (mean / (spread + 1e-8) + DECAY * p)
+                p.sub_(rate * (mean / (spread + 1e-8) + DECAY * p))
     assert 0 < clipped < EPOCHS
     assert [h["loss"] for h in history] == pytest.approx(losses, abs=2e-5)
     # shares, not weights: two biases cancel in them, so their gradient is rounding alone
@@ -140,7 +142,10 @@ def test_groups_are_the_sum_of_their_conditions_and_which_of_them_were_seen() ->
 
 
 def test_weights_are_written_in_half_and_read_in_single_precision(tmp_path: Path) -> None:
-    tensors = {"w": np.array([1 / 3, 2.0], np.float32), "i": np.array([7], np.int64)}
+    tensors: dict[str, npt.NDArray[Any]] = {
+        "w": np.array([1 / 3, 2.0], np.float32),
+        "i": np.array([7], np.int64),
+    }
     config: dict[str, Any] = {"temperature": 1.0, "seen": [], "record": {}}
     write_model(tmp_path, "toy", tensors, config, FakeEncoder())
     found, settings = read_model(tmp_path, "toy", FakeEncoder())

@@ -6,13 +6,12 @@ import jinja2
 import pytest
 from markupsafe import Markup
 
-from opinioncast.report import html
 from opinioncast.report.html import html_page
 
 
 def test_texts_are_escaped_and_marks_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     templates = jinja2.DictLoader({"t": "<p>{{ a }}</p>{{ b }}{{ c | twice }}{{ d }}"})
-    monkeypatch.setattr(html.jinja2, "PackageLoader", lambda _: templates)
+    monkeypatch.setattr(jinja2, "PackageLoader", lambda _: templates)
     page = html_page(
         "t", {"twice": lambda n: 2 * n}, a="<b>\x1b[2J\u202e</b>", b=Markup("<i>"), c=2, d=None
     )

@@ -137,10 +137,15 @@ def test_figures_are_xml_whatever_a_group_is_called(tmp_path: Path) -> None:
     (svg,) = (p for p in save_figure(chart, tmp_path / "groups") if p.suffix == ".svg")
     text = " ".join(ElementTree.parse(svg).getroot().itertext())
     assert r"\u001b]52;c;YQ==\u0007\u0000\u202e" in text
-    cards = {"model_card": {HOSTILE: HOSTILE}, "data_card": {"Survey": HOSTILE}}
     answers = answers_chart(scores.frame)
     path = write_page(
-        tmp_path / "page.html", scores, title=HOSTILE, chart=chart, answers=answers, **cards
+        tmp_path / "page.html",
+        scores,
+        title=HOSTILE,
+        chart=chart,
+        answers=answers,
+        model_card={HOSTILE: HOSTILE},
+        data_card={"Survey": HOSTILE},
     )
     page = path.read_text("utf-8")
     figures = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)

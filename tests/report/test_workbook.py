@@ -52,6 +52,7 @@ def _predictions() -> PredictionTable:
 
 
 def _write(path: Path, *, stacked: bool = False, predicted: bool = False, **kwargs) -> Path:
+    table: OpinionTable | PredictionTable
     if predicted:
         table = _predictions()
         banner = prediction_banner(table, BannerSettings(), **kwargs)

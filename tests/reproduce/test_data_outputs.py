@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 import yaml
@@ -21,7 +21,7 @@ from opinioncast.reproduce.setting import load_setting
 from opinioncast.reproduce.store import Store
 from opinioncast.reproduce.tables import Tables
 
-WHO = {
+WHO: dict[str, Any] = {
     "kind": "people",
     "tables": ["held"],
     "paper": {
@@ -31,8 +31,12 @@ WHO = {
         "rows": [["SEX", "Male", 0.443]],
     },
 }
-ABOUT = {"kind": "topics", "tables": ["train", "pew"], "paper": {"where": "Table 4"}}
-DRAWN = {
+ABOUT: dict[str, Any] = {
+    "kind": "topics",
+    "tables": ["train", "pew"],
+    "paper": {"where": "Table 4"},
+}
+DRAWN: dict[str, Any] = {
     "kind": "methods",
     "tables": ["held"],
     "models": ["m"],
@@ -69,7 +73,7 @@ def test_shares_of_respondents_and_of_weights(
     assert found["weighted"] == pytest.approx(weight[men].sum() / weight.sum())
     both = frame.filter(attribute="SEX")
     assert both["weighted"].sum() == pytest.approx(1)
-    assert np.isclose(both["share"].sum(), 1)
+    assert both["share"].sum() == pytest.approx(1)
     with pytest.raises(InputError, match="who was asked"):
         tables.people("pew")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from opinioncast.reproduce.setting import (
     Setting,
     load_setting,
 )
-from opinioncast.reproduce.store import shape_key
-from opinioncast.survey import OpinionTable, load_groups
+from opinioncast.reproduce.store import file_hash, shape_key
+from opinioncast.survey import OpinionTable, load_groups, standard_attributes
 
 TABLE = make_table()
 ROW = MethodRow(name="Zero-shot", method="zero-shot")
@@ -107,11 +108,12 @@ def test_content_order_wording_and_versions_are_in_the_key(monkeypatch: Any) -> 
     assert reversed_rows.content_hash == TABLE.content_hash
     assert key(table=reversed_rows) != before
     assert key(table=TABLE.filter(pl.col("question_id") != "vote")) != before
-    real = shapes.version
-    monkeypatch.setattr(shapes, "version", lambda n: "0" if n == "torch" else real(n))
+    monkeypatch.setattr(
+        "opinioncast.reproduce.shapes.version", lambda n: "0" if n == "torch" else version(n)
+    )
     assert key() != before
     monkeypatch.undo()
-    words = dict(shapes.standard_attributes())
+    words = dict(standard_attributes())
     region = words["CREGION"]
     words["CREGION"] = type(region)(
         region.name,
@@ -121,7 +123,7 @@ def test_content_order_wording_and_versions_are_in_the_key(monkeypatch: Any) -> 
         region.bio,
         region.portray,
     )
-    monkeypatch.setattr(shapes, "standard_attributes", lambda: words)
+    monkeypatch.setattr("opinioncast.reproduce.shapes.standard_attributes", lambda: words)
     assert key() != before
 
 
@@ -129,8 +131,7 @@ def test_content_order_wording_and_versions_are_in_the_key(monkeypatch: Any) -> 
 def test_what_ships_is_in_the_key_of_what_uses_it(method: str, monkeypatch: Any) -> None:
     row = MethodRow(name="x", method=method)
     before = key(row=row)
-    real = shapes.file_hash
-    monkeypatch.setattr(shapes, "file_hash", lambda p: "other" + real(p))
+    monkeypatch.setattr("opinioncast.reproduce.shapes.file_hash", lambda p: "other" + file_hash(p))
     assert key(row=row) != before
     monkeypatch.undo()
     assert key(row=MethodRow(name="x", method="uniform")) == key(
