@@ -85,6 +85,7 @@ def test_questions_of_a_yaml_file_by_id_wording_or_number(tmp_path: Path) -> Non
         ("rent,TOTAL,Favor,many,9\n", "A share is not a number"),
         ("rent,TOTAL,Favor,58,few\n", "A n is not a number"),
         ("rent,TOTAL,Favor,58,0.5\n", "A base is not usable"),
+        ("rent,TOTAL,Favor,58,inf\n", "A base is not usable"),
         ("rent,TOTAL,Favor,58,9\nrent,TOTAL,Favor,42,9\n", "give an option twice"),
         ("rent,TOTAL,Favor,58,9\nrent,TOTAL,Oppose,42,8\n", "have different bases"),
         ("guns,TOTAL,Favor,58,9\n", "not predicted"),

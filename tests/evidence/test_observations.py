@@ -33,6 +33,7 @@ from opinioncast.evidence.observations import (
     without_same_people,
 )
 from opinioncast.evidence.sample import Answers, Sample
+from opinioncast.evidence.store import read_evidence_folder, write_evidence
 from opinioncast.survey import Question, load_groups
 
 SCHEME = load_groups("total")
@@ -128,6 +129,17 @@ def test_known_of_a_csv(tmp_path: Path) -> None:
 
 def weight_of(cell: object) -> float:
     return 0.5
+
+
+def test_exact_results_come_back_from_their_file(tmp_path: Path) -> None:
+    given = tmp_path / "known.csv"
+    given.write_text(
+        "question_id,group,option,percent,n_eff\nrent,TOTAL,Favor,58,inf\nrent,TOTAL,Oppose,42,inf\n"
+    )
+    piece = read_known(given, [RENT], SCHEME)
+    assert [c.n_eff for c in piece.cells] == [np.inf]
+    write_evidence(tmp_path, [piece])
+    assert read_evidence_folder(tmp_path) == [piece]
 
 
 def test_a_topline_that_contradicts_its_groups() -> None:

@@ -133,7 +133,13 @@ def test_answers_of_people_are_in_no_file(
     kept = tmp_path / "one" / "evidence"
     assert {f.suffix for f in kept.iterdir()} == {".json", ".parquet"}
     (piece,) = kept.glob("piece_*.json")
-    assert json.loads(piece.read_text("utf-8")).keys() == {"pilot", "key", "terms", "source"}
+    assert json.loads(piece.read_text("utf-8")).keys() == {
+        "pilot",
+        "key",
+        "terms",
+        "source",
+        "seal",
+    }
     update_to_files(tmp_path / "one", Sources(known=(known,)), tmp_path / "two")
 
     moved = (tmp_path / "pilot").rename(tmp_path / "elsewhere")

@@ -17,6 +17,7 @@ if told, ``n`` and ``n_eff``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -305,7 +306,7 @@ def _number(value: Any, where: str, what: str) -> float:
 
 def _base(value: Any, where: str, what: str) -> float:
     number = _number(value, where, what)
-    if not number >= 1:
+    if not number >= 1 or (what == "n" and number == math.inf):
         raise InputError(
             "A base is not usable", where=where, expected=f"{what} of 1 or more", found=value
         )

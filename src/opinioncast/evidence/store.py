@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +25,8 @@ from opinioncast.survey import Subpopulation
 FOLDER = "evidence"
 PREDICTIONS = "model_predictions.parquet"
 FRAME = "population_frame.parquet"
+_EXACT = "exact"
+"""In place of an infinite effective base, which JSON has no number for."""
 _ANEW = "update the method's own predictions again, with all evidence"
 
 
@@ -54,10 +57,12 @@ def write_evidence(folder: Path, evidence: Sequence[Evidence]) -> list[Path]:
             content = asdict(piece) | {"key": piece.key}
             for cell, own in zip(content["cells"], piece.cells, strict=True):
                 cell["subpopulation"] = own.subpopulation.key
+                if own.n_eff == math.inf:
+                    cell["n_eff"] = _EXACT
         path = stem.with_suffix(".json")
         content["seal"] = _seal(content)
         with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+            temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", "utf-8")
         files.append(path)
     for old in folder.glob("piece_*"):
         if old not in files:
@@ -156,7 +161,7 @@ def _read_published(raw: dict[str, Any]) -> tuple[Published, str]:
             c["question_id"],
             Subpopulation.from_key(*c["subpopulation"]),
             tuple(c["shares"]),
-            c["n_eff"],
+            math.inf if c["n_eff"] == _EXACT else c["n_eff"],
             c["rounding"],
             c["n"],
         )
