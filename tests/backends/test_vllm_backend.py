@@ -26,6 +26,8 @@ from tests.backends import vllm_signatures
 torch = pytest.importorskip("torch")
 peft = pytest.importorskip("peft")
 
+from safetensors.numpy import save_file  # noqa: E402
+
 from opinioncast.backends import LabelRequest, TextRequest  # noqa: E402
 from opinioncast.backends.declaration import HasClose, Opening  # noqa: E402
 from opinioncast.backends.kinds.vllm import open_vllm  # noqa: E402
@@ -202,12 +204,18 @@ def test_the_same_numbers_as_the_torch_backend(
     assert backend.usage["tokens_in"] > 0
 
 
+def write_adapter(folder: Path, config: dict[str, Any]) -> None:
+    """An adapter's folder, its weights of no use."""
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    save_file({"lora_A.weight": np.zeros((1, 1), np.float32)}, folder / "adapter_model.safetensors")
+
+
 def test_what_the_engine_is_told(engine: Engine, make_folder: Callable[..., Path]) -> None:
     folder = make_folder("llama")
     adapter = folder / "adapter"
     adapter.mkdir(exist_ok=True)
     config = {"peft_type": "LORA", "r": 8, "rank_pattern": {"q_proj": 12}}
-    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    write_adapter(adapter, config)
     settings = VllmSettings(
         str(folder),
         adapter=str(adapter),
@@ -319,7 +327,7 @@ def test_the_fingerprint_hangs_on_weights_and_adapter(
     assert one["weights"] != other["weights"]
     assert one["vllm"] == "0.33.0"
     config = {"peft_type": "LORA", "r": 4}
-    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    write_adapter(tmp_path, config)
     tuned = VllmSettings(str(make_folder("llama")), adapter=str(tmp_path))
     assert VllmBackend(tuned).fingerprint["adapter"] is not None
 
@@ -462,7 +470,7 @@ def test_adapters_vllm_does_not_take(
     make_folder: Callable[..., Path],
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    write_adapter(tmp_path, config)
     with pytest.raises(ModelError, match=says):
         VllmBackend(VllmSettings(str(make_folder("llama")), adapter=str(tmp_path)))
 

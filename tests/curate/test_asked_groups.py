@@ -164,10 +164,11 @@ def nothing(folder: Path, change: str) -> Path:
 def test_the_report_is_written_where_nothing_is_left(
     tmp_path: Path, change: str, advice: str
 ) -> None:
-    recipe, beside = load_curation(nothing(tmp_path, change))
     out = tmp_path / "out"
-    out.mkdir()
-    (out / TABLE).write_text("of an earlier run")
+    earlier, beside = load_curation(survey(tmp_path, ["own"]))
+    curate_to_files(earlier, [beside], out)
+    assert (out / TABLE).exists()
+    recipe, beside = load_curation(nothing(tmp_path, change))
     with pytest.raises(DataError, match="No question is left") as caught:
         curate_to_files(recipe, [beside], out)
     assert advice in str(caught.value)

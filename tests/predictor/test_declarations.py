@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from tests.fake_backend import FakeBackend
 from tests.predictor import toy_backend, toy_format, toy_method
 
@@ -98,5 +99,6 @@ def test_the_help_of_each_command_is_its_own() -> None:
 
     for name, (module, function, line) in COMMANDS.items():
         run = getattr(importlib.import_module(f"opinioncast.cli.{module}"), function)
-        first = " ".join((run.__doc__ or "").split("\n\n")[0].split())
+        told = run.info.help if isinstance(run, typer.Typer) else run.__doc__
+        first = " ".join((told or "").split("\n\n")[0].split())
         assert first == line, name

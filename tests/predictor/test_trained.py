@@ -49,7 +49,7 @@ def test_it_was_trained_by_the_shipped_recipe() -> None:
 
 def test_what_ships_stays_small() -> None:
     models = SHIPPED_NETWORK.parent.rglob("*")
-    assert sum(f.stat().st_size for f in models if f.is_file()) < 15e6
+    assert sum(f.stat().st_size for f in models if f.is_file()) < 25e6
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def banner(
         list[Path] | None, typer.Option("--data", "-d", help="Folder of a recipe's files.")
     ] = None,
 ) -> None:
-    """Toplines and banner tables as a workbook, a page, CSV and parquet."""
+    """Toplines and banner tables: a workbook, a page, CSV and parquet, with a disclosure card."""
     settings = BannerSettings(
         level=level,
         low_level=low_level or None,

@@ -34,7 +34,7 @@ def convert(
         str, typer.Option(help="Who fielded the questions, where the source does not say.")
     ] = "ATP",
 ) -> None:
-    """Write an opinion table in another layout; what one has no place for goes along beside it."""
+    """Write an opinion table in another layout: parquet, SubPOP's, a Hugging Face dataset."""
     done = convert_table(source, target, published=published, family=family)
     _console.say(counted(done.table))
     if done.lost:

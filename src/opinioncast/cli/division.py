@@ -33,7 +33,7 @@ def split(
         typer.Option(help="Keep questions that mean the same together (needs a sentence model)."),
     ] = True,
 ) -> None:
-    """Divide an opinion table; a question is in one part, under whatever id, wave or spelling."""
+    """Divide an opinion table into parts that share no question."""
     encode = None
     if meaning:
         from opinioncast.backends.sentences import SentenceModel
@@ -59,7 +59,7 @@ def overlap(
         typer.Option(help="Cosine from which two questions are the same.", min=0, max=1),
     ] = None,
 ) -> None:
-    """Take out of a table the questions that others ask too."""
+    """Take out of an opinion table the questions that others ask too."""
     from opinioncast.backends.sentences import SentenceModel
     from opinioncast.survey.sameness import MINILM_THRESHOLD
 

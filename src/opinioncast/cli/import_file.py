@@ -34,7 +34,7 @@ def import_file(
         bool, typer.Option(help="Write over a questionnaire of that name, edited or not.")
     ] = False,
 ) -> None:
-    """Read an instrument of another program into YAML, and list what was left out and why."""
+    """Read an instrument (Word, Qualtrics, Triple-S, ...) into YAML, with a check list."""
     from opinioncast.jobs.import_questionnaire import import_questionnaire
     from opinioncast.questionnaires.check_list import Check, shortened
 

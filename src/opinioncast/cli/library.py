@@ -18,8 +18,7 @@ library = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    help="Questions that public surveys asked before, and your own tables beside them: list, "
-    "search by meaning, show a question's history by group.",
+    help="Questions that surveys asked before: list, search by meaning, show, add your own.",
 )
 
 

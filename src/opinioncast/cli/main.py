@@ -107,7 +107,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "synthesize": (
         "synthesize",
         "synthesize",
-        "Synthetic records (SPSS, Stata, ...) whose crosstabs give predictions back, for pipelines.",
+        "Synthetic records (SPSS, Stata, ...) whose crosstabs give predictions back.",
     ),
     "finetune": (
         "finetune",

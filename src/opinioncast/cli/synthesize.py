@@ -45,7 +45,7 @@ def synthesize(
     reviewed_by: Annotated[str, typer.Option(help="For the disclosure card.")] = "",
     contact: Annotated[str, typer.Option(help="For the disclosure card.")] = "",
 ) -> None:
-    """Synthetic records whose crosstabs give predictions back, to test a pipeline with."""
+    """Synthetic records (SPSS, Stata, ...) whose crosstabs give predictions back."""
     request = SynthesisRequest(
         count=records,
         seed=seed,

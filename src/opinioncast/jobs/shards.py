@@ -13,7 +13,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -47,6 +47,11 @@ _WRITTEN_AS = re.compile(r"([1-9]\d*)/([1-9]\d*)")
 _FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")
 _SUMMED = ("parse_failures", "tokens_in", "tokens_out", "retries")
 """Counts of a prediction's record."""
+_JOINED: Mapping[str, Callable[[list[Any]], Any]] = {
+    "nearest_known_question": lambda told: {q: near for one in told for q, near in one.items()},
+    "same_questions": lambda told: {k: _total(one[k] for one in told) for k in told[0]},
+}
+"""What a record says by question, or counts of questions, and how parts are put together."""
 _SAME = ("model", "method", "prompting", "populations", "error_bars")
 """Keys of a prediction's record that must be alike in all parts, beside those that methods name."""
 
@@ -398,9 +403,21 @@ def _joined(parts: Sequence[_Part], cells: Cells) -> Prediction:
         counts = [r[key] for r in records if r.get(key) is not None]
         if counts:
             record[key] = sum(counts)
+    for key, join in _JOINED.items():
+        told = [r[key] for r in records if r.get(key) is not None]
+        if told:
+            record[key] = join(told)
+    meta = dict(parts[0].prediction.table.meta)
+    meta |= {key: record[key] for key in _JOINED if key in meta}
     return Prediction(
-        PredictionTable(frame[places.arg_sort()], parts[0].prediction.table.meta),
+        PredictionTable(frame[places.arg_sort()], meta),
         tuple(problems),
         record,
         details,
     )
+
+
+def _total(values: Iterable[Any]) -> Any:
+    """The sum of counts; anything else as the first part has it."""
+    listed = list(values)
+    return sum(listed) if all(isinstance(v, int) for v in listed) else listed[0]

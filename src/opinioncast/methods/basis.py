@@ -11,7 +11,6 @@ get no narrower intervals.
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import polars as pl
 
+from opinioncast.documents import read_document
 from opinioncast.methods.embedding.features import TextEncoder, Vectors
 from opinioncast.methods.error_bars import interval
 from opinioncast.methods.prediction import Method, Prediction
@@ -59,7 +59,7 @@ class Measured:
 def measured() -> Measured:
     """The package's own figures."""
     folder = resources.files("opinioncast.methods")
-    raw = json.loads((folder / "basis.json").read_text("utf-8"))
+    raw = read_document(str(folder / "basis.json"), "What predictions rest on")
     words = (folder / "known_words.txt").read_text("utf-8").split()
     return Measured(
         {int(k): float(v) for k, v in raw["widths"].items()},

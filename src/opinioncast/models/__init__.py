@@ -19,7 +19,7 @@ SHIPPED_TRAINING = _FOLDER / "training" / "opinions.parquet"
 The nearest questions and few-shot examples are taken from it where no other is given."""
 
 SHIPPED_LIBRARY = _FOLDER / "library"
-"""Folder of the reference library: questions that public surveys asked, and what groups answered."""
+"""Folder of the reference library: what public surveys asked, and what groups answered."""
 
 
 def adapter_folder(adapter: str | None) -> str | None:

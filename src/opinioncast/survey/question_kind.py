@@ -76,7 +76,7 @@ _BLANK = re.compile(
     r"|(?:.*\b)?(?:number|text|verbatim|open[- ]?end(?:ed)?|blank|amount|year)(?:\b.*)?)\s*[\]>])$",
     re.I,
 )
-"""An answer to be written. Brackets alone are none: "[Don't know]" is not read out, and an answer."""
+"""An answer to be written. Brackets alone are none: "[Don't know]" is an answer, not read out."""
 _WHOLE = re.compile(r"-?\d+")
 
 _NO_ANSWER = re.compile(

@@ -14,6 +14,4 @@ def write(report: Report, folder: Path) -> list[Path]:
     return draw_charts(report.table, folder, observed=report.observed, progress=report.progress)
 
 
-FORMAT = ReportFormat(
-    "chart", "A chart of the first 18 questions by group.", write, order=40
-)
+FORMAT = ReportFormat("chart", "A chart of the first 18 questions by group.", write, order=40)
