@@ -51,6 +51,7 @@ def test_a_zip_whose_sizes_lie_is_damaged() -> None:
         (bytes.fromhex("d0cf11e0a1b11ae1") + b"x" * 100, "Office 97 to 2003"),
         (archive(word=b"x" * 1000)[:-40], "zip file"),
     ],
+    ids=["text", "empty", "another zip", "Office 97", "cut"],
 )
 def test_no_word_file(content: bytes, said: str) -> None:
     assert said in refusal(content)
