@@ -342,6 +342,8 @@ def output_folder(
         InputError: it is no folder, or a folder is in a file's place.
         StorageError: it cannot be written.
     """
+    if isinstance(plan, str):
+        raise TypeError(f"plan is a list of names, not one text: {plan!r}")
     owner = OutputFolder(Path(folder), command, manifest, apart)
     owner.refuse_folders([*plan, *([] if manifest is None else [manifest])])
     OWNERS.append(owner)

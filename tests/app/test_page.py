@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,15 @@ from opinioncast.jobs.serve_page import serve_page
 from .test_runs import YAML, fault, made
 
 testing = pytest.importorskip("streamlit.testing.v1")
+
+
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """What runs a script without a browser takes the place of ``__main__``, which processes that
+    are spawned later begin with."""
+    kept = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = kept
 
 
 def opened(root: Path, token: str | None = None) -> Any:

@@ -58,7 +58,7 @@ class DemoRun:
     files: tuple[Path, ...]
 
 
-@holds_folder("demo", plan=("page.html"))
+@holds_folder("demo", plan=("page.html",))
 def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
     """Predict the demo table's questions for its groups, twice: with the default method and with
     the fine-tuned embedded language model; write the answers by group, chart, page, tables and

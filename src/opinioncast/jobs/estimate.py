@@ -73,7 +73,7 @@ class EstimateRun:
     files: tuple[Path, ...]
 
 
-@holds_folder("estimate", plan=("estimates.csv"))
+@holds_folder("estimate", plan=("estimates.csv",))
 def estimate_to_files(
     predictions: PredictionTable,
     pilot: PilotFile,

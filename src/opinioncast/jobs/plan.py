@@ -80,7 +80,7 @@ class PlanRun:
     files: tuple[Path, ...]
 
 
-@holds_folder("plan", plan=("plan.json"))
+@holds_folder("plan", plan=("plan.json",))
 def plan_to_files(
     predictions: PredictionTable, design: PlanDesign, share: Share, out: Path
 ) -> PlanRun:
