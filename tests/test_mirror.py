@@ -21,6 +21,9 @@ ELSEWHERE: dict[str, str] = {
     "backends/api_service.py": "backends/test_api_backend.py",
     "backends/api_settings.py": "backends/test_api_backend.py",
     "backends/vllm_settings.py": "backends/test_vllm_backend.py",
+    "backends/ray_blocks.py": "backends/test_ray_crew.py",
+    "backends/ray_settings.py": "backends/test_ray_crew.py",
+    "backends/ray_worker.py": "backends/test_ray_crew.py",
     # against a plain forward pass, whole
     "backends/float32_reading.py": "backends/test_packing_families.py",
     "backends/packing_probe.py": "backends/test_packing_families.py",
@@ -112,6 +115,7 @@ ELSEWHERE: dict[str, str] = {
     "backends/declaration.py": "predictor/test_declarations.py",
     "backends/embedded_sentences.py": "backends/test_sentences.py",
     "backends/kinds/api.py": "cli/test_backend_options.py",
+    "backends/kinds/ray.py": "backends/test_ray_backend.py",
     "backends/kinds/torch.py": "predictor/test_settings.py",
     "backends/kinds/vllm.py": "cli/test_backend_options.py",
     "backends/reference.py": "cli/test_backend_options.py",

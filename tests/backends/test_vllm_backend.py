@@ -32,6 +32,8 @@ from opinioncast.backends import LabelRequest, TextRequest  # noqa: E402
 from opinioncast.backends.declaration import HasClose, Opening  # noqa: E402
 from opinioncast.backends.kinds.vllm import open_vllm  # noqa: E402
 from opinioncast.backends.protocol import can_score, can_write  # noqa: E402
+from opinioncast.backends.ray_settings import RaySettings  # noqa: E402
+from opinioncast.backends.ray_worker import PlacedFile, RayWorker, WorkerTask  # noqa: E402
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
 from opinioncast.backends.vllm_backend import VllmBackend, hash_files  # noqa: E402
 from opinioncast.backends.vllm_settings import VllmSettings  # noqa: E402
@@ -308,6 +310,43 @@ def test_closed_it_lets_the_engine_go(engine: Engine, make_folder: Callable[...,
     assert held() is not None, "another model of the run still holds it"
     other.close()
     assert held() is None
+
+
+def test_on_a_worker_of_a_cluster(
+    engine: Engine,
+    make_folder: Callable[..., Path],
+    survey_requests: Callable[..., list[LabelRequest]],
+    adapters: list[Path],
+) -> None:
+    """What a Ray worker answers is what this process would, base and adapter on one engine."""
+    folder = str(make_folder("llama"))
+    requests = survey_requests(Layout.QUESTION_FIRST)
+    adapter = PlacedFile.of(str(adapters[0]))
+    told = RaySettings(engine="vllm", dtype="float32", context_length=400)
+    task = WorkerTask("vllm", PlacedFile.of(folder), told.of_engine, (adapter,))
+    worker = RayWorker(task)
+    for placed in (None, adapter):
+        reply = worker.answer("score", placed, requests)
+        settings = VllmSettings(
+            folder,
+            adapter=None if placed is None else placed.path,
+            other_adapters=(str(adapters[0]),),
+            dtype="float32",
+            context_length=400,
+        )
+        here = VllmBackend(settings)
+        assert reply.refused is None
+        assert reply.described is not None
+        assert reply.described.fingerprint == here.fingerprint
+        expected = dict(here.score(requests))
+        assert sorted(i for i, _ in reply.found) == list(range(len(requests)))
+        for i, scores in reply.found:
+            assert scores.log_probs == pytest.approx(expected[i].log_probs, abs=1e-6)
+    assert engine.opened["max_model_len"] == 400
+    assert engine.openings == 3, "the worker's one, for both; and one each here"
+    long = worker.answer("generate", None, [TextRequest("Answer: " * 200, 4)])
+    assert isinstance(long.refused, ModelError)
+    assert not long.found
 
 
 def test_a_prompt_too_long(engine: Engine, make_folder: Callable[..., Path]) -> None:

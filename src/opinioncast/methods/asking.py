@@ -103,7 +103,7 @@ def ask_texts(
         requests,
         generator.generate,
         shelf,
-        usable=lambda said: True,
+        usable=lambda said: not said.why_not,
         count=lambda said: (sum(t.tokens_in for t in said), sum(t.tokens_out for t in said)),
         keep_every=_KEEP_TEXTS_EVERY,
         progress=progress,

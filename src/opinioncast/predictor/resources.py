@@ -146,7 +146,7 @@ class Resources:
             InputError, ModelError: it cannot be opened, or it cannot write.
         """
         reference = ModelReference.read(name, "--modules or --chooser")
-        if not reference.is_adapter or reference.kind == "vllm":
+        if not reference.is_adapter or reference.kind in ("vllm", "ray"):
             return writer(self.named(name))
         if name not in self._modules:
             self._modules[name] = self._on_base(Path(reference.model))
