@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import math
 import pickle
 import re
 from pathlib import Path
@@ -291,3 +293,34 @@ def test_nobody_reads_yaml_or_json_past_this_module() -> None:
         )
     }
     assert found <= set(own)
+
+
+def test_what_a_program_says_is_taken_as_it_stands() -> None:
+    found = parse_json(
+        b'{"a": NaN, "b": -Infinity, "c": "\\u0000\\ud800"}', where="x", what="x", lenient=True
+    )
+    assert math.isnan(found["a"])
+    assert (found["b"], found["c"]) == (-math.inf, "\0\ud800")
+    for bad in ("[" * 100, '{"a": 1, "a": 2}', "9" * 50, b"\xff", "{"):
+        with pytest.raises(InputError):
+            parse_json(bad, where="x", what="x", lenient=True)
+    said = '{"a": 1, "a": {"b": 2}}'
+    assert parse_json(said, where="x", what="x", pairs=True) == [("a", 1), ("a", [("b", 2)])]
+
+
+def test_nobody_else_reads_yaml_or_json() -> None:
+    """One reader, with limits: also for what this program, a service or a library wrote."""
+    package = Path(__file__).parents[1] / "src" / "opinioncast"
+    readers = {
+        *(("json", n) for n in ("load", "loads", "JSONDecoder")),
+        *(("yaml", n) for n in ("load", "safe_load", "load_all", "safe_load_all", "full_load")),
+    }
+    met = set()
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                if (node.value.id, node.attr) in readers:
+                    met.add(path.relative_to(package).as_posix())
+            elif isinstance(node, ast.ImportFrom) and node.module in ("json", "yaml"):
+                met |= {str(path) for a in node.names if (node.module, a.name) in readers}
+    assert met == {"documents.py"}

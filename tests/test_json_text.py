@@ -6,6 +6,10 @@ import json
 import math
 from pathlib import Path
 
+import pytest
+
+from opinioncast.documents import parse_json
+from opinioncast.errors import InputError
 from opinioncast.json_text import json_text
 
 
@@ -23,7 +27,14 @@ def test_letters_stay_and_keys_may_be_sorted() -> None:
     )
 
 
-def test_half_a_surrogate_pair_can_be_written_and_comes_back() -> None:
-    text = json_text({"a\udc80": "b\ud83d c\U0001f600"})
-    assert text.encode("utf-8")
-    assert json.loads(text) == {"a\udc80": "b\ud83d c\U0001f600"}
+@pytest.mark.parametrize("bad", ["a\udc80", "b\ud83d c", "x\x00y", "\\\\\x00"])
+def test_what_could_not_be_read_back_is_refused_by_name(bad: str) -> None:
+    for content in ({"where": bad}, {bad: 1}):
+        with pytest.raises(InputError, match="half a character or a NUL"):
+            json_text(content)
+
+
+@pytest.mark.parametrize("text", ["\U0001f600", "\\u0000", "\\\\u0000", "\\ud800", "\x1b", "a\nb"])
+def test_what_is_written_is_read_back(text: str) -> None:
+    written = json_text({text: [text]})
+    assert parse_json(written, where="x", what="x") == {text: [text]}

@@ -6,6 +6,7 @@ import random
 import sqlite3
 import time
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,21 @@ def test_a_limit_that_is_none(monkeypatch: pytest.MonkeyPatch, said: str) -> Non
 
 def test_a_seal_is_of_table_key_and_value() -> None:
     assert len({seal("a", b"k", b"v"), seal("b", b"k", b"v"), seal("a", b"kv", b"")}) == 3
+
+
+def test_a_file_whose_damage_sqlite_quotes_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite names the part that it cannot read; of a damaged schema that is no UTF-8."""
+    path = tmp_path / "x.sqlite"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE abcdefgh (i)")
+        db.commit()
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace(b"CREATE TABLE abcdefgh", b"CREATE TIBLE \xd2bcdefgh"))
+    with pytest.warns(DroppedWarning, match="begun anew"):
+        store = KeptStore(path, [Table("t")], what="It", bounded=False, hint="none")
+    store.put("t", [(b"k", b"v")])
+    assert store.get("t", [b"k"]) == {b"k": b"v"}
+    store.close()
+    assert list(count_entries(path)) == ["t"]

@@ -99,17 +99,34 @@ class _TwiceError(Exception):
     """A key stands twice in an object; where is found out afterwards."""
 
 
-def parse_json(text: str, *, where: str, what: str, error: Kind = InputError) -> Any:
+def parse_json(
+    text: str | bytes,
+    *,
+    where: str,
+    what: str,
+    error: Kind = InputError,
+    lenient: bool = False,
+    pairs: bool = False,
+) -> Any:
     """What a JSON text holds, with the limits of YAML; NaN and Infinity are no JSON.
 
     Args:
+        text: bytes are UTF-8.
         where, what, error: as of :func:`parse_yaml`.
+        lenient: of a program, not a person: NaN, Infinity and any character of a text are taken,
+            as Python's own reader takes them. Who asks looks at the values.
+        pairs: objects as lists of (key, value), for who can do with a key that stands twice.
     """
 
     def refused(expected: str, found: object, line: int | None = None) -> OpinioncastError:
         place = f"{where}, line {line}" if line else where
         return error(f"{what} cannot be read", where=place, expected=expected, found=found)
 
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8-sig")
+        except UnicodeDecodeError as problem:
+            raise refused("text in UTF-8", problem) from problem
     if len(text) > MAX_BYTES:
         raise refused(f"at most {MAX_BYTES // 2**20} MiB", f"{len(text)} characters")
     depth = 0
@@ -123,10 +140,10 @@ def parse_json(text: str, *, where: str, what: str, error: Kind = InputError) ->
     try:
         value = json.loads(
             text,
-            object_pairs_hook=_entries,
-            parse_constant=_not_finite,
+            object_pairs_hook=list if pairs else _entries,
+            parse_constant=float if lenient else _not_finite,
             parse_int=_json_int,
-            parse_float=_json_float,
+            parse_float=float if lenient else _json_float,
         )
     except _TwiceError:
         key, first, second = _find_twice(text)
@@ -135,7 +152,7 @@ def parse_json(text: str, *, where: str, what: str, error: Kind = InputError) ->
         raise refused("valid JSON", problem.msg, problem.lineno) from problem
     except (ValueError, RecursionError) as problem:
         raise refused("valid JSON", problem) from problem
-    if re.search(r"\\u(?:[dD][89a-fA-F]|0000)", text) or BAD.search(text):
+    if not lenient and (re.search(r"\\u(?:[dD][89a-fA-F]|0000)", text) or BAD.search(text)):
         for part in _texts(value):
             if BAD.search(part):
                 raise refused("text", "half a character (a lone surrogate) or a NUL")
@@ -202,7 +219,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield each
         elif isinstance(each, Mapping):
             left += [*each, *each.values()]
-        elif isinstance(each, list):
+        elif isinstance(each, list | tuple):
             left += each
 
 

@@ -28,6 +28,8 @@ _DEFAULT_LIMIT = 10.0
 _LOOKUP = 500  # keys per query; SQLite allows at least 999 variables
 _DAY = 86_400
 _LOOK_EVERY = 256  # writes, between looks at the size
+_DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What a damaged file gives: SQLite quotes what it could not read, which may be no text at all."""
 
 
 class DroppedWarning(UserWarning):
@@ -89,7 +91,7 @@ class KeptStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 self._db = self._opened()
-            except sqlite3.DatabaseError as error:
+            except _DAMAGE as error:
                 if not _is_damaged(error):
                     raise
                 self._set_aside()
@@ -113,7 +115,7 @@ class KeptStore:
                             found[key] = value
                         else:
                             bad.append(key)
-            except sqlite3.DatabaseError as error:
+            except _DAMAGE as error:
                 if not _is_damaged(error):
                     raise
                 self._set_aside()
@@ -131,7 +133,7 @@ class KeptStore:
         with self._using():
             try:
                 self._insert(table, sealed)
-            except sqlite3.DatabaseError as error:
+            except _DAMAGE as error:
                 if not _is_damaged(error):
                     raise
                 self._set_aside()
@@ -163,7 +165,7 @@ class KeptStore:
             try:
                 with self._db:
                     yield self._db
-            except sqlite3.DatabaseError as error:
+            except _DAMAGE as error:
                 if not _is_damaged(error):
                     raise
                 self._set_aside()  # what was to be deleted or noted there is gone with it
@@ -266,7 +268,8 @@ class KeptStore:
     def _used(self, table: str, keys: Sequence[bytes]) -> None:
         """Note that entries are still wanted, once a day: the oldest go first."""
         day = int(time.time()) // _DAY
-        with suppress(sqlite3.Error), self._db:  # a disk that is full now is full when it matters
+        # a disk that is full now is full when it matters
+        with suppress(*_DAMAGE, sqlite3.Error), self._db:
             self._db.executemany(
                 f"UPDATE kept_{table} SET day = ? WHERE key = ? AND day < ?",
                 [(day, k, day) for k in keys],
@@ -338,12 +341,14 @@ def count_entries(path: Path) -> Mapping[str, int]:
             }
         finally:
             db.close()
-    except sqlite3.Error:
+    except (*_DAMAGE, sqlite3.Error):
         return {}
 
 
-def _is_damaged(error: sqlite3.DatabaseError) -> bool:
+def _is_damaged(error: BaseException) -> bool:
     """Whether it is the file that is wrong, not the disk or another process."""
+    if isinstance(error, UnicodeDecodeError):
+        return True
     return type(error) is sqlite3.DatabaseError or str(error).startswith("no such table")
 
 
@@ -371,7 +376,7 @@ def _take_over(db: sqlite3.Connection, table: Table) -> None:
 def _readable(path: Path, table: str) -> Iterator[tuple[bytes, bytes, bytes, int]]:
     """Rows of a damaged file, from both ends up to where it cannot be read."""
     for order in ("ASC", "DESC"):
-        with suppress(sqlite3.Error):
+        with suppress(*_DAMAGE, sqlite3.Error):
             db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
             try:
                 yield from db.execute(

@@ -5,7 +5,6 @@ For :mod:`opinioncast.output_folder`. Both are read as they may be: lying, cut, 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from opinioncast.documents import read_document
+from opinioncast.documents import parse_json, read_document
 from opinioncast.errors import InputError, StorageError
 from opinioncast.files import checksum, storage_error
 
@@ -102,8 +101,8 @@ def _lines(ledger: Path) -> Iterator[dict[str, Any]]:
         return
     for line in text.splitlines():
         try:
-            said = json.loads(line)
-        except (ValueError, RecursionError):
+            said = parse_json(line, where=str(ledger), what="A run's note")
+        except InputError:
             continue  # the line a killed run was writing
         if isinstance(said, dict):
             yield said

@@ -157,3 +157,29 @@ def test_an_error_shows_what_is_in_a_name(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert b"\x1b" not in done.stderr
     assert rb"\u001b[2J\u202e.yaml" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["\x1b]52;c;eA==\x07"],
+        ["predict", "q.yaml", "--no-such\x1b[2J\u202e"],
+        ["predict", "q.yaml", "--method", "\x1b[31mred"],
+        ["predict", "q.yaml", "--batch\x1b", "x"],
+        ["evaluate", "p", "o", "\x9b31m" + "x" * 9000],
+        ["bounds", "r", "--replicates", "[bold]\x1b"],
+        ["predict", "q\udcff.yaml"],
+    ],
+)
+def test_a_wrong_command_line_is_quoted_as_text(
+    arguments: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    from opinioncast.cli.main import main
+
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    said = capfd.readouterr().err
+    assert said
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", said)
+    assert len(said) < 24 * 80 + 400

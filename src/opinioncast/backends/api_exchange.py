@@ -20,6 +20,8 @@ from urllib.parse import quote, quote_plus
 import httpx
 
 from opinioncast.backends.api_settings import ApiSettings
+from opinioncast.documents import parse_json
+from opinioncast.errors import InputError
 
 MOST_BYTES = 16 * 1024 * 1024
 """Of an answer. A list of 1,000 tokens takes 0.1 MB, the longest prompt echoed about 5 MB."""
@@ -59,8 +61,8 @@ class Reply:
     def json(self) -> dict[str, Any] | None:
         """The JSON object; None where it is none, or nested deeper than any answer is."""
         try:
-            body = json.loads(self.content)
-        except (ValueError, RecursionError):
+            body = parse_json(self.content, where="answer", what="An answer", lenient=True)
+        except InputError:
             return None
         return body if isinstance(body, dict) and _levels(body) <= _DEPTH else None
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from opinioncast.documents import parse_json
+from opinioncast.errors import InputError
 from opinioncast.files import cache_folder
 from opinioncast.kept_store import KeptStore, Table
 
@@ -55,8 +57,8 @@ class Journal:
         if found is None:
             return None
         try:
-            return dict(json.loads(found))
-        except (ValueError, TypeError, RecursionError):
+            return dict(parse_json(found, where=str(self.path), what="A kept answer", lenient=True))
+        except (InputError, ValueError, TypeError):
             self.forget(key)
             self._store.count_dropped(1)
             return None

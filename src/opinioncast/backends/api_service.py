@@ -15,7 +15,6 @@ are read from lists only.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -50,7 +49,8 @@ from opinioncast.backends.api_invariants import (
 from opinioncast.backends.api_journal import Journal
 from opinioncast.backends.api_settings import ApiSettings
 from opinioncast.backends.labels import LabelPlan, plan_labels
-from opinioncast.errors import ModelError, NoScoresError, ServiceError
+from opinioncast.documents import parse_json
+from opinioncast.errors import InputError, ModelError, NoScoresError, ServiceError
 
 COMPLETIONS, CHAT = "/completions", "/chat/completions"
 _LISTS = (1000, 100, 20, 5)  # tried in this order; OpenAI lists 5 (completions) or 20 (chat)
@@ -112,8 +112,9 @@ class Service:
         def follows() -> bool:
             said = self.say(path, PROBE, 32, _PROBE_SCHEMA, probing=True)["text"]
             try:
-                return isinstance(json.loads(said)["days"], int)
-            except (ValueError, KeyError, TypeError):
+                found = parse_json(said, where=path, what="An answer", lenient=True)
+                return isinstance(found["days"], int)
+            except (InputError, KeyError, TypeError):
                 return False
 
         with self._lock:

@@ -9,7 +9,6 @@ the model a choice: its answer is read as a decoder that is held to the options 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from opinioncast.documents import parse_json
 from opinioncast.errors import ModelError
 
 TokenIds = tuple[int, ...]
@@ -215,7 +215,8 @@ def _unknown(tokenizer: Any) -> frozenset[int]:
     if model is not None and named is not None:
         found.add(model.token_to_id(named))
     elif rules is not None and type(model).__name__ == "Unigram" and found == {None}:
-        found.add(json.loads(rules.to_str())["model"].get("unk_id"))
+        said = parse_json(rules.to_str(), where="tokenizer", what="Its rules", lenient=True)
+        found.add(said["model"].get("unk_id"))
     return frozenset(token for token in found if token is not None)
 
 

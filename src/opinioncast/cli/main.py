@@ -5,17 +5,20 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from opinioncast import __version__
+from opinioncast.cli.interrupts import INTERRUPTED, told_of_interrupts
 from opinioncast.cli.screen import forgiving_streams, one_screen
-from opinioncast.errors import OpinioncastError
+from opinioncast.errors import InputError, OpinioncastError
 from opinioncast.files import is_storage_problem, storage_error
 from opinioncast.output_folder import KeptAsideWarning
+from opinioncast.texts import visible
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "predict": (
@@ -163,7 +166,6 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 """Name -> module of this folder, function, first line of its help. A module is imported when its
 command is: nobody waits for a chart library to list groups."""
 
-_INTERRUPTED = 130  # what typer makes of Ctrl-C
 _GOES_ON = "interrupted; finished work is kept, the same command goes on from here"
 _TRACEBACK = "--traceback"
 _DISK = "A file could not be read or written"
@@ -173,6 +175,14 @@ _MEND = "see to the file's permissions or free some space, then run the same com
 
 class _Commands(TyperGroup):
     """The commands of :data:`COMMANDS`, each imported when it is run."""
+
+    def make_context(self, *given: Any, **more: Any) -> Any:
+        with _words_of_users():
+            return super().make_context(*given, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _words_of_users():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -197,6 +207,18 @@ class _Commands(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+@contextmanager
+def _words_of_users() -> Iterator[None]:
+    """What is wrong with a command line quotes it: control marks are shown as such, on a screen."""
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message"):  # of click, whichever typer brings along
+            said = one_screen(visible(error.format_message()))
+            error.format_message = lambda: said
+        raise
 
 
 app = typer.Typer(
@@ -237,10 +259,11 @@ def main(arguments: list[str] | None = None) -> None:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     traceback = _TRACEBACK in arguments
-    with forgiving_streams(), warnings.catch_warnings():
+    with forgiving_streams(), warnings.catch_warnings(), told_of_interrupts(_complain):
         warnings.simplefilter("always", KeptAsideWarning)  # each names another file
         warnings.showwarning = _warn(warnings.showwarning)  # catch_warnings puts it back
         try:
+            _check_letters(arguments)
             app([a for a in arguments if a != _TRACEBACK], standalone_mode=True)
         except OpinioncastError as error:
             if traceback:
@@ -248,7 +271,7 @@ def main(arguments: list[str] | None = None) -> None:
             _complain(str(error))
             sys.exit(error.exit_code)
         except SystemExit as stop:
-            if stop.code == _INTERRUPTED:
+            if stop.code == INTERRUPTED:
                 _complain(_GOES_ON)
             raise
         except Exception as error:
@@ -263,6 +286,19 @@ def main(arguments: list[str] | None = None) -> None:
                 "  what to do: run `opinioncast --traceback ...` and report what it prints"
             )
             sys.exit(1)
+
+
+def _check_letters(arguments: list[str]) -> None:
+    """Bytes that are no UTF-8 come as halves of characters, which no file can name afterwards."""
+    for argument in arguments:
+        if any("\ud800" <= c <= "\udfff" for c in argument):
+            raise InputError(
+                "An argument is not text",
+                where="the command line",
+                expected="text in UTF-8",
+                found=visible(argument),
+                hint="rename the file or folder",
+            )
 
 
 def _warn(otherwise: Callable[..., None]) -> Callable[..., None]:

@@ -26,6 +26,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 
+from opinioncast.documents import read_document
 from opinioncast.errors import InputError, StorageError
 from opinioncast.finetune.divergence import Start
 
@@ -87,8 +88,8 @@ class Checkpoints:
             return None
         path = self.folder / _name(steps[-1]) / STATE
         try:
-            state = RunState(**json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+            state = RunState(**read_document(path, "A checkpoint's state", error=StorageError))
+        except (StorageError, TypeError) as error:
             raise self._unreadable(path, error) from error
         recorded = state.fingerprint
         differs = [k for k in {**fingerprint, **recorded} if fingerprint.get(k) != recorded.get(k)]

@@ -19,6 +19,8 @@ from typing import Any, Self
 import numpy as np
 
 from opinioncast.backends.protocol import GeneratedText, LabelRequest, LabelScores, TextRequest
+from opinioncast.documents import parse_json
+from opinioncast.errors import InputError
 from opinioncast.files import cache_folder
 from opinioncast.kept_store import KeptStore, Table
 
@@ -105,8 +107,10 @@ class RowCache:
         bad: list[bytes] = []
         for key, blob in self._store.get("texts", keys).items():
             try:
-                found[key] = GeneratedText(*json.loads(blob))
-            except (ValueError, TypeError, RecursionError):
+                found[key] = GeneratedText(
+                    *parse_json(blob, where=str(self.path), what="A kept text", lenient=True)
+                )
+            except (InputError, TypeError):
                 bad.append(key)
         self._drop("texts", bad)
         return found

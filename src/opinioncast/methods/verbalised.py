@@ -20,6 +20,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from opinioncast.documents import parse_json
+from opinioncast.errors import InputError
+
 SUM_TOLERANCE = 0.05
 """How far from 1 rounding may lead: the examples the paper itself prints (Figure 15) are off by up
 to 0.019, because "Refused" was added to shares that summed to one already."""
@@ -196,8 +199,8 @@ def _around(before: str, after: str) -> list[str]:
 def _pairs(text: str, repairs: list[str]) -> list[tuple[str, Any]] | Unreadable:
     """Names and values of an object, as JSON or as nearly JSON; values are numbers or texts."""
     try:
-        read = json.loads(text, object_pairs_hook=list)
-    except (ValueError, RecursionError):
+        read = parse_json(text, where="answer", what="An answer", lenient=True, pairs=True)
+    except InputError:
         return _nearly_json(text, repairs)
     return list(read)
 

@@ -20,6 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from opinioncast.documents import parse_json
 from opinioncast.errors import ModelError, OpinioncastError
 from opinioncast.finetune.recipe import FinetuneRecipe, parse_finetune
 from opinioncast.finetune.trainer import Moment
@@ -95,7 +96,9 @@ class Crew:
         while not self.board.check([key]):
             time.sleep(_PAUSE)
         self._told += 1
-        found: dict[str, Any] = json.loads(self.board.get(key))
+        found: dict[str, Any] = parse_json(
+            self.board.get(key), where="the store of torchrun", what="What the first process told"
+        )
         return found
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from opinioncast.errors import StorageError
+from opinioncast.documents import read_document
+from opinioncast.errors import InputError, StorageError
 from opinioncast.files import atomic_path
 
 LOCK = ".lock"
@@ -91,7 +92,7 @@ def _acquired(folder: Path, wait: float) -> FileLock | None:
 
 def _holder(folder: Path) -> str:
     try:
-        found = json.loads((folder / HOLDER).read_text("utf-8"))
+        found = read_document(folder / HOLDER, "The note of who holds a folder")
         return f"process {found['process']} on {found['host']}, since {found['since']}"
-    except (OSError, ValueError, KeyError):
+    except (InputError, TypeError, KeyError):
         return "a process that has only just begun"
