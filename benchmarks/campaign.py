@@ -1,17 +1,19 @@
 """Inputs of every kind gone wrong, runs killed and disks full: what comes of thousands of tries.
 
     python benchmarks/campaign.py [--seed 1] [--tries 200] [--kills 12] [--disks 12]
-        [--only KIND ...] [--keep DIR] [--quick]
+        [--only KIND ...] [--keep DIR] [--ledger FILE] [--quick]
 
-Each try is drawn from the seed (``campaign_inputs.py``), run in a process of its own with 4 GiB of
-memory and 60 s, and counted as one of: refused (an error that says what to do), read (and right, as
-far as it is known), fault (a traceback, or status 1), wrong, silent (something vanished without a
-word), hang, crash; and odd besides: a control or direction mark that reached the terminal, an
-error longer than a screen, a temporary file left. Kills: a command is killed (SIGKILL) at moments
-of the run, then run again to its end; its tables must be those of a run that nobody killed. Disks:
-the same commands onto a file system of few kB (a tmpfs where one can be mounted, else a limit of
-the process's file sizes): whole files only, and an error that names the place. What is odd is
-printed, with the try's number; ``--keep`` keeps those folders. POSIX only.
+Each try is drawn from the seed (``campaign_inputs.py``, ``campaign_models.py``), run in a process
+of its own with 4 GiB of memory and 60 s, and counted as one of: refused (an error that says what to
+do), read (and right, as far as it is known), fault (a traceback, or status 1), wrong, silent
+(something vanished without a word), hang, crash; and odd besides: a control or direction mark that
+reached the terminal, an error longer than a screen, a temporary file left. Kills: a command is
+killed (SIGKILL) at moments of the run, then run again to its end; its tables must be those of a run
+that nobody killed. Disks: the same commands onto a file system of few kB (a tmpfs where one can be
+mounted, else a limit of the process's file sizes): whole files only, and an error that names the
+place. What is odd is printed, with the try's number; ``--keep`` keeps those folders. With
+``--ledger`` every outcome is written down at once, and the same command goes on after the last one.
+POSIX only.
 
 The last line is one JSON object: ``tries, refused, read, faults, wrong, silent, hangs, crashes,
 kills, odd``, and ``disks``.
@@ -21,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import os
 import random
@@ -41,7 +44,11 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from campaign_inputs import KINDS, OUT, SilentLossError, Try, survey
+from campaign_inputs import KINDS as INPUT_KINDS
+from campaign_inputs import OUT, SilentLossError, Try, survey
+from campaign_models import MODEL_KINDS
+
+KINDS = (*INPUT_KINDS, *MODEL_KINDS)
 
 SECONDS = 60
 MEMORY = 4 * 2**30
@@ -330,6 +337,7 @@ def main() -> None:
     parser.add_argument("--disks", type=int, default=12)
     parser.add_argument("--only", nargs="*", default=[k.__name__ for k in KINDS])
     parser.add_argument("--keep", type=Path, help="Keep folders of tries that went wrong.")
+    parser.add_argument("--ledger", type=Path, help="Go on with the tries that are in this file.")
     parser.add_argument("--quick", action="store_true", help="Under a minute.")
     given = parser.parse_args()
     tries, kills, disks = (16, 2, 2) if given.quick else (given.tries, given.kills, given.disks)
@@ -339,9 +347,13 @@ def main() -> None:
     _warm()
     counts: Counter[str] = Counter()
 
+    book = _Ledger(given.ledger, given.seed)
+    counts.update(book.counts)
+
     def report(where: str, kind: str, outcome: Outcome, folder: Path) -> None:
         counts[outcome.word] += 1
         counts["odd"] += bool(outcome.odd)
+        book.note(where, kind, outcome)
         if outcome.word in ("read", "refused") and not outcome.odd:
             return
         print(f"{where} ({kind}): {outcome.word} {'; '.join(outcome.odd)}")
@@ -358,6 +370,8 @@ def main() -> None:
     ):
         root = Path(name)
         for done in range(1, tries + 1 if kinds else 1):
+            if f"try {done}" in book.done:
+                continue
             make = kinds[(done - 1) % len(kinds)]
             folder = root / f"try{done}"
             folder.mkdir()
@@ -372,21 +386,52 @@ def main() -> None:
     sys.exit(bool(sum(counts[n] for n in names[2:]) or counts["odd"]))
 
 
+class _Ledger:
+    """Outcomes on disk, a line each, so that a long campaign can be stopped and gone on with.
+
+    Attributes:
+        done: places of this seed's outcomes that were there.
+        counts: their words.
+    """
+
+    def __init__(self, path: Path | None, seed: int) -> None:
+        self.path, self.seed = path, seed
+        self.done: set[str] = set()
+        self.counts: Counter[str] = Counter()
+        for line in path.read_text("utf-8").splitlines() if path and path.exists() else ():
+            said = json.loads(line)
+            if said["seed"] == seed and said["where"] not in self.done:
+                self.done.add(said["where"])
+                self.counts[said["word"]] += 1
+                self.counts["odd"] += bool(said["odd"])
+
+    def note(self, where: str, kind: str, outcome: Outcome) -> None:
+        if self.path is not None:
+            said = {"seed": self.seed, "where": where, "kind": kind, "word": outcome.word}
+            with self.path.open("a", encoding="utf-8") as book:
+                book.write(json.dumps(said | {"odd": list(outcome.odd)}) + "\n")
+
+
 def _warm() -> None:
     """Import what every try needs, once; a forked process has it already. Nothing is computed:
     threads of a library do not survive a fork."""
-    import matplotlib.pyplot  # noqa: F401
+    import safetensors.torch  # noqa: F401
 
+    import opinioncast.backends.adapter_files
     import opinioncast.cli.curate
     import opinioncast.cli.evaluate
     import opinioncast.cli.inspect
     import opinioncast.cli.main
     import opinioncast.cli.predict
     import opinioncast.jobs.predict
+    import opinioncast.methods.embedding.network
     import opinioncast.questionnaires
     import opinioncast.readers.microdata
     import opinioncast.report.chart
     import opinioncast.report.page  # noqa: F401
+
+    gc.collect()
+    gc.freeze()  # or each process copies all that is imported when its own garbage is looked for
 
 
 if __name__ == "__main__":

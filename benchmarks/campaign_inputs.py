@@ -304,41 +304,6 @@ def table(chance: random.Random, folder: Path) -> Try:
     return Try("tables", folder, ("evaluate", "p.parquet", "o.parquet", "-o", OUT), check)
 
 
-class _Encoder:
-    """In place of the sentence model: as many numbers a text as the shipped kernel wants."""
-
-    name = fingerprint = ""
-
-    def encode(self, texts: Sequence[str], **_: Any) -> Any:
-        return np.ones((len(texts), 384), np.float32)
-
-
-def network(chance: random.Random, folder: Path) -> Try:
-    """A trained model's folder, as the program writes it, with one file damaged: refused, or as it
-    was."""
-    from opinioncast.methods.network import load_embedding_model
-    from opinioncast.models import SHIPPED_NETWORK
-
-    encoder: Any = _Encoder()
-    told = json.loads((SHIPPED_NETWORK / "network.json").read_text("utf-8"))
-    encoder.fingerprint = told["sentence_model"]["fingerprint"]
-    whole: Any = load_embedding_model(SHIPPED_NETWORK, encoder)
-    whole.save(folder / "n")
-    victim = folder / "n" / chance.choice(("network.json", "network.safetensors"))
-    if victim.suffix == ".json" and chance.random() < 0.6:
-        content = swapped(chance, json.loads(victim.read_text("utf-8")))
-        victim.write_text(json.dumps(content), "utf-8")
-    else:
-        victim.write_bytes(damaged(chance, victim.read_bytes()))
-
-    def load() -> None:
-        found: Any = load_embedding_model(folder / "n", encoder)
-        assert found.settings == whole.settings, found.settings
-        assert np.array_equal(found.weights, whole.weights), "other weights"
-
-    return Try("networks", folder, load)
-
-
 def cache(chance: random.Random, folder: Path) -> Try:
     """The cache of rows with bytes changed: a row comes back as it was put, or not at all."""
 
@@ -423,5 +388,5 @@ def owner(chance: random.Random, folder: Path) -> Try:
 
 
 KINDS: tuple[Callable[[random.Random, Path], Try], ...] = (
-    *(questionnaire, groups, curation, table, network, cache, service, owner),
+    *(questionnaire, groups, curation, table, cache, service, owner),
 )
