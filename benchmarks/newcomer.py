@@ -1,11 +1,12 @@
 """A newcomer's way in, on every real file: inspect, init, curate, with no recipe and no help.
 
-    python benchmarks/newcomer.py [--data DATA] [--quick] [--only PART]
+    python benchmarks/newcomer.py [--data DATA] [--quick] [--only PART] [--results FILE]
 
 Prints per file what was found, whether the files that ``init`` wrote run at once, the number of
 questions beside the hand-made codebook's, and on the questions both have the fraction whose
-weighted shares are equal (to 1e-9), with what differs. ``--quick`` takes the small files. The last
-line is JSON.
+weighted shares are equal (to 1e-9), with what differs. ``--quick`` takes the small files.
+``--results`` keeps each file's row (JSON lines) as soon as it is known: a run that was stopped goes
+on after the last one. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -159,7 +160,7 @@ def compare(file: Path, codebook: Path, starter: Path, out: Path) -> dict[str, A
         if less:
             words.append("answers less: " + ", ".join(f"{c} ({hand[c]:.0%})" for c in less[:4]))
         if not words:
-            words.append(f"weights {', '.join(own)} for {', '.join(other)}")
+            words.append(f"weights {', '.join(own) or 'none'} for {', '.join(other) or 'none'}")
         differs.append(f"{name}: {'; '.join(words)}")
     lacking = [v for v in theirs if v not in ours]
     return {
@@ -197,7 +198,41 @@ def newcomer(data: Path, file: Path, folder: Path) -> dict[str, Any]:
     if codebook and (data / codebook).is_file():
         starter = folder / next(n for n in run.starter.texts if n.endswith("_codebook.yaml"))
         row |= compare(file, data / codebook, starter, run.recipe)
+    row["s"] = round(time.monotonic() - began, 1)
     return row
+
+
+def kept(path: Path | None) -> dict[str, dict[str, Any]]:
+    """Rows of an earlier run by file, a half-written last line left out."""
+    rows = {}
+    lines = path.read_text("utf-8").splitlines() if path is not None and path.is_file() else []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        rows[row["file"]] = row
+    return rows
+
+
+def show(row: Mapping[str, Any], differences: int) -> None:
+    """One file's line, and below it what differs."""
+    equal = f"{row['equal'] / row['both']:.1%}" if row.get("both") else "-"
+    print(
+        f"{row['file']:38} {row['variables']:5} {row['questions']:6} {row['attributes']:5} "
+        f"{row.get('curated', '-'):>6} {row.get('cells', '-'):>6} "
+        f"{row.get('codebook', '-'):>8} {row.get('both', '-'):>5} {equal:>6} "
+        f"{row['s']:5}  {row['weight']}",
+        flush=True,
+    )
+    if "refused" in row:
+        print("    refused: " + " ".join(row["refused"].split())[:300])
+    for line in row.get("differs", ())[:differences]:
+        print(f"    {line[:160]}")
+    if len(row.get("differs", ())) > differences:
+        print(f"    ... and {len(row['differs']) - differences} more that differ")
+    if row.get("lacking"):
+        print(f"    not found ({len(row['lacking'])}): {', '.join(row['lacking'][:6])[:140]}")
 
 
 def main() -> None:
@@ -206,6 +241,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(default))
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", action="append", default=[], help="part of a file's name")
+    parser.add_argument("--results", type=Path, help="rows of files done, to go on from")
     parser.add_argument("--show", type=int, default=3, help="differences shown per file")
     arguments = parser.parse_args()
     found = [
@@ -217,30 +253,21 @@ def main() -> None:
         print(json.dumps({"skipped": f"no survey files in {arguments.data}"}))
         return
     rows = []
+    before = kept(arguments.results)
     print(
         f"{'file':38} {'vars':>5} {'quest.':>6} {'attr.':>5} {'tabled':>6} {'cells':>6} "
         f"{'codebook':>8} {'both':>5} {'equal':>6} {'s':>5}  weight"
     )
     for file in found:
-        with tempfile.TemporaryDirectory() as folder:
-            row = newcomer(arguments.data, file, Path(folder))
+        row = before.get(f"{file.parent.name}/{file.name}")
+        if row is None:
+            with tempfile.TemporaryDirectory() as folder:
+                row = newcomer(arguments.data, file, Path(folder))
+            if arguments.results is not None:
+                with arguments.results.open("a", encoding="utf-8") as kept_rows:
+                    kept_rows.write(json.dumps(row) + "\n")
         rows.append(row)
-        equal = f"{row['equal'] / row['both']:.1%}" if row.get("both") else "-"
-        print(
-            f"{row['file']:38} {row['variables']:5} {row['questions']:6} {row['attributes']:5} "
-            f"{row.get('curated', '-'):>6} {row.get('cells', '-'):>6} "
-            f"{row.get('codebook', '-'):>8} {row.get('both', '-'):>5} {equal:>6} "
-            f"{row['inspect_s']:5}  {row['weight']}",
-            flush=True,
-        )
-        if "refused" in row:
-            print("    refused: " + " ".join(row["refused"].split())[:300])
-        for line in row.get("differs", ())[: arguments.show]:
-            print(f"    {line[:160]}")
-        if len(row.get("differs", ())) > arguments.show:
-            print(f"    ... and {len(row['differs']) - arguments.show} more that differ")
-        if row.get("lacking"):
-            print(f"    not found ({len(row['lacking'])}): {', '.join(row['lacking'][:6])[:140]}")
+        show(row, arguments.show)
     both = sum(r.get("both", 0) for r in rows)
     print(
         json.dumps(
@@ -255,6 +282,7 @@ def main() -> None:
                 if both
                 else None,
                 "inspect_seconds": round(sum(r["inspect_s"] for r in rows), 1),
+                "seconds": round(sum(r["s"] for r in rows), 1),
             }
         )
     )

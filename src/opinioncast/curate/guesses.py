@@ -285,13 +285,16 @@ def _tail(numbers: Sequence[float]) -> list[float]:
     Of two answers (1 yes, 5 no) the gap between them says nothing.
     """
     ordered = sorted(numbers)
-    for i in range(2, len(ordered)):
-        head, tail = ordered[:i], ordered[i:]
-        steps = [after - before for before, after in pairwise(head)]
-        widest = max(steps) if len(head) > 2 else 1.0
-        custom = set(tail) <= _CUSTOM and max(tail) >= _LEAST_APART
-        if custom and tail[0] - head[-1] > max(widest, 1.0):
-            return tail
+    if not ordered or not _LEAST_APART <= ordered[-1] <= max(_CUSTOM):
+        return []
+    custom = len(ordered)  # where the codes that custom sets apart begin
+    while custom and ordered[custom - 1] in _CUSTOM:
+        custom -= 1
+    for i in range(max(custom, 2), len(ordered)):
+        steps = [after - before for before, after in pairwise(ordered[:i])]
+        widest = max(steps) if i > 2 else 1.0
+        if ordered[i] - ordered[i - 1] > max(widest, 1.0):
+            return ordered[i:]
     return []
 
 

@@ -174,23 +174,33 @@ def _text_draft(variable: Variable, counts: Mapping[Code, int], empty: int) -> _
 
 
 def _guess_unlabelled(drafts: Mapping[str, _Draft], design: set[str]) -> None:
-    """Answers of number columns without labels: few whole numbers, those set apart missing."""
+    """Answers of number columns without labels: few whole numbers, those set apart missing.
+
+    Codes that the conventions or the codebook call missing stay what they are called; the guess is
+    about the others.
+    """
     bare = {
         name: d
         for name, d in drafts.items()
-        if d.number and not d.variable.missing and d.counts and name not in design
+        if d.number and set(d.counts) - set(d.variable.missing) and name not in design
     }
-    file_wide = apart_codes([list(d.counts) for d in bare.values()])
+    file_wide = apart_codes(
+        [[c for c in d.counts if c not in d.variable.missing] for d in bare.values()]
+    )
     for draft in bare.values():
-        guess = unlabelled_codes({float(c): n for c, n in draft.counts.items()}, file_wide)
+        declared = draft.variable.missing
+        held = {float(c): n for c, n in draft.counts.items() if c not in declared}
+        guess = unlabelled_codes(held, file_wide)
         if guess is None:
             continue
         codes, missing = guess
         draft.number, draft.guessed = False, True
+        known = [a for a in draft.answers if a.missing is not None]
         draft.answers = [Answer(c, f"{c:g}", draft.counts[c], None, "no label") for c in codes]
         draft.answers += [
             Answer(c, f"{c:g}", draft.counts[c], Missing.UNKNOWN, why) for c, why in missing.items()
         ]
+        draft.answers += known
 
 
 def _traits(
