@@ -219,6 +219,7 @@ ELSEWHERE: dict[str, str] = {
     "evidence/calibration.py": "evidence/test_reading.py",
     "evidence/frame.py": "evidence/test_reading.py",
     "evidence/frame_learning.py": "evidence/test_reading.py",
+    "evidence/matching.py": "evidence/test_observations.py",
     "evidence/past.py": "evidence/test_logit.py",
     "evidence/people.py": "evidence/test_reading.py",
     "evidence/prior.py": "evidence/test_logit.py",

@@ -23,13 +23,12 @@ from tests.evidence.small import (
 
 from opinioncast.errors import InputError
 from opinioncast.evidence.known import known_cells, read_known
+from opinioncast.evidence.matching import match_shares, read_pilot
 from opinioncast.evidence.observations import (
     Cell,
     Pilot,
     Published,
     check_cells,
-    match_shares,
-    read_pilot,
     without_same_people,
 )
 from opinioncast.evidence.sample import Answers, Sample

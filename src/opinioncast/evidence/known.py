@@ -27,13 +27,8 @@ import polars as pl
 from opinioncast.csv_files import read_text_table
 from opinioncast.documents import parse_yaml
 from opinioncast.errors import InputError
-from opinioncast.evidence.observations import (
-    Cell,
-    Published,
-    match_shares,
-    plain,
-    published_of_table,
-)
+from opinioncast.evidence.matching import match_shares, plain, published_of_table
+from opinioncast.evidence.observations import Cell, Published
 from opinioncast.questionnaires import Questionnaire
 from opinioncast.survey import GroupScheme, OpinionTable, Question, Subpopulation
 

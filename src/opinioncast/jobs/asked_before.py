@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
-from opinioncast.evidence.observations import Published, option_places, published_of_table
+from opinioncast.evidence.matching import option_places, published_of_table
+from opinioncast.evidence.observations import Published
 from opinioncast.jobs.library import topline_of
 from opinioncast.library.shelf import AskedBefore, Library, Near, Vectors, year_of
 from opinioncast.survey import OpinionTable, Question

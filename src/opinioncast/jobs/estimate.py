@@ -20,7 +20,7 @@ from opinioncast.curate.pipeline import CuratedWave
 from opinioncast.errors import DataError
 from opinioncast.evidence.frame import Frame
 from opinioncast.evidence.greg import Answered, mean_prediction
-from opinioncast.evidence.observations import option_places
+from opinioncast.evidence.matching import option_places
 from opinioncast.evidence.people import Groups
 from opinioncast.evidence.sample import Answers, Sample, read_sample
 from opinioncast.jobs.manifest import write_manifest

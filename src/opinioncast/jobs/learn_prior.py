@@ -10,7 +10,7 @@ from pathlib import Path
 from opinioncast.curate.pipeline import curate
 from opinioncast.curate.recipe import load_curation
 from opinioncast.errors import InputError
-from opinioncast.evidence.observations import plain
+from opinioncast.evidence.matching import plain
 from opinioncast.evidence.prior import Prior, learn_covariance, read_prior
 from opinioncast.evidence.sample import Sample, read_sample
 from opinioncast.jobs.evaluation_inputs import read_opinions

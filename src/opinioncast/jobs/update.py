@@ -19,13 +19,8 @@ from opinioncast.errors import DataError, InputError, OpinioncastError
 from opinioncast.evidence.calibration import read_calibration
 from opinioncast.evidence.frame import Frame, read_frame
 from opinioncast.evidence.known import read_known
-from opinioncast.evidence.observations import (
-    Evidence,
-    PilotSource,
-    Published,
-    published_of_table,
-    read_pilot,
-)
+from opinioncast.evidence.matching import published_of_table, read_pilot
+from opinioncast.evidence.observations import Evidence, PilotSource, Published
 from opinioncast.evidence.past import read_memory
 from opinioncast.evidence.posterior import Model
 from opinioncast.evidence.prior import read_prior
