@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from tests.evidence.small import (
     DEMOCRATS,
@@ -16,12 +18,16 @@ from tests.evidence.small import (
     WOMEN,
 )
 
+from opinioncast.evidence.frame import frame_of_table
 from opinioncast.evidence.frame_learning import _weight
 from opinioncast.evidence.observations import Cell, Pilot, Published, without_same_people
 from opinioncast.evidence.people import Groups
+from opinioncast.evidence.posterior import Model, read_cells
+from opinioncast.evidence.prior import Prior
 from opinioncast.evidence.sample import Answers, Sample
 from opinioncast.survey import Question, Subpopulation
 
+R_LME4 = Path(__file__).parent / "r_lme4"
 ELSEWHERE = Subpopulation((("REGION", "North"),))
 
 
@@ -84,3 +90,26 @@ def test_people_weigh_as_in_the_question_most_were_asked() -> None:
     for answers in ([few, most], [most, few]):
         found = _weight(Sample("s", GROUPS, MEMBERS, answers))
         assert found == pytest.approx(np.array([2, 1, 1, 0]) * 4 / 6)  # sum: 16/6, Kish's size
+
+
+def test_equal_to_a_multilevel_model_by_rs_lme4() -> None:
+    """MRP of 400 answers with independent effects of lme4's variances and a level of no prior.
+
+    With two options the logit is root two times the coefficient: its variance is half of lme4's.
+    """
+    kinds = pl.read_csv(R_LME4 / "kinds.csv")
+    variances = dict(pl.read_csv(R_LME4 / "variances.csv").iter_rows())
+    frame = frame_of_table(kinds.drop("favor", "oppose"), "kinds.csv", {})
+    variance = np.diag([variances[a] / 2 for a, _ in frame.groups.columns])
+    prior = Prior(frame.groups, frame.proportions(frame.groups), variance, 1e6, 1.0)
+    model = Model(prior, frame)
+    rows = [[kind[a] == g for a, g in frame.groups.columns] for kind in kinds.iter_rows(named=True)]
+    answers = kinds.select("favor", "oppose").to_numpy().astype(float)
+    people = model.people(frame.groups, np.array(rows), answers)
+    expected = {
+        Subpopulation.from_key(a, g): share
+        for a, g, share in pl.read_csv(R_LME4 / "expected.csv").iter_rows()
+    }
+    told = read_cells(model, model.mean({}, 2), people, list(expected))
+    assert told.subpopulations == tuple(expected)
+    assert told.mean[:, 0] == pytest.approx(np.array(list(expected.values())), abs=2e-4)
