@@ -3,6 +3,7 @@
 # make quick  the tests without the slow ones: what one runs while working (PYTEST_ARGS=tests/survey)
 # make lint   ruff and mypy
 # make bench  every benchmark, quick
+# make docs   the site of the docs, into site/: open site/index.html
 #
 # Exact versions come from constraints.txt. PIP_ARGS adds pip options, for example the CPU-only
 # index of PyTorch where the default build would bring CUDA along.
@@ -15,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 
-.PHONY: demo test quick avx2 lint bench clean
+.PHONY: demo test quick avx2 lint bench docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/opinioncast demo
@@ -55,5 +56,8 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e '.[demo,dev]'
 	@touch $@ $(VENV)/.demo
 
+docs: $(VENV)/.dev
+	$(BIN)/python -m mkdocs build --strict -q
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache
