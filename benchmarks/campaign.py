@@ -44,8 +44,9 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from campaign_commands import COMMANDS, ON_SMALL_DISKS, Command
 from campaign_inputs import KINDS as INPUT_KINDS
-from campaign_inputs import OUT, SilentLossError, Try, survey
+from campaign_inputs import OUT, SilentLossError, Try
 from campaign_models import MODEL_KINDS
 
 KINDS = (*INPUT_KINDS, *MODEL_KINDS)
@@ -205,23 +206,6 @@ def serving(answer: bytes | None) -> Iterator[int]:
         server.shutdown()
 
 
-_UNIFORM = ("predict", "q.yaml", "--method", "uniform", "-o", OUT)
-COMMANDS = {
-    "predict": ((*_UNIFORM, "--write", "parquet", "--write", "csv"), "predictions.parquet"),
-    "predict with charts": (_UNIFORM, "predictions.parquet"),
-    "curate": (("curate", "recipe.yaml", "-o", OUT), "opinions.parquet"),
-    "inspect": (("inspect", "s.csv", "-o", OUT), "variables.csv"),
-}
-"""Of the kill and disk campaigns: the command line, and the table that it makes."""
-
-
-def _inputs(folder: Path) -> int:
-    survey(random.Random(1), folder)
-    lines = [f"- {{id: q{i}, question: Is it {i}?, options: [Yes, No, Both]}}" for i in range(13)]
-    (folder / "q.yaml").write_text("\n".join(lines), "utf-8")
-    return 0
-
-
 def _leftovers(out: Path) -> list[str]:
     """Temporary files; not the record of a run that ended early, by which the next one knows what
     it may replace."""
@@ -229,55 +213,94 @@ def _leftovers(out: Path) -> list[str]:
     return [name for name in there if not _JOURNAL.fullmatch(name)]
 
 
+class Templates:
+    """Inputs of each command of :mod:`campaign_commands`, and what a whole run of it makes; both
+    made once, then copied."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "templates"
+        self._took: dict[str, float] = {}
+
+    def laid(self, name: str, folder: Path) -> float:
+        """Put a command's inputs into ``folder``; seconds that a whole run takes."""
+        made = COMMANDS[name]
+        place = self.root / name.replace(" ", "_")
+        if name not in self._took:
+            place.mkdir(parents=True)
+            ready = in_process(place, partial(_prepared, made, place))
+            whole = place.with_name(f"{place.name}-whole")
+            shutil.copytree(place, whole)
+            began = time.monotonic()
+            found = in_process(whole, partial(command, made.arguments))
+            if ready.word != "read" or found.word != "read":
+                raise RuntimeError(f"{name} does not run: {ready.said}\n{found.said}")
+            self._took[name] = time.monotonic() - began
+        shutil.copytree(place, folder)
+        return self._took[name]
+
+    def whole(self, name: str) -> Path:
+        """The output of a run that nobody killed."""
+        return self.root / f"{name.replace(' ', '_')}-whole" / OUT
+
+
+def _prepared(made: Command, folder: Path) -> int:
+    made.prepare(folder)
+    for arguments in made.before:
+        if status := command(arguments):
+            return status
+    return 0
+
+
 def killed(chance: random.Random, root: Path, rounds: int, report: Callable[..., None]) -> int:
     """Kill and run again; how many were killed before their end."""
     kills = 0
+    templates = Templates(root)
+    names = sorted(COMMANDS)
+    chance.shuffle(names)
     for number in range(rounds):
         folder = root / f"kill{number}"
-        folder.mkdir()
-        name, arguments, table = _drawn(chance, folder)
-        took = _reference(folder, arguments, table)
+        name = names[number % len(names)]
+        made = COMMANDS[name]
+        took = templates.laid(name, folder)
         pid = os.fork()
         if pid == 0:
-            _child(folder, partial(command, arguments), [root / "k.out", root / "k.err"])
+            _child(folder, partial(command, made.arguments), [root / "k.out", root / "k.err"])
         time.sleep(chance.uniform(0.0, took))
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         kills += os.WIFSIGNALED(status)
-        found = in_process(folder, partial(command, arguments))
-        if found.word != "read":
-            report(f"kill {number}", name, Outcome("faults", found.said), folder)
-        elif (folder / OUT / table).read_bytes() != (folder / "whole" / table).read_bytes():
-            report(f"kill {number}", name, Outcome("wrong", "another table"), folder)
-        elif left := _leftovers(folder / OUT):
-            report(f"kill {number}", name, Outcome("read", "", (f"left: {left}",)), folder)
+        found = in_process(folder, partial(command, made.arguments))
+        report(
+            f"kill {number}", name, _again(found, made, folder / OUT, templates.whole(name)), folder
+        )
         shutil.rmtree(folder, ignore_errors=True)
     return kills
 
 
-def _drawn(chance: random.Random, folder: Path) -> tuple[str, Sequence[str], str]:
-    name = chance.choice(sorted(COMMANDS))
-    in_process(folder, partial(_inputs, folder))
-    return name, *COMMANDS[name]
-
-
-def _reference(folder: Path, arguments: Sequence[str], table: str) -> float:
-    """Seconds of a whole run, its output kept in ``whole``."""
-    began = time.monotonic()
-    found = in_process(folder, partial(command, arguments))
-    if found.word != "read" or not (folder / OUT / table).is_file():
-        raise RuntimeError(f"{arguments[0]} does not run: {found.said}")
-    (folder / OUT).rename(folder / "whole")
-    return time.monotonic() - began
+def _again(found: Outcome, made: Command, out: Path, whole: Path) -> Outcome:
+    """What came of running a killed command again."""
+    if found.word != "read":
+        return Outcome("faults", found.said)
+    for table in made.tables:
+        if (out / table).read_bytes() != (whole / table).read_bytes():
+            return Outcome("wrong", f"another {table}")
+    there, wanted = ({str(p.relative_to(f)) for p in f.rglob("*")} for f in (out, whole))
+    if left := _leftovers(out):
+        return Outcome("read", "", (f"left: {left}",))
+    if there != wanted:
+        return Outcome("wrong", f"other files: {sorted(there ^ wanted)}")
+    return Outcome("read", "")
 
 
 def full(chance: random.Random, root: Path, rounds: int, report: Callable[..., None]) -> int:
     """Commands onto a disk too small for them; how many runs there were."""
+    templates = Templates(root / "d")
     for number in range(rounds):
         folder = root / f"disk{number}"
-        folder.mkdir()
-        name, arguments, _ = _drawn(chance, folder)
+        name = chance.choice(ON_SMALL_DISKS)
+        templates.laid(name, folder)
+        arguments = COMMANDS[name].arguments
         kilobytes = chance.choice((4, 8, 16, 32, 64, 128))
         with _disk(folder / OUT, kilobytes) as limit:
             found = in_process(folder, partial(_limited, limit, arguments))

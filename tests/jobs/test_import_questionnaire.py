@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from opinioncast.cli.main import main
-from opinioncast.errors import InputError, StorageError
+from opinioncast.errors import InputError
 from opinioncast.jobs.import_questionnaire import import_questionnaire
+from opinioncast.output_folder import KeptAsideWarning
 from opinioncast.questionnaires import read_questionnaire
 
 QSF = """{"SurveyEntry": {"SurveyName": "Zoo", "SurveyLanguage": "EN"}, "SurveyElements": [
@@ -36,7 +37,8 @@ def qsf(tmp_path: Path) -> Path:
 def test_import_edit_and_read_back(qsf: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "zoo.yaml"
     done = import_questionnaire(qsf, out)
-    assert [f.name for f in done.files] == ["zoo.yaml", "zoo.check.md"]
+    names = ["zoo.yaml", "zoo.check.md", "zoo.yaml.manifest.json"]
+    assert [f.name for f in done.files] == names
     text = out.read_text("utf-8")
     assert text.startswith("# Imported from zoo.qsf; zoo.check.md says what was left out and why.")
     assert "🏠 نعم" in text
@@ -51,15 +53,19 @@ def test_import_edit_and_read_back(qsf: Path, tmp_path: Path) -> None:
     assert read_questionnaire(out).questions[0].text.startswith("Are rents too high?")
     with pytest.raises(InputError, match="is there already"):
         import_questionnaire(qsf, out)
-    import_questionnaire(qsf, out, overwrite=True)
+    with pytest.warns(KeptAsideWarning, match="changed since"):
+        import_questionnaire(qsf, out, overwrite=True)
     assert out.read_text("utf-8") == text
+    assert "Are rents too high?" in out.with_name("kept-1.zoo.yaml").read_text("utf-8")
+    import_questionnaire(qsf, out, overwrite=True)  # nobody edited that one
+    assert sorted(f.name for f in out.parent.iterdir()) == sorted([*names, "kept-1.zoo.yaml"])
 
 
 def test_bad_names(qsf: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="written as YAML"):
         import_questionnaire(qsf, tmp_path / "zoo.csv")
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError):
+    with pytest.raises(InputError, match="folder cannot be used"):
         import_questionnaire(qsf, tmp_path / "file" / "zoo.yaml")
 
 

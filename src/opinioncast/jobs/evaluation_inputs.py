@@ -14,6 +14,7 @@ from opinioncast.errors import DataError
 from opinioncast.evaluate.bands import Encode
 from opinioncast.evaluate.bounds import OVERALL, Bounds
 from opinioncast.evaluate.clusters import question_counts
+from opinioncast.output_folder import output_folder
 from opinioncast.parquet_files import read_parquet
 from opinioncast.readers.opinion_files import read_opinion_table
 from opinioncast.readers.subpop import REFUSED, read_rows, with_keys
@@ -92,14 +93,19 @@ def read_predictions(path: Path) -> Predictions:
 
 
 def write_bounds(bounds: Bounds, path: Path) -> list[Path]:
-    """Write the table by group, and that of each cell beside it (``bounds_cells.csv``).
+    """Write the table by group, and that of each cell beside it (``bounds_cells.csv``); beside
+    them ``bounds.csv.manifest.json``, by which the next run knows that they are its own.
 
     Raises:
-        StorageError: a file cannot be written.
+        InputError: a folder has the name of a file. StorageError: a file cannot be written.
     """
-    files = [write_csv(bounds.groups, path, for_excel=False)]
-    if bounds.cells is not None:
-        files.append(write_csv(bounds.cells, cells_beside(path), for_excel=False))
+    path = path.expanduser()
+    manifest = f"{path.name}.manifest.json"
+    with output_folder(path.parent, "bounds", plan=[path.name], manifest=manifest) as owner:
+        files = [write_csv(bounds.groups, path, for_excel=False)]
+        if bounds.cells is not None:
+            files.append(write_csv(bounds.cells, cells_beside(path), for_excel=False))
+        files.append(owner.finish({"groups": bounds.groups.height}))
     return files
 
 

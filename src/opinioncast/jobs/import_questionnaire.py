@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opinioncast.errors import InputError
-from opinioncast.files import atomic_path
+from opinioncast.files import atomic_path, checksum
+from opinioncast.output_folder import output_folder
 from opinioncast.questionnaires import Questionnaire
 from opinioncast.questionnaires.check_list import CheckList
 from opinioncast.questionnaires.file_format import format_of
@@ -25,7 +26,7 @@ class Imported:
     Attributes:
         questionnaire: as ``predict`` would read the file.
         check_list: what was understood and left out.
-        files: the YAML file and the check list.
+        files: the YAML file, the check list, and the manifest by which the next import knows them.
     """
 
     questionnaire: Questionnaire
@@ -46,14 +47,14 @@ def import_questionnaire(
     Args:
         out: the YAML file; the check list is written beside it, ending in ``.check.md``.
         format_name: of the file, where its ending and content do not tell.
-        overwrite: whether ``out`` may take the place of a file, and of what was edited in it.
+        overwrite: whether ``out`` may take the place of a file (an edited one is kept beside it).
         groups: scheme that knows the groups of observed shares in the file.
 
     Raises:
         InputError: the file cannot be read or has no closed question, or ``out`` exists.
         StorageError: ``out`` cannot be written.
     """
-    path, out = Path(file), Path(out)
+    path, out = Path(file), Path(out).expanduser()
     if out.suffix.casefold() not in (".yaml", ".yml"):
         raise InputError(
             "An import is written as YAML",
@@ -76,8 +77,11 @@ def import_questionnaire(
     check_list = instrument.check_list or CheckList(kind.help)
     checks = out.with_name(out.stem + CHECK_LIST_ENDING)
     comment = f"Imported from {path.name}; {checks.name} says what was left out and why."
-    with atomic_path(out) as temporary:
-        temporary.write_text(written(instrument, comment), encoding="utf-8")
-    with atomic_path(checks) as temporary:
-        temporary.write_text(check_list.markdown(path.name), encoding="utf-8")
-    return Imported(asked, check_list, (out, checks))
+    manifest = f"{out.name}.manifest.json"
+    with output_folder(out.parent, "import", plan=[out.name], manifest=manifest) as owner:
+        with atomic_path(out) as temporary:
+            temporary.write_text(written(instrument, comment), encoding="utf-8")
+        with atomic_path(checks) as temporary:
+            temporary.write_text(check_list.markdown(path.name), encoding="utf-8")
+        record = owner.finish({"source": path.name, "sha256": checksum(path)})
+    return Imported(asked, check_list, (out, checks, record))

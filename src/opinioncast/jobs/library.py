@@ -23,6 +23,7 @@ from opinioncast.library.making import MadeLibrary, make_library
 from opinioncast.library.own import add_table, open_library
 from opinioncast.library.recipe import LibraryRecipe, read_library_recipe
 from opinioncast.library.shelf import Near, Shelf, write_shelf
+from opinioncast.output_folder import holds_folder
 from opinioncast.report.figure_files import write_figure
 from opinioncast.report.history_chart import history_chart
 from opinioncast.survey import GroupScheme, OpinionTable
@@ -37,6 +38,7 @@ class LibraryRun:
     files: tuple[Path, ...]
 
 
+@holds_folder("library make")
 def make_library_to_files(
     out: Path,
     folders: Sequence[Path],
@@ -165,6 +167,7 @@ def library_tables() -> list[Mapping[str, object]]:
     return rows
 
 
+@holds_folder("library show")
 def show_history(name: str, groups: GroupScheme | None, out: Path) -> tuple[History, list[Path]]:
     """A question's history as ``history.png`` and ``history.csv`` in ``out``.
 
@@ -181,6 +184,7 @@ def show_history(name: str, groups: GroupScheme | None, out: Path) -> tuple[Hist
         write_figure(history_chart(found), out / f"{stem}.png"),
         write_csv(found.frame, out / f"{stem}.csv"),
     ]
+    files.append(write_manifest(out, {"question": found.asked.name}, files))
     return found, files
 
 
