@@ -14,6 +14,7 @@ from opinioncast.errors import DataError
 from opinioncast.evaluate.bands import Encode
 from opinioncast.evaluate.bounds import OVERALL, Bounds
 from opinioncast.evaluate.clusters import question_counts
+from opinioncast.jobs.manifest import write_manifest
 from opinioncast.output_folder import output_folder
 from opinioncast.parquet_files import read_parquet
 from opinioncast.readers.opinion_files import read_opinion_table
@@ -101,11 +102,11 @@ def write_bounds(bounds: Bounds, path: Path) -> list[Path]:
     """
     path = path.expanduser()
     manifest = f"{path.name}.manifest.json"
-    with output_folder(path.parent, "bounds", plan=[path.name], manifest=manifest) as owner:
+    with output_folder(path.parent, "bounds", plan=[path.name], manifest=manifest):
         files = [write_csv(bounds.groups, path, for_excel=False)]
         if bounds.cells is not None:
             files.append(write_csv(bounds.cells, cells_beside(path), for_excel=False))
-        files.append(owner.finish({"groups": bounds.groups.height}))
+        files.append(write_manifest(path.parent, {"groups": bounds.groups.height}, files))
     return files
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from opinioncast.errors import InputError
 from opinioncast.files import atomic_path, checksum
+from opinioncast.jobs.manifest import write_manifest
 from opinioncast.output_folder import output_folder
 from opinioncast.questionnaires import Questionnaire
 from opinioncast.questionnaires.check_list import CheckList
@@ -78,10 +79,12 @@ def import_questionnaire(
     checks = out.with_name(out.stem + CHECK_LIST_ENDING)
     comment = f"Imported from {path.name}; {checks.name} says what was left out and why."
     manifest = f"{out.name}.manifest.json"
-    with output_folder(out.parent, "import", plan=[out.name], manifest=manifest) as owner:
+    with output_folder(out.parent, "import", plan=[out.name], manifest=manifest):
         with atomic_path(out) as temporary:
             temporary.write_text(written(instrument, comment), encoding="utf-8")
         with atomic_path(checks) as temporary:
             temporary.write_text(check_list.markdown(path.name), encoding="utf-8")
-        record = owner.finish({"source": path.name, "sha256": checksum(path)})
+        record = write_manifest(
+            out.parent, {"source": path.name, "sha256": checksum(path)}, [out, checks]
+        )
     return Imported(asked, check_list, (out, checks, record))
