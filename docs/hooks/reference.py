@@ -44,17 +44,16 @@ def _command(command: Any, name: str, depth: int) -> list[str]:
     for parameter in command.params:
         record = parameter.get_help_record(context)
         if record is not None:
-            rows.append(f"| `{_cell(record[0])}` | {_cell(record[1])} |")
-    if rows:
-        parts.append("\n".join(["| | |", "|---|---|", *rows]))
+            rows.append(f"* `{' '.join(record[0].split())}`: {_plain(record[1])}")
+    parts.append("\n".join(rows))
     for one in inner or ():
         parts += _command(inner[one], f"{name} {one}", depth + 1)
     return parts
 
 
-def _cell(text: str) -> str:
-    said = " ".join(text.split()).replace("|", "\\|")
-    return said.replace("<", "&lt;").replace("[", "\\[")
+def _plain(text: str) -> str:
+    """Words of a help text that Markdown leaves as they are."""
+    return " ".join(text.split()).replace("<", "&lt;").replace("[", "\\[").replace("*", "\\*")
 
 
 def python_page() -> str:
