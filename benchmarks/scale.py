@@ -1,19 +1,23 @@
-"""More than one process: a run whole, and the same run in parts side by side, put together.
+"""More than one process: a run whole, in parts side by side and put together, and on Ray workers.
 
 Each is the command as a user would type it, in processes of its own, with a row cache of its own;
-questions are the shipped training table's. A part is killed
-(kill -9) in mid-run and run again alone.
+questions are the shipped training table's, put to the embedded language model in float32 (tables
+are to be equal). One process has all cores, parts and Ray workers share them. A part and a Ray
+worker are killed (kill -9) in mid-run; the part is run again alone.
 
-    python benchmarks/scale.py [--quick] [--method network] [--questions 400] [--parts 2]
+    python benchmarks/scale.py [--quick] [--method zero-shot] [--questions 24] [--parts 2]
 
-The last line is one JSON object: rows per second of one process and of the parts (all of their
-time, loading included), whether the tables are the same, and what the killed part lost.
+``--quick`` asks few questions. The last line is one JSON object: rows per second of one process,
+of the parts and of Ray (all of their time, starting and loading included; None where Ray is not
+installed, or the method puts prompts to no model), whether all tables are the same, and whether
+anything died.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import signal
@@ -25,13 +29,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
+from opinioncast.files import cache_folder
 from opinioncast.jobs.shards import Shard
+from opinioncast.methods.declaration import method_kind
 from opinioncast.models import SHIPPED_TRAINING
 from opinioncast.survey import OpinionTable, PredictionTable
+from opinioncast.survey.tables import KEY
 
 GROUPS = ("paper22", "total")
+ROUNDING = 1e-5
+"""Of float32: sums in another order, as many threads or prompts in one pass give it."""
 
 
 def questionnaire(path: Path, count: int) -> None:
@@ -50,17 +60,25 @@ def questionnaire(path: Path, count: int) -> None:
 
 def command(file: Path, out: Path, options: argparse.Namespace, *more: str) -> list[str]:
     groups = [part for g in GROUPS for part in ("-g", g)]
+    of_model = ("--adapter", "shipped", "--dtype", "float32")
+    asked = of_model if method_kind(options.method).language_model else ()
     return [
         *(sys.executable, "-m", "opinioncast", "predict", str(file), "--method", options.method),
-        *(*groups, "-o", str(out), *more),
+        *(*groups, "-o", str(out), *asked, *more),
     ]
 
 
-def started(given: list[str], cache: Path) -> subprocess.Popen[bytes]:
-    one_thread = {f"{n}_NUM_THREADS": "1" for n in ("OMP", "OPENBLAS", "MKL")}
+def started(given: list[str], cache: Path, *, share: int = 1) -> subprocess.Popen[bytes]:
+    """A process, with its share of the cores."""
+    threads = str(max(1, (os.cpu_count() or 1) // share))
+    held = {f"{n}_NUM_THREADS": threads for n in ("OMP", "OPENBLAS", "MKL")}
+    cache.mkdir(exist_ok=True)
+    prepared = cache / "models"  # only rows are to be new
+    if not prepared.is_symlink():
+        prepared.symlink_to(cache_folder() / "models")
     return subprocess.Popen(
         given,
-        env=os.environ | one_thread | {"OPINIONCAST_CACHE": str(cache)},
+        env=os.environ | held | {"OPINIONCAST_CACHE": str(cache)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
@@ -72,13 +90,40 @@ def ended(process: subprocess.Popen[bytes]) -> None:
         raise SystemExit(f"{process.args!r}: status {process.returncode}\n{said.decode()}")
 
 
-def merged(out: Path, cache: Path) -> str:
-    ended(
-        started(
-            [sys.executable, "-m", "opinioncast", "merge", str(out), "--write", "parquet"], cache
-        )
-    )
-    return PredictionTable.read(out / "predictions.parquet").content_hash
+def merged(out: Path, cache: Path) -> PredictionTable:
+    whole = [sys.executable, "-m", "opinioncast", "merge", str(out), "--write", "parquet"]
+    ended(started(whole, cache))
+    return PredictionTable.read(out / "predictions.parquet")
+
+
+def ray_workers(of: int) -> list[int]:
+    """Processes below ``of`` that hold a Ray worker of ours."""
+    parents: dict[int, int] = {}
+    named: list[int] = []
+    for entry in Path("/proc").iterdir():
+        try:
+            parents[int(entry.name)] = int(
+                (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            )
+            if (entry / "cmdline").read_bytes().startswith(b"ray::RayWorker"):
+                named.append(int(entry.name))
+        except (OSError, ValueError):
+            continue
+
+    def below(pid: int) -> bool:
+        while pid > 1 and pid != of:
+            pid = parents.get(pid, 0)
+        return pid == of
+
+    return [pid for pid in named if below(pid)]
+
+
+def difference(one: PredictionTable, other: PredictionTable) -> float:
+    """The largest difference of any share; infinite where rows or their order differ."""
+    if not one.frame.select(KEY).equals(other.frame.select(KEY)):
+        return math.inf
+    pairs = zip(one.frame["distribution"], other.frame["distribution"], strict=True)
+    return max(float(np.abs(a.to_numpy() - b.to_numpy()).max()) for a, b in pairs)
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -86,30 +131,33 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     file = folder / "questionnaire.yaml"
     questionnaire(file, options.questions)
     rows = options.questions * 23
+    seconds: dict[str, float] = {}
+    tables: dict[str, PredictionTable] = {}
 
     begun = time.monotonic()
     ended(started(command(file, folder / "one", options, "--write", "parquet"), folder / "c1"))
-    one = time.monotonic() - begun
-    whole = PredictionTable.read(folder / "one" / "predictions.parquet").content_hash
+    seconds["one"] = time.monotonic() - begun
+    tables["one"] = PredictionTable.read(folder / "one" / "predictions.parquet")
 
     begun = time.monotonic()
     parts = [
         started(
             command(file, folder / "parts", options, "--shard", f"{n}/{options.parts}"),
             folder / f"c2-{n}",
+            share=options.parts,
         )
         for n in range(1, options.parts + 1)
     ]
     for part in parts:
         ended(part)
-    of_parts = merged(folder / "parts", folder / "c2")
-    together = time.monotonic() - begun
+    tables["parts"] = merged(folder / "parts", folder / "c2")
+    seconds["parts"] = time.monotonic() - begun
 
     # the first part is killed on its way, and run again alone
     shard = command(file, folder / "parts", options, "--shard", f"1/{options.parts}")
     shutil.rmtree(Shard(options.parts, 1).folder(folder / "parts"))
     dying = started(shard, folder / "c3")
-    time.sleep(one * 0.3)
+    time.sleep(seconds["one"] * 0.3)
     dying.send_signal(signal.SIGKILL)
     dying.communicate()
     refused = started(
@@ -117,30 +165,54 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     )
     _, said = refused.communicate()
     ended(started(shard, folder / "c3"))
-    again = merged(folder / "parts", folder / "c3")
+    tables["parts, one killed"] = merged(folder / "parts", folder / "c3")
+
+    killed_worker = None
+    if find_spec("ray") is not None and method_kind(options.method).language_model:
+        on_ray = ("--backend", "ray", "--workers", str(options.parts), "--write", "parquet")
+        for way, kill in (("ray", False), ("ray, one killed", True)):
+            out = folder / way
+            begun = time.monotonic()
+            process = started(
+                command(file, out, options, *on_ray), folder / f"c-{way}", share=options.parts
+            )
+            if kill:
+                time.sleep(seconds["ray"] * 0.6)
+                workers = ray_workers(process.pid)
+                os.kill(workers[0], signal.SIGKILL)
+            ended(process)
+            seconds[way] = time.monotonic() - begun
+            tables[way] = PredictionTable.read(out / "predictions.parquet")
+            usage = json.loads((out / "manifest.json").read_text())["backend_usage"]
+            killed_worker = sum(told["workers_lost"] for told in usage.values())
+    one = tables["one"]
     return {
         "rows": rows,
-        "rows_per_s_one": round(rows / one, 1),
-        "rows_per_s_two_shards": round(rows / together, 1),
-        "rows_per_s_ray": None,
+        "method": options.method,
         "parts": options.parts,
-        "equal": whole == of_parts == again,
         "killed_part_refused": refused.returncode == 3 and b"1/" in said
         if dying.returncode == -signal.SIGKILL
         else None,
-        "ray": "not built" if find_spec("ray") is None else "installed, not used",
+        "ray_workers_killed": killed_worker,
+        "seconds": {way: round(took, 1) for way, took in seconds.items()},
+        "largest_difference": {w: difference(one, t) for w, t in tables.items() if w != "one"},
+        "same_hash": [w for w, t in tables.items() if t.content_hash == one.content_hash],
+        "rows_per_s_one": round(rows / seconds["one"], 2),
+        "rows_per_s_two_shards": round(rows / seconds["parts"], 2),
+        "rows_per_s_ray": round(rows / seconds["ray"], 2) if "ray" in seconds else None,
+        "equal": all(difference(one, t) <= ROUNDING for t in tables.values()),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="few questions")
-    parser.add_argument("--method", default="network")
-    parser.add_argument("--questions", type=int, default=400)
+    parser.add_argument("--method", default="zero-shot")
+    parser.add_argument("--questions", type=int, default=24)
     parser.add_argument("--parts", type=int, default=2)
     options = parser.parse_args()
     if options.quick:
-        options.questions = 40
+        options.questions = 4
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(options, Path(folder))
     for key, value in figures.items():
