@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
+from pathlib import Path
 from types import SimpleNamespace
 
 import polars as pl
@@ -234,7 +236,7 @@ def test_sets_of_a_system_file_are_heard(tmp_path):
 
 
 def test_a_sas_catalog_beside_the_file_gives_its_labels(tmp_path, monkeypatch):
-    """pyreadstat is played: no program here writes SAS data sets or catalogs."""
+    """pyreadstat is played: formats of every kind, and catalogs by either name."""
     asked = {}
 
     def played(path, **options):
@@ -267,3 +269,19 @@ def test_a_sas_catalog_beside_the_file_gives_its_labels(tmp_path, monkeypatch):
     (tmp_path / "town.SAS7BCAT").write_bytes(b"x")
     assert any("town.SAS7BCAT" in n for n in read(path).meta["notes"])
     assert asked["catalog_file"].endswith("town.SAS7BCAT")
+
+
+@pytest.mark.parametrize("catalog", ["town.sas7bcat", "FORMATS.SAS7BCAT"])
+def test_a_written_sas_catalog_labels_a_written_data_set(tmp_path, catalog):
+    """Files that ReadStat's own writers made (q1: APPR, 8 respondents)."""
+    made = Path(__file__).parent / "sas"
+    data = tmp_path / "town.sas7bdat"
+    data.write_bytes(gzip.decompress((made / "town.sas7bdat.gz").read_bytes()))
+    assert any(".sas7bcat" in n for n in read(data).meta["notes"])
+    (tmp_path / catalog).write_bytes(gzip.decompress((made / "town.sas7bcat.gz").read_bytes()))
+    for columns in (None, ["q1"]):
+        wave = read(data, columns=columns)
+        q1 = wave.variables["q1"]
+        assert dict(zip(q1.codes, q1.options, strict=True)) == {1.0: "Approve", 2.0: "Disapprove"}
+        assert 8.0 in q1.missing
+        assert wave.respondents["q1"].to_list() == [1, 1, 1, 2, 2, 8, 8, 1]

@@ -25,12 +25,23 @@ from opinioncast.survey.wave import tagged
 
 SUFFIXES = (".sav", ".zsav", ".por", ".dta", ".sas7bdat", ".xpt")
 
+
+def _read_sas(path: str, *, catalog_file: str | None = None, **options: Any) -> Any:
+    """A SAS data set with its catalog's labels: pyreadstat joins them in data frames only."""
+    data, meta = pyreadstat.read_sas7bdat(path, **options)
+    if catalog_file is not None:
+        more = {k: options[k] for k in ("encoding", "output_format") if k in options}
+        _, catalog = pyreadstat.read_sas7bcat(catalog_file, **more)
+        meta.value_labels = catalog.value_labels
+    return data, meta
+
+
 _READERS: Mapping[str, Callable[..., Any]] = {
     ".sav": pyreadstat.read_sav,
     ".zsav": pyreadstat.read_sav,
     ".por": pyreadstat.read_por,
     ".dta": pyreadstat.read_dta,
-    ".sas7bdat": pyreadstat.read_sas7bdat,
+    ".sas7bdat": _read_sas,
     ".xpt": pyreadstat.read_xport,
 }
 _USER_MISSING = (".sav", ".zsav", ".dta", ".sas7bdat")
