@@ -32,6 +32,7 @@ from opinioncast.predictor import Predictor, predict
 from opinioncast.prompts import Answers, Layout
 from opinioncast.readers.subpop import write_subpop
 from opinioncast.survey import OpinionTable, load_groups
+from opinioncast.survey.sameness import TRAINING_QUESTIONS, asked_before
 
 Make = Callable[..., Path]
 Recipe = Callable[..., FinetuneRecipe]
@@ -106,6 +107,9 @@ def test_the_folder_has_adapter_card_curve_and_manifest(
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     assert manifest["recipe"]["name"] == "tiny"
     assert set(manifest["files"]) == {f.name for f in run.files} - {"manifest.json"}
+    kept = (folder / TRAINING_QUESTIONS).read_text("utf-8")
+    asked = asked_before(QUESTIONS, kept)
+    assert asked == {"questions": len(QUESTIONS), "asked_in_training_too": 3}
     curve = pl.read_csv(folder / "curve.csv")
     assert {"step", "loss", "kl", "wasserstein", "valid_wd", "valid_kl"} <= set(curve.columns)
     assert run.scores is not None

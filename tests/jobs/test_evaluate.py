@@ -386,3 +386,16 @@ def test_questions_whose_answers_the_library_had_are_not_scored(tmp_path: Path) 
         evaluate_to_files(
             Inputs(PredictionTable(OURS.frame, everything), OBSERVED), tmp_path / "none"
         )
+
+
+@pytest.mark.slow
+def test_questions_of_the_models_own_training_are_said(tmp_path: Path) -> None:
+    same = {"questions": 12, "asked_in_training_too": 2}
+    trained = PredictionTable(
+        OURS.frame, {**OURS.meta, "method": "zero-shot", "same_questions": same}
+    )
+    evaluate_to_files(Inputs(trained, OBSERVED), tmp_path)
+    summary = json.loads((tmp_path / "summary.json").read_text("utf-8"))
+    (said,) = summary["in_training_of_the_model"]
+    assert said.startswith("zero-shot: 2 of 12 questions are in its training table too")
+    assert said.split(";")[0] in (tmp_path / "page.html").read_text("utf-8")

@@ -21,6 +21,7 @@ from opinioncast.finetune.recipe import parse_finetune
 from opinioncast.jobs.export import export_to_folder
 from opinioncast.jobs.finetune import finetune_to_folder
 from opinioncast.predictor import Predictor
+from opinioncast.survey.sameness import TRAINING_QUESTIONS
 
 Make = Callable[..., Path]
 QKV = "model.layers.0.self_attn.q_proj.weight"
@@ -85,6 +86,7 @@ def test_a_merged_model_is_the_adapted_one(trained: tuple[Path, Path], tmp_path:
     record = json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))
     assert record["adapter"]["recipe"]["name"] == "tiny"
     assert record["cells_compared"] == 4
+    assert TRAINING_QUESTIONS in record["files"]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ from tests.fake_backend import FakeBackend
 
 from opinioncast.backends.protocol import LabelRequest
 from opinioncast.methods.error_bars import ErrorBars, interval, settings_hash
+from opinioncast.methods.prediction import seen_before
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.methods.zero_shot import ZeroShot
 from opinioncast.prompts import Layout, Prompting
 from opinioncast.survey import Cells, Question, load_groups
+from opinioncast.survey.sameness import digests
 
 QUESTIONS = [
     Question("q1", "First?", ("Yes", "No"), (1, 2)),
@@ -177,3 +180,15 @@ def test_little_label_mass_is_a_problem_unless_it_is_not_judged(judged: bool) ->
     assert len(found.table) == 1
     assert found.table.frame["label_mass"][0] == pytest.approx(3e-4)
     assert [p.missing for p in found.problems] == ([False] if judged else [])
+
+
+def test_questions_of_the_adapters_training_are_counted() -> None:
+    cells = Cells.cross(QUESTIONS, GROUPS)
+    plain = ZeroShot(FakeBackend(first_letter)).predict(cells).record
+    assert "same_questions" not in plain
+    again = replace(QUESTIONS[0], question_id="other", text=QUESTIONS[0].text.upper() + "!")
+    trained = ZeroShot(FakeBackend(first_letter), asked=digests([again])).predict(cells).record
+    counted = {"questions": len(QUESTIONS), "asked_in_training_too": 1}
+    assert trained["same_questions"] == counted
+    (said,) = seen_before(trained)
+    assert f"1 of {len(QUESTIONS)} questions are in its training table too" in said

@@ -18,6 +18,7 @@ from opinioncast.predictor.resources import Resources
 from opinioncast.predictor.trained import Training
 from opinioncast.prompts import Answers, Format, Layout, Prompting
 from opinioncast.survey import OpinionTable
+from opinioncast.survey.sameness import TRAINING_QUESTIONS, asked_before, digests
 
 
 def test_the_shipped_adapter_is_whole_and_says_what_it_is() -> None:
@@ -117,6 +118,20 @@ def test_an_adapter_asked_as_it_was_trained_is_not_judged_by_its_label_mass() ->
     assert asked(method="zero-shot", adapter=SHIPPED).as_trained
     assert not asked(method="zero-shot", adapter=SHIPPED, answers=Answers.LETTERS).as_trained
     assert not asked(method="zero-shot").as_trained
+
+
+def test_the_adapter_tells_the_questions_it_was_trained_on(tmp_path: Path) -> None:
+    trained = OpinionTable.read(SHIPPED_TRAINING).questions()
+    kept = asked(method="zero-shot", adapter=SHIPPED).trained_questions
+    assert kept == digests(trained)
+    assert asked_before(trained[:3], kept) == {"questions": 3, "asked_in_training_too": 3}
+    recipe = {"layout": "paper", "format": "bio", "refusal": True, "chat": False}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    assert Training.read(tmp_path).asked == ""  # of before this was kept
+    for damaged in ("", kept[:15], kept.replace(kept[0], "g", 1), "\xff"):
+        (tmp_path / TRAINING_QUESTIONS).write_text(damaged, "latin-1")
+        with pytest.raises(DataError, match="training questions cannot be read"):
+            Training.read(tmp_path)
 
 
 def test_another_base_model_is_told() -> None:

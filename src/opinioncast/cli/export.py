@@ -27,7 +27,11 @@ def export(
         typer.Option(help="Of the weights (default: as the base's files have them)."),
     ] = None,
 ) -> None:
-    """Merge an adapter into its base: a folder that is ready for a model hub."""
+    """Merge an adapter into its base: a folder that is ready for a model hub.
+
+    GGUF is not written: no library on PyPI converts a model to it. llama.cpp's own script takes
+    the folder: python llama.cpp/convert_hf_to_gguf.py FOLDER --outfile MODEL.gguf --outtype f16
+    """
     try:
         from opinioncast.jobs.export import export_to_folder
     except ImportError as error:
@@ -43,6 +47,6 @@ def export(
     )
     _console.wrote(done.files)
     _console.say(
-        f"To publish it: hf upload YOUR-NAME/MODEL {done.folder}. For GGUF, llama.cpp's "
-        f"convert_hf_to_gguf.py takes the folder; no library on PyPI writes it."
+        f"To publish it: hf upload YOUR-NAME/MODEL {done.folder}. For GGUF: "
+        f"python llama.cpp/convert_hf_to_gguf.py {done.folder} --outfile model.gguf --outtype f16"
     )

@@ -33,6 +33,7 @@ from opinioncast.jobs.evaluation_inputs import (
 )
 from opinioncast.jobs.manifest import write_manifest
 from opinioncast.json_text import json_text
+from opinioncast.methods.prediction import seen_before
 from opinioncast.output_folder import holds_folder
 from opinioncast.report.answers_chart import answers_chart
 from opinioncast.report.figure_files import save_figure
@@ -148,6 +149,8 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
     told = {n: w for n, w in worth.items() if withheld is None or w.cells >= _FEW_CELLS}
     summary = _summary(lower, scores, test, tables["by_group"], steered, withheld)
     summary["asked_in_training_too"] = None if same is None else same.record()
+    trained = seen_before(getattr(inputs.predictions, "meta", {}))
+    summary["in_training_of_the_model"] = trained
     summary["library_knew"] = library_knew
     summary["worth"] = {name: w.record() for name, w in told.items()}
     files.append(_write(out / "summary.json", json_text(summary, indent=2)))
@@ -168,6 +171,7 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
             model_card=model_card(inputs.predictions)
             | ({"Worth": str(told[OVERALL])} if OVERALL in told else {})
             | ({"Questions asked in training too": same.words()} if same else {})
+            | ({"In the training of the model": "; ".join(trained)} if trained else {})
             | (
                 {"Questions not scored, as the library had their answers": str(library_knew)}
                 if library_knew

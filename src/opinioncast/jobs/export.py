@@ -26,6 +26,7 @@ from opinioncast.jobs.manifest import write_manifest
 from opinioncast.output_folder import holds_folder
 from opinioncast.predictor import Predictor
 from opinioncast.survey import GroupScheme, PredictionTable, Question, Subpopulation, load_groups
+from opinioncast.survey.sameness import TRAINING_QUESTIONS
 
 CARD, RECIPE, VALIDATION = "README.md", "recipe.yaml", "validation.parquet"
 _QUESTIONS, _GROUPS = 6, 4
@@ -80,10 +81,11 @@ def export_to_folder(
         names = sorted(f.relative_to(work) for f in work.rglob("*") if f.is_file())
     files = [out / name for name in names]
     del merged
-    if (adapter / RECIPE).is_file():
-        files.append(out / RECIPE)
-        with atomic_path(files[-1]) as temporary:
-            shutil.copyfile(adapter / RECIPE, temporary)
+    for name in (RECIPE, TRAINING_QUESTIONS):
+        if (adapter / name).is_file():
+            files.append(out / name)
+            with atomic_path(files[-1]) as temporary:
+                shutil.copyfile(adapter / name, temporary)
     apart, cells = _compared(adapter, base, out, used)
     if not apart <= _APART.get(used, 1e-3):
         raise ModelError(

@@ -50,6 +50,7 @@ from opinioncast.output_folder import holds_folder, output_folder
 from opinioncast.report.curve_chart import curve_figure, read_curve
 from opinioncast.report.figure_files import write_figure
 from opinioncast.survey import PredictionTable, opinion_row
+from opinioncast.survey.sameness import TRAINING_QUESTIONS, digests
 from opinioncast.survey.tables import ORIGIN
 
 CURVE = "curve.csv"
@@ -369,6 +370,8 @@ def _write_records(
         folder / "README.md": front_matter(base.name, licence, adapter=recipe.lora is not None)
         + text,
         folder / "recipe.yaml": yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False),
+        folder / TRAINING_QUESTIONS: digests(r.question for r in data.train_rows).replace(" ", "\n")
+        + "\n",
     }
     for path, content in texts.items():
         with atomic_path(path) as temporary:

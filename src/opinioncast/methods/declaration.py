@@ -39,6 +39,12 @@ class Resources(Protocol):
         ...
 
     @property
+    def trained_questions(self) -> str:
+        """:func:`opinioncast.survey.sameness.digests` of the questions that the adapter was trained
+        on; empty where it keeps none."""
+        ...
+
+    @property
     def cache(self) -> RowCache | None:
         """Finished rows are kept there; None keeps none."""
         ...

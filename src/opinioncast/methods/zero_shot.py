@@ -23,6 +23,7 @@ from opinioncast.prompts import (
     template_hash,
 )
 from opinioncast.survey import Cells
+from opinioncast.survey.sameness import asked_before
 
 OTHER_PROMPTS = "try --chat with a chat model, another --format, or another model"
 
@@ -50,12 +51,15 @@ class ZeroShot:
         cache: finished rows are kept there; None keeps none.
         judge_mass: hardly any label mass is a problem. Not for an adapter of ``opinioncast
             finetune``: it was trained on the shares among the options, whatever their mass.
+        asked: :func:`opinioncast.survey.sameness.digests` of the questions that the model's adapter
+            was trained on; empty: not known.
     """
 
     backend: Backend
     prompting: Prompting = field(default_factory=Prompting)
     cache: RowCache | None = None
     judge_mass: bool = True
+    asked: str = ""
 
     @property
     def name(self) -> str:
@@ -100,6 +104,8 @@ class ZeroShot:
             "tokens_in": answers.tokens_in,
             "tokens_out": answers.tokens_out,
         }
+        if self.asked:
+            record["same_questions"] = asked_before(cells.questions, self.asked)
         return rows.prediction(record)
 
     def _prompts(self, cells: Cells) -> list[_Asked]:
@@ -123,6 +129,7 @@ def build(settings: Any, resources: Resources) -> ZeroShot:
         prompting=resources.prompting,
         cache=resources.cache,
         judge_mass=not resources.as_trained,
+        asked=resources.trained_questions,
     )
 
 

@@ -87,6 +87,11 @@ class Resources:
         return over(self._settings.of_method, self.training.prompting)
 
     @property
+    def trained_questions(self) -> str:
+        """Digests of the questions that the adapter was trained on; empty where it keeps none."""
+        return self.training.asked
+
+    @property
     def as_trained(self) -> bool:
         """Whether the adapter says what it was trained to answer with, and is asked for that."""
         trained = self.training.prompting

@@ -300,6 +300,10 @@ def similarities(
         yield start, stop, np.clip(block, -1, 1, out=block)
 
 
+TRAINING_QUESTIONS = "training_questions.txt"
+"""In the folder of a fine-tuned model: what :func:`digests` says of its training, a line each."""
+
+
 def digests(questions: Iterable[HasWording]) -> str:
     """Keys and wordings of ``questions`` as sorted hashes of sixteen digits: what a trained model
     keeps to tell later what it was trained on, without the wordings."""
