@@ -147,6 +147,7 @@ def test_texts_in_the_order_a_person_expects() -> None:
     assert found in (expected, expected[::-1])
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40))
 def test_any_label_survives_the_codebook(text: str) -> None:
@@ -366,3 +367,16 @@ def test_the_trend_file_of_the_gss() -> None:
     assert found.conventions[0] == "gss"
     assert found.design.weight == "wtssall"
     assert any("year holds 5 values" in line for line in found.odd)
+
+
+def test_unlabelled_codes_are_guessed_beside_those_that_conventions_call_missing(
+    tmp_path: Path,
+) -> None:
+    """ANES names: -9 and -8 are theirs; 1 and 5 have no labels, as in parquet files."""
+    answers = [1, 5, 1, -9, -8, 5, 1, 1]
+    frame = pl.DataFrame({f"V08300{i}": answers for i in range(1, 6)})
+    frame.write_parquet(tmp_path / "old.parquet")
+    column = inspect(tmp_path / "old.parquet").columns["V083003"]
+    assert [(a.code, a.n) for a in column.options] == [(1.0, 4), (5.0, 2)]
+    assert {a.code for a in column.missing} == {-9.0, -8.0}
+    assert column.guessed
