@@ -205,10 +205,10 @@ def measure(hosts: Sequence[Host], ways: Sequence[str], folder: Path) -> dict[st
     recipe = folder / "recipe.json"
     recipe.write_text(json.dumps(material(folder)), "utf-8")
 
-    def alike(one: Path, other: Path, **tolerance: float) -> bool:
+    def alike(one: Path, other: Path, *, rtol: float = 0.0, atol: float = 0.0) -> bool:
         a, b = (load_file(f / "adapter" / "adapter_model.safetensors") for f in (one, other))
         try:
-            assert_close(a, b, **(tolerance or {"rtol": 0, "atol": 0}))
+            assert_close(a, b, rtol=rtol, atol=atol)
         except AssertionError:
             return False
         return True

@@ -140,6 +140,7 @@ def test_one_direction(room: str) -> None:
     assert not refused, f"{room} may not import these (MAY_IMPORT): {refused}"
 
 
+@pytest.mark.slow
 def test_no_edge_is_granted_that_does_not_exist() -> None:
     unused = {room: MAY_IMPORT[room] - set(found) for room, found in edges().items()}
     assert not {room: more for room, more in unused.items() if more}

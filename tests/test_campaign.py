@@ -49,6 +49,7 @@ def refuses() -> int:
     return 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("work", "word"),
     [

@@ -23,6 +23,7 @@ ROWS = st.lists(st.tuples(st.one_of(st.none(), TEXT), TEXT, st.integers(-9, 9)),
 SOURCE = Path(__file__).parents[1]
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )

@@ -215,6 +215,7 @@ _DOCUMENTS = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(_DOCUMENTS)
 def test_json_reads_what_the_standard_library_wrote(value: Any) -> None:
@@ -248,6 +249,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
             continue  # anything else fails the test
 
 
+@pytest.mark.slow
 def test_every_file_of_the_package_reads_as_pyyaml_reads_it() -> None:
     files = sorted(PACKAGE.rglob("*.yaml"))
     assert len(files) > 40

@@ -103,10 +103,12 @@ def test_the_tree_is_the_codes() -> None:
     assert text == written(text), "run: python tests/test_readme.py"
 
 
+@pytest.mark.slow
 def test_the_tree_of_every_module_is_the_codes() -> None:
     assert TREE.read_text("utf-8") == whole_tree(), "run: python tests/test_readme.py"
 
 
+@pytest.mark.slow
 def test_every_module_says_what_it_is() -> None:
     for file in sorted((ROOT / "src").rglob("*.py")):
         assert first_line(file), f"{file.relative_to(ROOT)} has no docstring"
@@ -167,6 +169,7 @@ def test_no_paths_of_a_machine_are_committed() -> None:
         assert not re.search(r"(?<![\w.])/(?:root|home)/\w", text), name
 
 
+@pytest.mark.slow
 def test_yaml_in_the_package_is_yaml() -> None:
     for file in (ROOT / "src").rglob("*.yaml"):
         assert yaml.safe_load(file.read_text("utf-8")), file

@@ -157,6 +157,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["PiSSA", "OLoRA", "OSF", "LoRA", "LoRA on the embedding"])
 def test_an_adapter_changes_nothing_under_the_models_beside_it(
     kind: str, base: Path, tmp_path: Path
@@ -204,6 +205,7 @@ def rename_base(adapter: Path, name: str | None, revision: str | None = None) ->
     path.write_text(json.dumps(settings), "utf-8")
 
 
+@pytest.mark.slow
 def test_an_adapter_made_for_another_base_of_the_same_shapes(base: Path, tmp_path: Path) -> None:
     other = table.save_model("LlamaConfig", table.LLAMA, tmp_path / "model", seed=2)
     adapter = tmp_path / "adapter"

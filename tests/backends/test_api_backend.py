@@ -72,6 +72,7 @@ def test_answers_in_words_are_not_asked_of_a_service() -> None:
             list(backend.score([LabelRequest("Answer:", ("Yes", "No"), words=True)]))
 
 
+@pytest.mark.slow
 def test_a_short_list_is_refused_where_it_leaves_too_much_open(
     make_folder: Callable[..., Path],
     load_plain: Callable[[Path], tuple[Any, Any]],
@@ -168,6 +169,7 @@ def test_a_wrong_model_name_is_told(tmp_path: Path) -> None:
     assert "check --model" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_service_set_up_anew_is_asked_anew(tmp_path: Path) -> None:
     """It listed 20 tokens, now it lists 5: the first run fails and says so, the next one knows."""
     longest = [20]

@@ -132,6 +132,7 @@ def test_it_gives_up_after_its_attempts_and_says_how_to_go_on(service: Service) 
 LOADING: Answer = (503, {}, {"error": {"message": "Loading model"}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504])
 @pytest.mark.parametrize("scoring", ["auto", "top"])
 def test_a_service_that_is_still_loading_is_waited_for(
@@ -251,6 +252,7 @@ def test_nobody_at_the_address() -> None:
     assert caught.value.lost is False
 
 
+@pytest.mark.slow
 def test_a_service_that_never_answers_in_time() -> None:
     done = threading.Event()
 

@@ -105,6 +105,7 @@ def test_long_rope_beside_a_long_prompt() -> None:
     assert [said[i] for i in range(len(texts))] == apart
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "family", ["Llama 2, 3", "Mamba", "RWKV", "LFM 2 (attention and convolutions)"]
 )

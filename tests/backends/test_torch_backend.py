@@ -112,6 +112,7 @@ def test_every_format(
         assert furthest(score(load(folder), requests), wanted) < TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mamba", "mpt", "bloom"])
 def test_families_that_cannot_be_packed_go_the_plain_way(
     model: str,
@@ -132,6 +133,7 @@ def test_families_that_cannot_be_packed_go_the_plain_way(
         load(folder, shared_prefix=True)
 
 
+@pytest.mark.slow
 def test_the_comparison_notices_a_forgotten_window(
     make_folder: Make,
     survey_requests: Requests,
@@ -163,6 +165,7 @@ def test_the_probe_notices_branches_that_see_one_another(
     assert not backend.shared_prefix
 
 
+@pytest.mark.slow
 def test_prompts_past_a_long_window_are_probed_before_they_are_packed(
     make_folder: Make,
     survey_requests: Requests,
@@ -194,6 +197,7 @@ def test_prompts_past_a_long_window_are_probed_before_they_are_packed(
     assert furthest(score(backend, requests), wanted) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_probabilities_do_not_depend_on_batch_size_or_row_order(
     make_folder: Make, survey_requests: Requests
 ) -> None:
@@ -219,6 +223,7 @@ def test_a_request_alone_equals_itself_among_others(
         assert alone.log_probs == pytest.approx(among.log_probs, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokenizer", ["merged bytes", "single bytes"])
 @pytest.mark.parametrize("model", ["llama", "gemma3, mixed"])
 @pytest.mark.parametrize("layout", list(Layout))

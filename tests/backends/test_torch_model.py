@@ -203,6 +203,7 @@ def test_scores_with_an_adapter_are_the_peft_models(
         assert apart > 0.01  # the adapter does something
 
 
+@pytest.mark.slow
 def test_the_fingerprint_notices_the_adapters_weights_and_scale(
     folder: Path, tmp_path: Path
 ) -> None:

@@ -416,6 +416,7 @@ def adapters(
     return found
 
 
+@pytest.mark.slow
 def test_adapters_on_one_base_share_an_engine(
     engine: Engine,
     adapters: list[Path],
@@ -451,6 +452,7 @@ def test_adapters_on_one_base_share_an_engine(
     assert engine.openings == 2, "another dtype is another engine"
 
 
+@pytest.mark.slow
 def test_modules_of_pluralism_share_the_engine_of_the_model_that_answers(
     engine: Engine, adapters: list[Path], make_folder: Callable[..., Path]
 ) -> None:

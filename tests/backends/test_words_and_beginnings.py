@@ -156,6 +156,7 @@ def test_an_answer_in_a_chat_ends_with_the_models_turn() -> None:
 TOKENS = st.lists(st.sampled_from(SPECIAL[1:]), max_size=3).map("".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(KINDS, TOKENS, TOKENS, TOKENS, st.sampled_from(["", "System: be brief.\n"]))
 def test_a_chat_text_is_opened_as_its_template_opens_it(

@@ -7,6 +7,7 @@ import pytest
 from opinioncast.banners.rounding import half_up, points_text, share_text, shown_share
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decimals", [0, 1, 2])
 def test_every_half_goes_up_whatever_its_binary_form(decimals: int) -> None:
     unit = Decimal(1).scaleb(-decimals)

@@ -60,6 +60,7 @@ def manifest(out: Path) -> dict[str, Any]:
     return dict(json.loads((out / "manifest.json").read_text("utf-8")))
 
 
+@pytest.mark.slow
 def test_every_option_is_refused_by_the_backends_that_would_ignore_it(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +144,7 @@ def test_a_run_over_http_and_its_manifest(folder: Path) -> None:
         assert not file.is_file() or b"sk-secret" not in file.read_bytes(), file
 
 
+@pytest.mark.slow
 def test_the_cap_ends_the_command_with_a_status_and_a_way_on(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,6 +164,7 @@ def test_the_cap_ends_the_command_with_a_status_and_a_way_on(
         assert set(service.prompts.values()) == {1}
 
 
+@pytest.mark.slow
 def test_rows_refused_for_unlisted_labels_say_why(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -287,6 +290,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     return opened
 
 
+@pytest.mark.slow
 def test_each_part_of_pluralism_may_be_behind_a_service_of_its_own(
     folder: Path, here: list[tuple[str, dict[str, Any]]]
 ) -> None:
@@ -317,6 +321,7 @@ def test_each_part_of_pluralism_may_be_behind_a_service_of_its_own(
     assert found["cost"] > 0
 
 
+@pytest.mark.slow
 def test_services_may_comment_for_a_model_in_this_process(
     folder: Path, here: list[tuple[str, dict[str, Any]]]
 ) -> None:

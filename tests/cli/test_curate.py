@@ -201,6 +201,7 @@ def test_identical_variables_under_two_names(tmp_path: Path) -> None:
     assert "q1" in found["q3"]["detail"]
 
 
+@pytest.mark.slow
 def test_100_000_rows_of_one_value(tmp_path: Path) -> None:
     columns = answers(100_000)
     columns["q1"][:] = 2.0

@@ -19,6 +19,7 @@ from opinioncast.cli.main import main
 from opinioncast.finetune.trainer import Moment
 
 
+@pytest.mark.slow
 def test_train_then_predict(
     make_folder: Callable[..., Path],  # noqa: F811
     tmp_path: Path,

@@ -117,6 +117,7 @@ def test_an_interrupted_run_says_so_and_leaves_the_earlier_one_whole(
     assert not first & set(backend.asked)
 
 
+@pytest.mark.slow
 def test_rows_without_label_mass_end_with_status_3(
     backend: FakeBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

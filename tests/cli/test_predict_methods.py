@@ -61,6 +61,7 @@ def written(out: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (out / "written.jsonl").read_text("utf-8").splitlines()]
 
 
+@pytest.mark.slow
 def test_few_shot_names_what_could_not_be_read(
     backend: FakeBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,6 +87,7 @@ def test_few_shot_names_what_could_not_be_read(
     assert len(backend.asked) == asked  # texts are in the cache
 
 
+@pytest.mark.slow
 def test_pluralism_writes_its_comments_and_another_method_removes_them(
     backend: FakeBackend, tmp_path: Path
 ) -> None:
@@ -152,6 +154,7 @@ def test_options_are_named_as_they_are_typed(
     assert f"no {named}\n" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "advice"),
     [

@@ -36,6 +36,7 @@ def test_the_plan_is_printed_and_nothing_is_run(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_what_is_missing_ends_with_a_status(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -60,6 +60,7 @@ def written(draw: st.DrawFn) -> tuple[str, Band]:
             return draw(st.sampled_from(UNDER)).format(high), Band(-INF, high - 1)
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(written())
 def test_every_notation_of_a_band(case: tuple[str, Band]) -> None:

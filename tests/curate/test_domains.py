@@ -113,6 +113,7 @@ def test_a_sample_is_cut_before_the_design(tmp_path: Path) -> None:
     assert cut_here.table.frame.equals(by_hand.table.frame)
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(st.lists(st.sampled_from([1.0, 2.0, 3.0, None]), min_size=3, max_size=30), st.data())
 def test_conditions_against_plain_python(values: list[float | None], data: st.DataObject) -> None:

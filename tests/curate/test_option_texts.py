@@ -53,6 +53,7 @@ def test_any_order_of_options_and_labels_gives_the_same_pairs(pairs, random) -> 
     assert {(o, labels[at]) for o, at in zip(options, places, strict=True)} == set(pairs)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.sampled_from(DOUBTFUL), st.randoms(use_true_random=False))
 def test_what_the_words_do_not_tell_is_refused_in_any_order(case, random) -> None:  # type: ignore[no-untyped-def]
@@ -82,6 +83,7 @@ WORDS = [
 TEXTS = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(" ".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     st.integers(2, 4).flatmap(

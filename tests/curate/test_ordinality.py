@@ -62,6 +62,7 @@ def test_question_decides_where_options_leave_it_open() -> None:
     assert not detect_scale(options, "Which of these letters do you like most?").has_scale
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=12), st.text(max_size=60))
 def test_any_list_gets_usable_positions(options: list[str], question: str) -> None:
     scale = detect_scale(options, question)

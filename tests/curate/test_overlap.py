@@ -173,6 +173,7 @@ def test_threshold_puts_recall_before_precision() -> None:
         choose_threshold(labelled.with_columns(same=False), circle)
 
 
+@pytest.mark.slow
 def test_map_holds_every_question_and_is_reproducible() -> None:
     sets = [some("a", 20, 1), some("b", 10, 2)]
     first, again = question_map(sets, seed=1), question_map(sets, seed=1)

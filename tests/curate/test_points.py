@@ -26,6 +26,7 @@ def rating(draw: st.DrawFn) -> tuple[list[int], list[str], list[int], list[str]]
     return points, texts, sorted({points[0], *inner, points[-1]}), off
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(rating(), st.randoms(use_true_random=False), st.booleans())
 def test_points_keep_their_ranks_whatever_was_chosen(case, random, falling) -> None:  # type: ignore[no-untyped-def]
@@ -41,6 +42,7 @@ def test_points_keep_their_ranks_whatever_was_chosen(case, random, falling) -> N
         assert rank == (-1 if text in off else abs(code - origin) + 1)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(rating(), st.randoms(use_true_random=False))
 def test_a_point_nobody_chose_is_an_option(case, random) -> None:  # type: ignore[no-untyped-def]

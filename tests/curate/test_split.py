@@ -52,6 +52,7 @@ def keys(table: OpinionTable) -> set[str]:
     }
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=10)
 @given(st.integers(40, 80), st.integers(0, 1000))
 def test_parts_are_disjoint_complete_and_stable(n: int, seed: int) -> None:

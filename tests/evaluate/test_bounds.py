@@ -48,6 +48,7 @@ def _scale() -> st.SearchStrategy[list[float]]:
     return st.lists(position, min_size=2, max_size=6).filter(lambda s: len(set(s) - {-1.0}) > 1)
 
 
+@pytest.mark.slow
 @given(st.lists(_scale(), min_size=1, max_size=5), st.integers(0, 2**32 - 1))
 def test_flat_distance_equals_the_padded_one_and_scipy(
     scales: list[list[float]], seed: int

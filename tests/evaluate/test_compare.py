@@ -88,6 +88,7 @@ def test_the_paired_test_is_about_questions() -> None:
     assert 3 <= rejected <= 19  # 10 expected; treating 75 cells as independent gives about 50
 
 
+@pytest.mark.slow
 def test_a_real_difference_is_found_and_signed() -> None:
     rng = np.random.default_rng(2)
     base = rng.uniform(0.2, 0.6, (30, 5))

@@ -39,6 +39,7 @@ def cells(draw: st.DrawFn) -> tuple[list[float], list[float], list[float]]:
     return list(p / p.sum()), list(q / q.sum()), scale
 
 
+@pytest.mark.slow
 @given(st.lists(cells(), min_size=1, max_size=5))
 def test_equals_scipy(rows: list[tuple[list[float], list[float], list[float]]]) -> None:
     p, q, ordinal = (pad([r[i] for r in rows], f) for i, f in enumerate((0.0, 0.0, np.nan)))
@@ -95,6 +96,7 @@ def test_no_base_no_noise() -> None:
     assert np.isnan(sampling_noise(p, ordinal, np.array([np.nan, 0.0]))).all()
 
 
+@pytest.mark.slow
 @given(st.lists(cells(), min_size=1, max_size=5))
 def test_scale_free_ones_equal_scipy(
     rows: list[tuple[list[float], list[float], list[float]]],
@@ -115,6 +117,7 @@ def test_scale_free_ones_equal_scipy(
         assert found["entropy"][i] == pytest.approx(scipy.stats.entropy(a), abs=1e-12)
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.integers(2, 7).flatmap(

@@ -72,6 +72,7 @@ def test_shares_sum_to_one_and_useless_predictions_change_nothing(seed: int, opt
     assert flat.gain == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_unbiased_with_an_honest_error_however_wrong_the_predictions() -> None:
     """600 stratified samples with unequal weights from one population of 20,000."""
     rng = np.random.default_rng(7)

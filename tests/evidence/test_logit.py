@@ -67,6 +67,7 @@ def sampled(mean: Array, pieces: list[Piece], steps: int, seed: int) -> Array:
 FEATURES = np.array([[1.2, 0.5], [1.2, -0.5]])
 
 
+@pytest.mark.slow
 def test_laplace_is_near_brute_force() -> None:
     mean = np.array([[0.3, 0.1]])
     counts = np.array([[9.0, 4.0], [5.0, 12.0]])
@@ -78,6 +79,7 @@ def test_laplace_is_near_brute_force() -> None:
     assert np.abs(drawn.std(axis=0) - spread).max() < 0.01
 
 
+@pytest.mark.slow
 def test_laplace_is_near_a_sampler() -> None:
     rng = np.random.default_rng(3)
     features = np.hstack([np.full((40, 1), 1.2), rng.normal(size=(40, 4)) * 0.4])

@@ -100,6 +100,7 @@ def test_evidence_of_many_people_gives_their_shares() -> None:
     assert set(read.frame["basis"]) == {"model and 40000 respondents", "model"}
 
 
+@pytest.mark.slow
 def test_order_of_evidence_does_not_matter() -> None:
     pieces: list[Evidence] = [TOPLINE, PARTIES, LAST_YEAR, people(30, 1)]
     wanted = read_evidence(predictions(), pieces, SETTINGS)

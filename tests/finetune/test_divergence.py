@@ -65,6 +65,7 @@ def test_whole_updates_are_watched_until_there_are_enough() -> None:
     assert len(watched(asks(3, 2))) == 6  # all there are
 
 
+@pytest.mark.slow
 def test_healthy_runs_are_suspected_and_not_stopped() -> None:
     """Losses without trend, one question an update: what stopped 58% of them before.
 

@@ -94,6 +94,7 @@ def test_every_loss_falls(make_recipe: Recipe, tmp_path: Path, loss: dict[str, f
     assert values[-1] < 0.3 * values[0]
 
 
+@pytest.mark.slow
 def test_the_folder_has_adapter_card_curve_and_manifest(
     make_recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -183,6 +184,7 @@ def test_stopped_and_resumed_is_bit_for_bit_the_same(make_recipe: Recipe, tmp_pa
     assert curves[0].equals(curves[1])
 
 
+@pytest.mark.slow
 def test_the_first_update_is_adamws(make_recipe: Recipe, tmp_path: Path) -> None:
     """AdamW's first step moves every weight by the learning rate; up projections start at zero."""
     rate = 0.01
@@ -225,6 +227,7 @@ def test_killed_at_any_moment_it_resumes_to_the_same_result(
     assert not list(checkpoints.glob(".*"))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_recipe_is_refused(make_recipe: Recipe, tmp_path: Path) -> None:
     finetune_to_folder(make_recipe(), tmp_path / "out")
     with pytest.raises(InputError, match="another run") as error:
@@ -232,6 +235,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(make_recipe: Recipe, tmp_path
     assert error.value.found == "another recipe"
 
 
+@pytest.mark.slow
 def test_a_diverging_run_stops_and_keeps_the_last_good(make_recipe: Recipe, tmp_path: Path) -> None:
     recipe = make_recipe(
         optimizer={"learning_rate": 1e30, "batch_rows": 4, "epochs": 4, "clip": None},
@@ -245,6 +249,7 @@ def test_a_diverging_run_stops_and_keeps_the_last_good(make_recipe: Recipe, tmp_
     assert (tmp_path / "out" / "adapter" / "manifest.json").is_file()
 
 
+@pytest.mark.slow
 def test_without_validation_too_the_last_good_is_kept(make_recipe: Recipe, tmp_path: Path) -> None:
     """Diverging is told ten updates late, when newer checkpoints are spoilt already."""
     recipe = make_recipe(
@@ -258,6 +263,7 @@ def test_without_validation_too_the_last_good_is_kept(make_recipe: Recipe, tmp_p
     assert max(w.abs().max().item() for w in weights.values()) < 10
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_no_number_changes_no_weight(
     make_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +281,7 @@ def test_a_gradient_that_is_no_number_changes_no_weight(
     assert all(w.isfinite().all() for w in adapter(tmp_path / "out").values())
 
 
+@pytest.mark.slow
 def test_a_question_that_cannot_be_put_is_named_before_training(
     make_recipe: Recipe, make_folder: Make, tmp_path: Path
 ) -> None:
@@ -292,6 +299,7 @@ def test_a_question_that_cannot_be_put_is_named_before_training(
     assert "refusal: false in a recipe" in str(found.value.hint)
 
 
+@pytest.mark.slow
 def test_patience_stops_early(make_recipe: Recipe, tmp_path: Path) -> None:
     recipe = make_recipe(
         optimizer={"learning_rate": 1.0, "batch_rows": 4, "epochs": 30},
@@ -316,6 +324,7 @@ def test_a_sweep_keeps_the_best(make_recipe: Recipe, tmp_path: Path) -> None:
         finetune_to_folder(make_recipe(validation=None, sweep={"batch_rows": [2, 4]}), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_sweep_of_one_value_trains_with_it(make_recipe: Recipe, tmp_path: Path) -> None:
     run = finetune_to_folder(make_recipe(sweep={"learning_rate": [3e-3]}), tmp_path / "out")
     assert run.recipe.optimizer.learning_rate == 3e-3
@@ -336,6 +345,7 @@ def test_a_sweep_goes_on_after_a_run_that_diverged(make_recipe: Recipe, tmp_path
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tied", [True, False])
 def test_the_whole_model_can_be_trained(
     make_recipe: Recipe, make_folder: Make, tmp_path: Path, tied: bool
@@ -381,6 +391,7 @@ def test_a_share_of_the_table_is_held_out(make_recipe: Recipe) -> None:
     assert not {r.question for r in data.train_rows} & {r.question for r in data.valid_rows}
 
 
+@pytest.mark.slow
 def test_only_chosen_layers_are_trained(make_recipe: Recipe, tmp_path: Path) -> None:
     lora = {"rank": 2, "targets": ["q_proj"], "layers": [2], "dropout": 0.0}
     finetune_to_folder(make_recipe(lora=lora), tmp_path / "out")
@@ -394,6 +405,7 @@ def test_a_model_that_cannot_be_packed_is_refused(
         finetune_to_folder(make_recipe(model=str(make_folder("mamba"))), tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_named(make_recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no rows for some groups") as error:
         finetune_to_folder(make_recipe(groups=["CREGION=South", "CREGION=West"]), tmp_path)
@@ -418,6 +430,7 @@ def test_what_does_not_fit_is_named(make_recipe: Recipe, tmp_path: Path) -> None
         finetune_to_folder(make_recipe(validation=same_questions), tmp_path / "f")
 
 
+@pytest.mark.slow
 def test_published_rows_whose_ordinals_are_all_equal(make_recipe: Recipe, tmp_path: Path) -> None:
     """SubPOP as it is published: trained with KL, checked by KL, shown by KL."""
     table = make_table()
@@ -437,6 +450,7 @@ def test_published_rows_whose_ordinals_are_all_equal(make_recipe: Recipe, tmp_pa
         json.loads(file.read_text("utf-8"), parse_constant=pytest.fail)
 
 
+@pytest.mark.slow
 def test_a_check_that_gives_no_number_is_never_the_best(
     make_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -450,6 +464,7 @@ def test_a_check_that_gives_no_number_is_never_the_best(
         finetune_to_folder(make_recipe(), tmp_path / "none")
 
 
+@pytest.mark.slow
 def test_a_sweep_never_chooses_a_run_without_a_number(
     make_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -460,6 +475,7 @@ def test_a_sweep_never_chooses_a_run_without_a_number(
     assert finetune_to_folder(recipe, tmp_path / "out").recipe.optimizer.learning_rate == 1e-2
 
 
+@pytest.mark.slow
 def test_healthy_runs_of_one_question_an_update_are_not_stopped(
     make_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

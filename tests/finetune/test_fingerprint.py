@@ -197,6 +197,7 @@ def group_file(folder: Path, bio: str = "I live in the {}.") -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_neither_names_places_nor_the_order_of_rows_matter(
     raw: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -222,6 +223,7 @@ def test_neither_names_places_nor_the_order_of_rows_matter(
     assert curves[0].equals(curves[1])
 
 
+@pytest.mark.slow
 def test_reworded_groups_are_another_run(raw: dict[str, Any], tmp_path: Path) -> None:
     """Not the old adapter with no update, nor one that is neither wording's."""
     raw |= {"groups": [group_file(tmp_path)], "format": "bio"}

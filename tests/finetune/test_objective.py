@@ -27,6 +27,7 @@ Make = Callable[..., Path]
 MIX = LossMix(kl=1.0, wasserstein=0.5, contrast=2.0)
 
 
+@pytest.mark.slow
 def test_the_sum_of_an_epochs_gradients_is_that_of_the_weighted_mean(make_folder: Make) -> None:
     """Whatever the updates' size, the micro-batches' and the number of processes."""
     folder = make_folder("llama")

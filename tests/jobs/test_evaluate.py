@@ -369,6 +369,7 @@ def _encode(texts: Sequence[str]) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+@pytest.mark.slow
 def test_questions_whose_answers_the_library_had_are_not_scored(tmp_path: Path) -> None:
     used = {"library": {"used": {"q0_W26": ["GSS/x"], "q1_W27": ["GSS/y"]}}}
     knew = PredictionTable(OURS.frame, {**OURS.meta, **used})

@@ -20,6 +20,7 @@ from opinioncast.predictor import Predictor, PredictSettings
 from opinioncast.prompts import Layout
 
 
+@pytest.mark.slow
 def test_a_method_that_uses_no_input_loses_nothing(tmp_path: Path) -> None:
     run = input_use_to_files(make_table(), PredictSettings(method="uniform"), tmp_path)
     assert run.table["input"].to_list()[0] == "as asked"
@@ -37,6 +38,7 @@ def test_a_method_that_uses_no_input_loses_nothing(tmp_path: Path) -> None:
     assert "Model output" in (tmp_path / "input_use.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_the_record_says_how_prompts_were_put_and_what_went_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +71,7 @@ def test_the_record_says_how_prompts_were_put_and_what_went_wrong(
     )
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = make_table().write(tmp_path / "table.parquet")
     out = tmp_path / "out"

@@ -118,6 +118,7 @@ def test_a_recipe_with_an_unknown_field_is_refused(tmp_path: Path) -> None:
         read_library_recipe(path)
 
 
+@pytest.mark.slow
 def test_the_shipped_library_holds_no_question_of_the_evaluations() -> None:
     shipped = open_library()
     names = {a.question.question_id for a in shipped.questions if a.question.family == "GSS"}

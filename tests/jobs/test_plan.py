@@ -176,6 +176,7 @@ def test_all_wrong_fields_of_a_file_are_named(tmp_path: Path) -> None:
     assert read_design(None, {"sample": 5}).sample == 5
 
 
+@pytest.mark.slow
 def test_files_and_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = plan_to_files(predictions(), PlanDesign(sample=1000), share, tmp_path / "a")
     names = {f.name for f in run.files}

@@ -42,6 +42,7 @@ def favor(table: PredictionTable) -> dict[str, float]:
     return {r["group"]: r["distribution"][0] for r in rows.iter_rows(named=True)}
 
 
+@pytest.mark.slow
 def test_known_results_are_where_predictions_start(tmp_path: Path) -> None:
     run = predict_questionnaire(asked(tmp_path), GROUPS, UNIFORM, tmp_path / "out")
     shares = favor(run.prediction.table)
@@ -97,6 +98,7 @@ def test_evidence_that_cannot_be_used_stops_the_run_before_it_begins(tmp_path: P
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_run_without_evidence_keeps_none_of_an_earlier_one(tmp_path: Path) -> None:
     out = tmp_path / "out"
     predict_questionnaire(asked(tmp_path), GROUPS, UNIFORM, out)

@@ -36,6 +36,7 @@ def given(tmp_path: Path) -> Given:
     return Given(path, ("paper22", "total"))
 
 
+@pytest.mark.slow
 def test_parts_give_the_table_of_one_machine(given: Given, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for number in (3, 1, 2):  # in any order
@@ -68,6 +69,7 @@ def test_a_missing_part_is_named(given: Given, tmp_path: Path) -> None:
         merge_shards(tmp_path)
 
 
+@pytest.mark.slow
 def test_parts_of_other_settings_are_refused(given: Given, tmp_path: Path) -> None:
     predict_shard(given, Shard(2, 1), UNIFORM, tmp_path)
     predict_shard(given, Shard(2, 2), NETWORK, tmp_path)
@@ -97,6 +99,7 @@ def test_a_part_of_something_else_is_refused(given: Given, tmp_path: Path, chang
         merge_shards(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_questionnaire_changed_since_is_refused(given: Given, tmp_path: Path) -> None:
     for number in (1, 2):
         predict_shard(given, Shard(2, number), UNIFORM, tmp_path)
@@ -139,6 +142,7 @@ def test_folders_stand_in_order() -> None:
     assert names == sorted(names) == ["shard-02-of-12", "shard-10-of-12"]
 
 
+@pytest.mark.slow
 def test_problems_of_parts_are_kept(given: Given, tmp_path: Path) -> None:
     """A row no part could predict is a problem of the whole, not a gap."""
     for number in (1, 2):

@@ -54,6 +54,7 @@ def events(folder: Path) -> dict[str, dict[int, float]]:
     return found
 
 
+@pytest.mark.slow
 def test_tensorboard_holds_the_curve(recipe: FinetuneRecipe, tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
     told = recipe.model_copy(update={"trackers": ("tensorboard",)})
@@ -68,6 +69,7 @@ def test_tensorboard_holds_the_curve(recipe: FinetuneRecipe, tmp_path: Path) -> 
     assert finetune_to_folder(recipe, tmp_path / "out").training.state.fingerprint == before
 
 
+@pytest.mark.slow
 def test_nobody_is_told_by_default(recipe: FinetuneRecipe, tmp_path: Path) -> None:
     run = finetune_to_folder(recipe, tmp_path / "out")
     assert not (tmp_path / "out" / "trackers").exists()

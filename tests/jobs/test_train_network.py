@@ -33,6 +33,7 @@ def table(words: list[str]) -> OpinionTable:
 TRAIN, HELD = table(["apple", "pear", "plum", "fig"]), table(["war", "noise"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [KernelSettings(), TrainingSettings(members=1, epochs=2)])
 def test_the_folder_is_whole_and_loads(
     tmp_path: Path, settings: KernelSettings | TrainingSettings
@@ -66,6 +67,7 @@ def unscaled(source: OpinionTable) -> OpinionTable:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [KernelSettings(), TrainingSettings(members=1, epochs=2)])
 def test_a_validation_without_any_scale(
     tmp_path: Path, settings: KernelSettings | TrainingSettings
@@ -88,6 +90,7 @@ def test_a_validation_without_any_scale(
     assert run.metric == "kl"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [KernelSettings(), TrainingSettings(members=1, epochs=3)])
 def test_the_order_of_rows_does_not_matter(
     tmp_path: Path, settings: KernelSettings | TrainingSettings

@@ -172,6 +172,7 @@ def topical(topics: Sequence[str], ids: str = "q") -> OpinionTable:
     return OpinionTable.from_rows(rows)
 
 
+@pytest.mark.slow
 def test_one_meaning_is_on_one_side_where_the_table_can_be_divided(tmp_path: Path) -> None:
     """Twelve topics of three wordings each; then one topic that is all there is."""
     topical([c for c in "abcdefghijkl" for _ in range(3)]).write(tmp_path / "t.parquet")

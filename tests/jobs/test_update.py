@@ -112,6 +112,7 @@ def test_all_at_once_is_one_after_the_other(
     assert "model prediction, not survey data" in text
 
 
+@pytest.mark.slow
 def test_what_is_lost_or_changed_is_refused(predicted: Path, known: Path, tmp_path: Path) -> None:
     update_to_files(predicted, Sources(known=(known,)), tmp_path / "one")
     (piece,) = (tmp_path / "one" / "evidence").glob("piece_*.json")

@@ -120,6 +120,7 @@ def test_nominal_options_go_where_they_mean_alike() -> None:
 scales = st.lists(st.integers(0, 9), min_size=2, max_size=6, unique=True)
 
 
+@pytest.mark.slow
 @given(scales, scales, st.integers(0, 1000))
 def test_a_mapped_distribution_sums_to_one_and_equal_scales_keep_it(
     source: list[float], target: list[float], seed: int

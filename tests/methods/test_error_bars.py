@@ -31,6 +31,7 @@ from opinioncast.survey import PredictionTable, Question, Subpopulation, opinion
 SHARE = st.floats(0, 1)
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(SHARE, st.floats(0, 5), SHARE)
 def test_intervals_lie_between_0_and_1_around_their_share(p: float, t: float, q: float) -> None:

@@ -71,6 +71,7 @@ def test_it_learns_a_rule_and_the_groups_difference(model: KernelRegression) -> 
     assert (total > male).all()
 
 
+@pytest.mark.slow
 def test_without_a_ridge_it_repeats_what_it_was_told() -> None:
     table = rule_table(0, 2)
     exact = KernelSettings(ridge=1e-8, smooth=0.0)
@@ -120,6 +121,7 @@ def test_what_is_saved_loads_and_predicts_the_same(model: KernelRegression, tmp_
         KernelRegression.load(tmp_path, FakeEncoder(fingerprint="other"))
 
 
+@pytest.mark.slow
 def test_a_table_without_totals_is_refused_and_questions_without_are_counted() -> None:
     some = GROUPS.subpopulations[:2]
     with pytest.raises(DataError, match="no totals"):

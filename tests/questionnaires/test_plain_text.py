@@ -211,6 +211,7 @@ def test_a_letter_is_no_questionnaire(tmp_path: Path) -> None:
     assert '"Q1. Are rents too high?"' in str(refused.value)
 
 
+@pytest.mark.slow
 def test_two_hundred_questions(tmp_path: Path) -> None:
     text = "".join(f"Q{n}. Is {n} a lot?\n1. Yes\n2. No\n" for n in range(1, 201))
     found = fields(imported(tmp_path / "zoo.txt", text))

@@ -171,6 +171,7 @@ def test_one_bad_byte_in_an_answer_leaves_the_labels(tmp_path):
         assert any("1 text(s) not in the encoding" in n for n in wave.meta["notes"])
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     parts=st.lists(

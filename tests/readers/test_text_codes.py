@@ -111,6 +111,7 @@ def test_a_csv_column_with_and_without_zeros_in_front(tmp_path):
     assert [values.count(codes[o]) for o in "abc"] == [2, 1, 1]
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     keys=st.lists(st.sampled_from(["A1", "A2", "-oth-", "01", "1", "02", "2", "99", "M", "F"]),

@@ -44,6 +44,7 @@ def table(n: int) -> PredictionTable:
     )
 
 
+@pytest.mark.slow
 def test_sheets_of_six_and_none_left_over(tmp_path: Path) -> None:
     (tmp_path / "chart-budget.png").write_text("the user's")
     with output_folder(tmp_path, "predict") as owner:
@@ -112,6 +113,7 @@ def test_colours_follow_the_scale_not_the_listing() -> None:
     assert len(set(option_colours(Question("q", "Q?", ("a", "b", "c"))))) == 3
 
 
+@pytest.mark.slow
 def test_nothing_is_cut_at_the_edge_and_nothing_overlaps() -> None:
     """Seven long options: every word of title and legend is inside the figure, title above."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -102,6 +102,7 @@ def test_curves_have_a_line_per_training_and_loss() -> None:
     assert figure.axes[3].lines[0].get_xdata().size == 0  # no distance on held-out questions
 
 
+@pytest.mark.slow
 def test_interactive_figures_stand_alone(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     points = pl.DataFrame({"id": ["a", "b"], "set": ["x", "y"], "x": [0.0, 1], "y": [1.0, 0]})

@@ -60,6 +60,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_dollars_are_no_formula(name: str, tmp_path: Path) -> None:
     figure = FIGURES[name]()

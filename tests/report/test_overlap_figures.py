@@ -41,6 +41,7 @@ def test_histogram_of_nothing(tmp_path: Path) -> None:
     assert "0 pairs" in svg.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_map_files(tmp_path: Path) -> None:
     points = question_map([some("ATP", 40, 1), some("GSS", 15, 2)])
     svg, png = draw_question_map(points, tmp_path / "map")

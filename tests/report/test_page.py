@@ -131,6 +131,7 @@ def hostile_scores() -> CellScores:
     return score_cells(observed, PredictionTable.from_rows(predicted))
 
 
+@pytest.mark.slow
 def test_figures_are_xml_whatever_a_group_is_called(tmp_path: Path) -> None:
     scores = hostile_scores()
     chart = group_chart(scores, model=HOSTILE, title=HOSTILE)
@@ -156,6 +157,7 @@ def test_figures_are_xml_whatever_a_group_is_called(tmp_path: Path) -> None:
     assert "<script" not in page
 
 
+@pytest.mark.slow
 def test_equal_scores_give_equal_bytes(tmp_path: Path) -> None:
     pages = []
     for name in ("one", "two"):

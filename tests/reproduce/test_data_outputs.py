@@ -100,6 +100,7 @@ def test_the_papers_counts_add_up() -> None:
     assert len(load_reproduction("table3", "embedded").paper.rows) == 22
 
 
+@pytest.mark.slow
 def test_overlap_is_taken_out_of_the_papers_training() -> None:
     setting = load_setting("paper")
     recipe, _ = setting.curation("subpop_train")

@@ -104,6 +104,7 @@ def test_a_figure_the_paper_has_not_stands_alone() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_together_with_another_waits_for_it(tmp_path: Path) -> None:
     path = tmp_path / "docs" / "reproduction.md"
     stored = path.with_suffix("") / RESULTS

@@ -18,6 +18,7 @@ from opinioncast.reproduce.run import Request
 from opinioncast.reproduce.setting import load_setting
 
 
+@pytest.mark.slow
 def test_all_of_the_embedded_setting_shares_its_steps() -> None:
     plan = Request(["all"]).plan()
     # Table 6 trains by letter under the name that others train in words under
@@ -31,6 +32,7 @@ def test_all_of_the_embedded_setting_shares_its_steps() -> None:
     assert first.wanted_by == "table1"
 
 
+@pytest.mark.slow
 def test_rows_follow_from_questions_epochs_and_augmentation() -> None:
     def rows(**changed: int) -> dict[str, int | None]:
         steps = Request(["table5"], **changed).plan().steps  # type: ignore[arg-type]
@@ -84,6 +86,7 @@ def test_the_papers_setting_names_each_file_and_model(tmp_path: Path) -> None:
     assert "reddit_left: one of the six community models" in text
 
 
+@pytest.mark.slow
 def test_every_file_of_the_embedded_setting_says_where_it_is_from(tmp_path: Path) -> None:
     plan = Request(["all"], data=[tmp_path]).plan()
     assert "opinionqa_contentious.jsonl" in plan.files

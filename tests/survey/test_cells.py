@@ -23,6 +23,7 @@ def test_a_product_stands_question_by_question() -> None:
     assert list(cells.of_question(2)) == [8, 9, 10, 11]
 
 
+@pytest.mark.slow
 @given(st.sets(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1))
 def test_the_cells_of_a_table(pairs: set[tuple[int, int]]) -> None:
     groups = GROUPS.subpopulations

@@ -171,6 +171,7 @@ def test_a_known_table_keeps_its_hash() -> None:
     assert content_hash(frame, ["k"]) == "v2:" + hashlib.sha256(written).hexdigest()
 
 
+@pytest.mark.slow
 def test_it_is_computed_once_and_travels() -> None:
     made = table(20_000)
     list(made.frame)  # polars starts its threads

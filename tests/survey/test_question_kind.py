@@ -216,6 +216,7 @@ def test_toplines_that_rounding_explains(shares: list[float], rounded: bool) -> 
             check_distribution(shares, len(shares), where="x", tolerance=tolerance)
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None, database=None)
 @given(st.lists(st.floats(0.01, 1), min_size=2, max_size=6), st.sampled_from([0, 1]))
 def test_rounded_distributions_are_rarely_refused(weights: list[float], places: int) -> None:

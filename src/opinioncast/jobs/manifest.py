@@ -18,7 +18,17 @@ from opinioncast.output_folder import OF_FOLDER, held, output_folder
 
 __all__ = ["NAME", "copy_finished", "write_manifest"]
 
-_PACKAGES = ("opinioncast", "numpy", "polars", "torch", "transformers", "peft", "httpx", "vllm", "ray")
+_PACKAGES = (
+    "opinioncast",
+    "numpy",
+    "polars",
+    "torch",
+    "transformers",
+    "peft",
+    "httpx",
+    "vllm",
+    "ray",
+)
 
 
 def write_manifest(folder: Path, record: Mapping[str, Any], files: Sequence[Path]) -> Path:
