@@ -148,40 +148,35 @@ class Shelf:
                 ).iter_rows()
             ]
         except (pl.exceptions.PolarsError, OSError, InputError) as error:
-            raise DataError(
-                "A table of the library has lost its list of questions",
-                where=str(path),
-                expected="a file written by opinioncast",
-                found=error,
-                hint="remove the table and add it again: opinioncast library remove, add",
-            ) from error
+            what = "A table of the library has lost its list of questions"
+            raise _damaged(what, path, error) from error
 
     def rows(self, asked: AskedBefore, waves: Iterable[str] | None = None) -> pl.DataFrame:
         """What groups answered, an OpinionTable's rows; of some waves only where they are named."""
         key = (asked.question.family, asked.question.question_id)
         found = self._by_question.get(key)
         if found is None:
-            return next(iter(self._by_question.values())).clear()
+            return self._table.clear()
         return found if waves is None else found.filter(pl.col("wave").is_in(list(waves)))
 
     @cached_property
-    def _by_question(self) -> dict[tuple[Any, ...], pl.DataFrame]:
+    def _table(self) -> pl.DataFrame:
         """The table, read once: a questionnaire asks for many of its questions.
 
         Raises:
             DataError: it cannot be read.
         """
+        path = self.folder / TABLE
         try:
-            frame = read_parquet(self.folder / TABLE)
+            return read_parquet(path)
         except (pl.exceptions.PolarsError, OSError, InputError) as error:
-            raise DataError(
-                "A table of the library cannot be read",
-                where=str(self.folder / TABLE),
-                expected="a file written by opinioncast",
-                found=error,
-                hint="remove the table and add it again: opinioncast library remove, add",
-            ) from error
-        return frame.partition_by(["family", "question_id"], as_dict=True, maintain_order=True)
+            raise _damaged("A table of the library cannot be read", path, error) from error
+
+    @cached_property
+    def _by_question(self) -> dict[tuple[Any, ...], pl.DataFrame]:
+        return self._table.partition_by(
+            ["family", "question_id"], as_dict=True, maintain_order=True
+        )
 
     def meanings(self, encode: Encode, fingerprint: str) -> Vectors:
         """Embeddings of the questions, kept beside them where the sentence model is the same."""
@@ -199,6 +194,16 @@ class Shelf:
         if len(vectors) != len(self.questions):
             return None
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def _damaged(what: str, path: Path, found: object) -> DataError:
+    return DataError(
+        what,
+        where=str(path),
+        expected="a file written by opinioncast",
+        found=found,
+        hint="remove the table and add it again: opinioncast library remove, add",
+    )
 
 
 def write_shelf(

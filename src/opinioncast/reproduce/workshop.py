@@ -52,6 +52,16 @@ def train_here(
     finetune_to_folder(recipe, folder, beside=folder, progress=progress)
 
 
+@dataclass(frozen=True)
+class _Put:
+    """How a row of a recipe is put to a table, and what a step made of it is known by."""
+
+    model: str
+    adapter: Path | None
+    train: OpinionTable | None
+    shape: dict[str, Any]
+
+
 @dataclass
 class Workshop:
     """Makes what recipes need.
@@ -161,25 +171,12 @@ class Workshop:
         observed = self.tables.table(table)
         if row.questions is not None:
             observed = draw_questions(observed, row.questions, self.tables.seed)
-        chosen = row.model or model
-        adapter = None
-        if row.training is not None:
-            adapter = self.trained(recipe, chosen, row.training, run)
-        train = None if row.train is None else self.tables.table(row.train)
-        shape = method_shape(
-            self.setting,
-            row,
-            chosen,
-            adapter=adapter,
-            observed=observed,
-            train=train,
-            modules=self._modules(row),
-        )
+        put = self._put(recipe, row, model, observed, run)
 
         def make(folder: Path) -> None:
-            examples = None if train is None else train.write(folder / _TRAIN)
+            examples = None if put.train is None else put.train.write(folder / _TRAIN)
             with RowCache(self.cache) as cache:
-                predictor = self._predictor(row, chosen, adapter, examples, cache)
+                predictor = self._predictor(row, put.model, put.adapter, examples, cache)
                 prediction = predictor.predict(Cells.of_table(observed), progress=self.rows)
             missing = [p for p in prediction.problems if p.missing]
             if missing and (not row.writes or len(missing) == len(observed)):
@@ -191,8 +188,9 @@ class Workshop:
                 )
             prediction.table.write(folder / _PREDICTIONS)
 
-        label = f"{table}-{chosen}-{row.key}" + (f"-seed{run}" if run else "")
-        return PredictionTable.read(self.store.step("predict", label, shape, make) / _PREDICTIONS)
+        label = f"{table}-{put.model}-{row.key}" + (f"-seed{run}" if run else "")
+        made = self.store.step("predict", label, put.shape, make)
+        return PredictionTable.read(made / _PREDICTIONS)
 
     def scores(
         self, recipe: ReproductionRecipe, table: str, row: MethodRow, model: str
@@ -241,26 +239,14 @@ class Workshop:
     ) -> pl.DataFrame:
         """What :func:`opinioncast.evaluate.input_use.input_use` finds of a method, as a step."""
         observed = self.observed(recipe, table)
-        chosen = row.model or model
-        adapter = None
-        if row.training is not None:
-            adapter = self.trained(recipe, chosen, row.training)
-        train = None if row.train is None else self.tables.table(row.train)
-        shape = method_shape(
-            self.setting,
-            row,
-            chosen,
-            adapter=adapter,
-            observed=observed,
-            train=train,
-            modules=self._modules(row),
-        ) | {"measured": INPUT_USE}
+        put = self._put(recipe, row, model, observed)
+        shape = put.shape | {"measured": INPUT_USE}
         scheme = GroupScheme.of_standard(observed.subpopulations(), "the table scored")
 
         def make(folder: Path) -> None:
-            examples = None if train is None else train.write(folder / _TRAIN)
+            examples = None if put.train is None else put.train.write(folder / _TRAIN)
             with RowCache(self.cache) as cache:
-                predictor = self._predictor(row, chosen, adapter, examples, cache)
+                predictor = self._predictor(row, put.model, put.adapter, examples, cache)
                 frame = input_use(
                     observed,
                     lambda questions, groups: (
@@ -272,8 +258,33 @@ class Workshop:
             with atomic_path(folder / _INPUT_USE) as temporary:
                 frame.write_parquet(temporary)
 
-        label = "-".join(filter(None, [table, chosen, row.training]))
+        label = "-".join(filter(None, [table, put.model, row.training]))
         return read_parquet(self.store.step("input_use", label, shape, make) / _INPUT_USE)
+
+    def _put(
+        self,
+        recipe: ReproductionRecipe,
+        row: MethodRow,
+        model: str,
+        observed: OpinionTable,
+        run: int = 0,
+    ) -> _Put:
+        """A row on a table: its adapter is trained here where the row has one."""
+        chosen = row.model or model
+        adapter = None
+        if row.training is not None:
+            adapter = self.trained(recipe, chosen, row.training, run)
+        train = None if row.train is None else self.tables.table(row.train)
+        shape = method_shape(
+            self.setting,
+            row,
+            chosen,
+            adapter=adapter,
+            observed=observed,
+            train=train,
+            modules=self._modules(row),
+        )
+        return _Put(chosen, adapter, train, shape)
 
     def _predictor(
         self,
