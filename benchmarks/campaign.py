@@ -374,10 +374,12 @@ def main() -> None:
     counts.update(book.counts)
 
     def report(where: str, kind: str, outcome: Outcome, folder: Path) -> None:
-        counts[outcome.word] += 1
+        fine = outcome.word in ("read", "refused")
+        if where.startswith("try ") or not fine:  # kills and disks have counts of their own
+            counts[outcome.word] += 1
         counts["odd"] += bool(outcome.odd)
         book.note(where, kind, outcome)
-        if outcome.word in ("read", "refused") and not outcome.odd:
+        if fine and not outcome.odd:
             return
         print(f"{where} ({kind}): {outcome.word} {'; '.join(outcome.odd)}")
         print("    " + "\n    ".join(outcome.said.strip().splitlines()[-12:])[-1800:], flush=True)
@@ -423,6 +425,8 @@ class _Ledger:
         self.counts: Counter[str] = Counter()
         for line in path.read_text("utf-8").splitlines() if path and path.exists() else ():
             said = json.loads(line)
+            if not said["where"].startswith("try "):  # kills and disks are made again
+                continue
             if said["seed"] == seed and said["where"] not in self.done:
                 self.done.add(said["where"])
                 self.counts[said["word"]] += 1

@@ -285,14 +285,18 @@ def test_bounds_by_cell_stand_beside(tmp_path: Path) -> None:
         human="human",
     )
     files = write_bounds(Bounds(groups, cells), tmp_path / "b.csv")
-    assert [f.name for f in files] == ["b.csv", "b_cells.csv"]
+    assert [f.name for f in files] == ["b.csv", "b_cells.csv", "b.csv.manifest.json"]
     found = read_bounds(tmp_path / "b.csv")
     assert found.cells is not None
     assert found.cells.equals(cells)
+    beside = tmp_path / "b_cells.csv"
+    kept = beside.read_bytes()
     write_bounds(Bounds(groups.with_columns(n_questions=pl.lit(2))), tmp_path / "b.csv")
+    assert not beside.exists()  # an earlier run's
+    beside.write_bytes(kept)
     with pytest.raises(DataError, match="cells are not those of the groups"):
-        read_bounds(tmp_path / "b.csv")  # the other file is an earlier run's
-    (tmp_path / "b_cells.csv").write_text("x\n1\n", "utf-8")
+        read_bounds(tmp_path / "b.csv")
+    beside.write_text("x\n1\n", "utf-8")
     with pytest.raises(DataError, match="cells cannot be read"):
         read_bounds(tmp_path / "b.csv")
 
