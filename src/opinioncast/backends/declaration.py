@@ -83,6 +83,8 @@ class BackendKind:
         settings: class of its settings (:mod:`opinioncast.options`), checked when made.
         open: loads the model, or reaches the service that has it.
         order: place in lists; the first is the default.
+        serves_adapters: one engine of it serves a model and the adapters of a run on it; an
+            adapter that names another backend is put on its base in this process.
     """
 
     name: str
@@ -90,6 +92,7 @@ class BackendKind:
     settings: type
     open: Callable[[Opening], LanguageModel]
     order: int = 100
+    serves_adapters: bool = False
 
     @property
     def options(self) -> Mapping[str, Any]:

@@ -61,7 +61,8 @@ class Crew:
     """Workers with one model; connects to the cluster when it is made.
 
     Attributes:
-        lost: workers that died. again: blocks that were given to another worker.
+        lost: workers that died, while they started too.
+        again: blocks that were given to another worker.
         workers: how many are wanted.
 
     Raises:
@@ -191,6 +192,7 @@ class Crew:
         try:
             machine, there = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
+            self.lost += 1
             self._failed_starts += 1
             if self._failed_starts >= MOST_TRIES:
                 raise ModelError(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from opinioncast.backends.declaration import Opening, close, kind_of, usage_record
+from opinioncast.backends.declaration import Opening, backend_kind, close, kind_of, usage_record
 from opinioncast.backends.protocol import Backend, Generator, writer
 from opinioncast.backends.reference import ModelReference, base_name
 from opinioncast.backends.sentences import SentenceModel
@@ -151,7 +151,8 @@ class Resources:
             InputError, ModelError: it cannot be opened, or it cannot write.
         """
         reference = ModelReference.read(name, "--modules or --chooser")
-        if not reference.is_adapter or reference.kind in ("vllm", "ray"):
+        named = None if reference.kind is None else backend_kind(reference.kind)
+        if not reference.is_adapter or (named is not None and named.serves_adapters):
             return writer(self.named(name))
         if name not in self._modules:
             self._modules[name] = self._on_base(Path(reference.model))

@@ -57,4 +57,5 @@ BACKEND = BackendKind(
     settings=RaySettings,
     open=open_ray,
     order=40,
+    serves_adapters=True,
 )

@@ -35,4 +35,5 @@ BACKEND = BackendKind(
     settings=VllmSettings,
     open=open_vllm,
     order=30,
+    serves_adapters=True,
 )
