@@ -109,6 +109,18 @@ def asks_of(layout: Layout, questions: int) -> list[Ask]:
     return update
 
 
+def use_peft_arithmetic(model: Any) -> None:
+    """Take the project's own LoRA forward out of a model."""
+    for module in model.modules():
+        vars(module).pop("forward", None)
+
+
+def unpacked(update: Any, size: int) -> list[list[Any]]:
+    """Prompts one by one, in the order of the epoch, ``size`` a micro-batch."""
+    single = sorted(update.trees, key=lambda t: t.owners)
+    return [single[i : i + size] for i in range(0, len(single), size)]
+
+
 def measure(way: Way, questions: int, most_rows: int | None) -> Timing:
     """Run one step of ``way`` in this process; the first micro-batch is run once before."""
     recipe = FinetuneRecipe(
@@ -122,18 +134,13 @@ def measure(way: Way, questions: int, most_rows: int | None) -> Timing:
     assert recipe.lora is not None
     model = DistributionModel(add_adapter(base.causal, recipe.lora, seed=0))
     if not way.light:
-        for module in model.modules():
-            vars(module).pop("forward", None)
+        use_peft_arithmetic(model)
     if way.compile:
         compile_layers(base.causal)
     packer = Packer(PromptTokenizer(base.tokenizer), groups(), recipe.prompting)
     asks = asks_of(way.layout, questions)[:most_rows]
     update = packer.update(asks, way.pack_tokens if way.trees else 1)
-    if way.trees:
-        batches = update.micro_batches()
-    else:
-        single = sorted(update.trees, key=lambda t: t.owners)
-        batches = [single[i : i + way.batch] for i in range(0, len(single), way.batch)]
+    batches = update.micro_batches() if way.trees else unpacked(update, way.batch)
     optimizer = torch.optim.AdamW(p for p in model.parameters() if p.requires_grad)
     model.train()
 

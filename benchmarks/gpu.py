@@ -161,19 +161,14 @@ def train(shape: Shape, way: Literal["ours", "published"]) -> Speed:
     layout = Layout.QUESTION_FIRST if ours else Layout.PAPER
     made = add_adapter(causal, LoraRecipe(dropout=0.0 if ours else 0.05), seed=0)
     if not ours:
-        for module in made.modules():
-            vars(module).pop("forward", None)  # PEFT's own arithmetic
+        training.use_peft_arithmetic(made)
     wrapped = DistributionModel(made)
     packer = Packer(PromptTokenizer(words), training.groups(), Prompting(layout))
     asks = training.asks_of(layout, shape.questions)
     if not ours:
         asks = asks[: 2 * shape.batch]
     update = packer.update(asks, shape.pack_tokens if ours else 1)
-    if ours:
-        batches = update.micro_batches()
-    else:
-        single = sorted(update.trees, key=lambda t: t.owners)
-        batches = [single[i : i + shape.batch] for i in range(0, len(single), shape.batch)]
+    batches = update.micro_batches() if ours else training.unpacked(update, shape.batch)
     optimizer = torch.optim.AdamW(p for p in wrapped.parameters() if p.requires_grad)
     wrapped.train()
 

@@ -21,7 +21,7 @@ import secrets
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
@@ -354,6 +354,14 @@ def output_folder(
     finally:
         OWNERS.remove(owner)
         owner.close(finished=finished)
+
+
+def output_file(path: str | Path, command: str) -> AbstractContextManager[OutputFolder]:
+    """:func:`output_folder` for a run that writes ``path``, with files beside it that are named
+    after it, into a folder of the user's. They are listed in ``NAME.manifest.json``."""
+    path = Path(path)
+    name = f"{path.name}.manifest.json"
+    return output_folder(path.parent, command, plan=[path.name], manifest=name)
 
 
 def holds_folder(

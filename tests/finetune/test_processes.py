@@ -13,10 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.finetune.small_table import QUESTIONS
-from tests.finetune.two_processes import FSDP, kinds, launch
+from tests.finetune.two_processes import kinds, launch
 
 from opinioncast.finetune.recipe import FinetuneRecipe, parse_finetune
 from opinioncast.jobs.finetune import finetune_to_folder
+from two_hosts import FSDP
 
 Make = Callable[..., Path]
 

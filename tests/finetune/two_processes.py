@@ -19,13 +19,6 @@ from opinioncast.finetune.trainer import Trainer, TrainingRun
 from opinioncast.jobs.finetune import finetune_to_folder
 
 KILLED = 9
-FSDP = {
-    "ACCELERATE_USE_FSDP": "true",
-    "FSDP_VERSION": "2",
-    "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
-    "FSDP_TRANSFORMER_CLS_TO_WRAP": "LlamaDecoderLayer",
-    "FSDP_CPU_RAM_EFFICIENT_LOADING": "false",
-}
 
 
 def launch(

@@ -26,9 +26,11 @@ _WAITS = (
 @contextmanager
 def told_of_interrupts(say: Callable[[str], None]) -> Iterator[None]:
     """In the block, the first Ctrl-C that ends nothing within half a second is answered by
-    ``say``, and the second ends the process with status 130. Outside of the main thread, nothing.
+    ``say``, and the second ends the process with status 130. Outside of the main thread, and where
+    signals cannot write into a pipe (Windows), nothing.
     """
-    if threading.current_thread() is not threading.main_thread():
+    of_pipes = hasattr(os, "set_blocking") and os.name == "posix"
+    if threading.current_thread() is not threading.main_thread() or not of_pipes:
         yield
         return
     read, write = os.pipe()

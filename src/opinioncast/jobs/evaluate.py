@@ -41,7 +41,7 @@ from opinioncast.report.group_chart import group_chart
 from opinioncast.report.heatmap import steerability_figure
 from opinioncast.report.page import PageFigure, write_page
 from opinioncast.report.tables import write_table
-from opinioncast.survey import OpinionTable, Subpopulation, standard_attributes
+from opinioncast.survey import OpinionTable, PredictionTable, Subpopulation, standard_attributes
 from opinioncast.survey.sameness import Sameness, find_same
 from opinioncast.survey.tables import INTERVAL, KEY
 
@@ -149,7 +149,8 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
     told = {n: w for n, w in worth.items() if withheld is None or w.cells >= _FEW_CELLS}
     summary = _summary(lower, scores, test, tables["by_group"], steered, withheld)
     summary["asked_in_training_too"] = None if same is None else same.record()
-    trained = seen_before(getattr(inputs.predictions, "meta", {}))
+    predicted = inputs.predictions
+    trained = seen_before(predicted.meta) if isinstance(predicted, PredictionTable) else []
     summary["in_training_of_the_model"] = trained
     summary["library_knew"] = library_knew
     summary["worth"] = {name: w.record() for name, w in told.items()}

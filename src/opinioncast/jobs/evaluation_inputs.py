@@ -15,7 +15,7 @@ from opinioncast.evaluate.bands import Encode
 from opinioncast.evaluate.bounds import OVERALL, Bounds
 from opinioncast.evaluate.clusters import question_counts
 from opinioncast.jobs.manifest import write_manifest
-from opinioncast.output_folder import output_folder
+from opinioncast.output_folder import output_file
 from opinioncast.parquet_files import read_parquet
 from opinioncast.readers.opinion_files import read_opinion_table
 from opinioncast.readers.subpop import REFUSED, read_rows, with_keys
@@ -101,8 +101,7 @@ def write_bounds(bounds: Bounds, path: Path) -> list[Path]:
         InputError: a folder has the name of a file. StorageError: a file cannot be written.
     """
     path = path.expanduser()
-    manifest = f"{path.name}.manifest.json"
-    with output_folder(path.parent, "bounds", plan=[path.name], manifest=manifest):
+    with output_file(path, "bounds"):
         files = [write_csv(bounds.groups, path, for_excel=False)]
         if bounds.cells is not None:
             files.append(write_csv(bounds.cells, cells_beside(path), for_excel=False))

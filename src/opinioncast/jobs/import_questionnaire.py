@@ -8,7 +8,7 @@ from pathlib import Path
 from opinioncast.errors import InputError
 from opinioncast.files import atomic_path, checksum
 from opinioncast.jobs.manifest import write_manifest
-from opinioncast.output_folder import output_folder
+from opinioncast.output_folder import output_file
 from opinioncast.questionnaires import Questionnaire
 from opinioncast.questionnaires.check_list import CheckList
 from opinioncast.questionnaires.file_format import format_of
@@ -78,8 +78,7 @@ def import_questionnaire(
     check_list = instrument.check_list or CheckList(kind.help)
     checks = out.with_name(out.stem + CHECK_LIST_ENDING)
     comment = f"Imported from {path.name}; {checks.name} says what was left out and why."
-    manifest = f"{out.name}.manifest.json"
-    with output_folder(out.parent, "import", plan=[out.name], manifest=manifest):
+    with output_file(out, "import"):
         with atomic_path(out) as temporary:
             temporary.write_text(written(instrument, comment), encoding="utf-8")
         with atomic_path(checks) as temporary:

@@ -227,7 +227,7 @@ def _levels(document: Any, styles: dict[str, Any]) -> dict[str, dict[str, tuple[
     """List -> level -> kind of number, its text ("%1."), where it starts."""
     try:
         element = document.part.numbering_part.element
-    except (KeyError, NotImplementedError, AttributeError):
+    except (KeyError, NotImplementedError, AttributeError):  # of python-docx: there are no lists
         return {}
     abstract = {a.get(_W + "abstractNumId"): a for a in element.iter(_W + "abstractNum")}
     lists = {n.get(_W + "numId"): _value(n, "abstractNumId") for n in element.iter(_W + "num")}
