@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import socket
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,14 +114,44 @@ def test_the_server_is_of_this_machine_alone(
 ) -> None:
     called: list[list[str]] = []
 
-    def call(command: list[str], env: object) -> int:
-        called.append(command)
+    def call(arguments: list[str]) -> int:
+        called.append(arguments)
         return 0
 
-    monkeypatch.setattr("opinioncast.jobs.serve_page.subprocess.call", call)
+    monkeypatch.setattr("opinioncast.jobs.serve_page._streamlit", call)
     serve_page(tmp_path / "projects", port=8600, browser=False)
     (command,) = called
     assert "--server.address=127.0.0.1" in command
     assert "--browser.gatherUsageStats=false" in command
     assert "--server.maxUploadSize=20" in command
     assert (tmp_path / "projects").is_dir()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as trial:
+        return trial.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.slow
+def test_a_server_ends_with_its_command(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "opinioncast", "app", "--folder", str(tmp_path / "projects")]
+    command += ["--port", str(port), "--no-browser"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 60
+        while not answers(port):
+            assert server.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert second.returncode == 2
+        assert "give another with --port" in second.stderr
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+        assert not answers(port)
+    finally:
+        server.kill()
+        server.wait(20)

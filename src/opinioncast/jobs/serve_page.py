@@ -1,10 +1,13 @@
-"""Serve the page on this machine alone."""
+"""Serve the page on this machine alone.
+
+The server is this very process: whatever ends it (Ctrl-C, SIGTERM, kill -9, a closed terminal)
+leaves no server behind.
+"""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+from collections.abc import Sequence
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,6 +48,7 @@ def serve_page(folder: Path | None, *, port: int, browser: bool) -> None:
         "server.address": ADDRESS,
         "server.port": port,
         "server.headless": not browser,
+        "server.showEmailPrompt": False,  # or the first start waits for an address to be typed
         "server.maxUploadSize": MAX_UPLOAD_MB,
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": False,
@@ -54,12 +58,8 @@ def serve_page(folder: Path | None, *, port: int, browser: bool) -> None:
         "client.showErrorLinks": False,
     }
     given = [f"--{name}={str(value).lower()}" for name, value in settings.items()]
-    command = [sys.executable, "-m", "streamlit", "run", str(page), *given, "--", str(root)]
     print(f"http://{ADDRESS}:{port}  (Ctrl-C ends it; runs that are going on go on)", flush=True)
-    try:
-        code = subprocess.call(command, env=os.environ | {"STREAMLIT_SERVER_ADDRESS": ADDRESS})
-    except KeyboardInterrupt:
-        return
+    code = _streamlit(["run", str(page), *given, "--", str(root)])
     if code:
         raise InputError(
             "The page's server ended",
@@ -68,3 +68,18 @@ def serve_page(folder: Path | None, *, port: int, browser: bool) -> None:
             found=f"status {code}",
             hint="give another with --port",
         )
+
+
+def _streamlit(arguments: Sequence[str]) -> int:
+    """Streamlit's own command line, here; its status when the server has ended. SIGINT and SIGTERM
+    end the server by Streamlit's own handlers."""
+    from streamlit.web.cli import main
+
+    os.environ["STREAMLIT_SERVER_ADDRESS"] = ADDRESS
+    try:
+        main(list(arguments), prog_name="streamlit", standalone_mode=False)
+    except KeyboardInterrupt:  # before there was a server
+        return 0
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
