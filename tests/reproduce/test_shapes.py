@@ -206,3 +206,27 @@ def test_a_reworded_group_file_is_another_training(tmp_path: Path) -> None:
             pytest.fail(f"the group file of this test does not fit: {error}")
         keys.append(training_key({"name": "x", "table": "t"}, (str(file),)))
     assert keys[0] != keys[1]
+
+
+def test_every_file_of_a_models_folder_is_in_the_key_but_its_card(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    (folder / "additional_chat_templates").mkdir(parents=True)
+    names = (
+        "config.json",
+        "model.safetensors",
+        "pytorch_model.bin",
+        "chat_template.jinja",
+        "additional_chat_templates/tool.jinja",
+        "merges.txt",
+        "tokenizer.model",
+    )
+    keys = [key(with_model(model=str(folder)))]
+    for name in names:
+        for text in ("a", "b"):
+            (folder / name).write_text(text, "utf-8")
+            keys.append(key(with_model(model=str(folder))))
+    assert len(set(keys)) == len(keys)
+    (folder / "README.md").write_text("Its card.", "utf-8")
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "download.json").write_text("{}", "utf-8")
+    assert key(with_model(model=str(folder))) == keys[-1]

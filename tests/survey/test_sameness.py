@@ -41,6 +41,12 @@ ASKED = Asked("ATP", "82", "SATIS_W82", "Don't you think taxes are too high?")
         Asked("", "", "q1", "Don't you think ta\u00adxes are too high?"),  # soft hyphen
         Asked("", "", "q1", "Don\u00b4t you think taxes are too high?"),
         Asked("", "", "q1", '"Don\u02bct you think taxes are too high?"'),
+        Asked("", "", "q1", "Don&#39;t you think <b>taxes</b>&nbsp;are too high?"),
+        Asked("", "", "q1", "Don&rsquo;t you <I>think</I> taxes are <br/>too high?"),
+        Asked("", "", "q1", "Q.12b: Don't you think taxes are too high?"),
+        Asked("", "", "q1", "7) Don't you think taxes are too high?"),
+        Asked("", "", "q1", "(c) Don't you think taxes are too high?"),
+        Asked("", "", "q1", "Don't you think táxes are too high?"),
     ],
 )
 def test_the_same_question_in_other_dress(other: Asked) -> None:
@@ -68,7 +74,14 @@ def test_what_is_kept_of_a_wording() -> None:
     assert wording_key("Is 3.5% high?") != wording_key("Is 35% high?")
     assert wording_key("co-operate") == wording_key("cooperate")
     assert wording_key("Straße") == wording_key("STRASSE")
-    assert wording_key("cafe\u0301") == wording_key("caf\u00e9") != wording_key("cafe")
+    assert wording_key("cafe\u0301") == wording_key("caf\u00e9") == wording_key("cafe")
+    assert (
+        wording_key("over $30,000?") == wording_key("over $30 000?") == wording_key("over $30000")
+    )
+    assert wording_key("Is 3.500 high?") != wording_key("Is 3.50 high?")
+    assert wording_key("in 2018, 2020") != wording_key("in 20182020")
+    assert wording_key("12. 13.") == "12 13"  # no words follow
+    assert wording_key("Is 3 < 5 and 7 > 6?") == "is3 5and7 6"
     assert wording_key("कि") != wording_key("की")  # vowel signs are no punctuation
     assert wording_key("?! …") == ""
     # wordings without a letter are not all one

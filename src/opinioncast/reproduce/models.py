@@ -18,8 +18,10 @@ def identity(model: str) -> str:
         return CATALOGUE[model].sha256
     folder = Path(model)
     if folder.is_dir():
-        files = sorted(f for f in folder.iterdir() if f.suffix in (".safetensors", ".json"))
-        text = "".join(f"{f.name} {file_hash(f)}\n" for f in files)
+        # all but its card: chat templates, vocabularies and older weights shape answers too
+        files = sorted(f.relative_to(folder) for f in folder.rglob("*") if f.is_file())
+        files = [f for f in files if f.suffix != ".md" and not any(p[0] == "." for p in f.parts)]
+        text = "".join(f"{f.as_posix()} {file_hash(folder / f)}\n" for f in files)
         return hashlib.sha256(text.encode()).hexdigest()
     return f"{model} {_revision(model)}"
 

@@ -4,7 +4,8 @@ Two questions are the same by
 
 * **key**: one family and one item, whatever the wave. ``SATIS_W82`` and ``satis_w92`` are one;
 * **wording**: the same letters and digits, whatever the family, the id, case, punctuation,
-  apostrophes, spaces, or the form in which a character is coded;
+  apostrophes, accents, spaces, HTML, the item's number before it, or the form in which a character
+  is coded;
 * **meaning**: embeddings with a cosine of a measured threshold or more (paper, appendix A.5), where
   a sentence model is at hand.
 
@@ -15,6 +16,7 @@ do not matter: what was answered on four options tells what will be answered on 
 from __future__ import annotations
 
 import hashlib
+import html
 import re
 import unicodedata
 from collections import Counter
@@ -42,6 +44,14 @@ reworded questions."""
 _BLOCK_CELLS = 16_000_000  # 64 MB of float32 similarities at a time
 _WAVE = re.compile(r"_w\d+[a-z]?$")
 _APOSTROPHES = dict.fromkeys(map(ord, "'’‘`´ʹʻʼʽˈˊˋ＇"))
+_ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-f]+|\w+);", re.IGNORECASE)
+_TAG = re.compile(r"</?[a-z][^<>]*>")
+_ACCENTS = dict.fromkeys(range(0x300, 0x370))  # combining ones of Latin, Greek and Cyrillic letters
+_ITEM = re.compile(  # "12. ", "b) ", "Q12a: ", where words follow
+    r"^[\W_]*(?:q(?:uestion)?[ .]{0,2}\d{1,3}[a-z]?|\d{1,3}[a-z]?|[a-z])[.):]\s+(?=.*[^\W\d_])",
+    re.DOTALL,
+)
+_THOUSANDS = re.compile(r"(?<=\d)[,. ](?=\d{3}(?!\d))")
 _NOT_ASCII_WORD = re.compile(r"[^0-9a-z]+")
 _BETWEEN_WORDS = re.compile(r"(?<!\d) +| +(?!\d)")
 
@@ -90,16 +100,19 @@ def item_key(wave: str, question_id: str) -> str:
 def wording_key(text: str) -> str:
     """The letters and digits of a wording: what spelling and typesetting leave of it.
 
-    A space stays between two digits, so that 3.5 is not 35. Empty without a letter or digit.
+    A space stays between two digits, so that 3.5 is not 35, but for thousands. Empty without a
+    letter or digit.
 
     >>> wording_key("Don’t you AGREE - that 3.5%  is high?")
     'dontyouagreethat3 5ishigh'
-    >>> wording_key("dont you agree that 3,5 % is high")
+    >>> wording_key("12a. dont you <b>agree</b> that 3,5&nbsp;% is high")
     'dontyouagreethat3 5ishigh'
     """
-    plain = text.translate(_APOSTROPHES)
+    plain = _ENTITY.sub(lambda m: html.unescape(m[0]), text).translate(_APOSTROPHES)
     small = unicodedata.normalize("NFKC", plain.casefold()).casefold()
+    small = unicodedata.normalize("NFKD", small).translate(_ACCENTS)
     small = unicodedata.normalize("NFKC", small)
+    small = _THOUSANDS.sub("", _ITEM.sub("", _TAG.sub(" ", small)))
     if small.isascii():
         words = _NOT_ASCII_WORD.sub(" ", small)
     else:
