@@ -71,7 +71,11 @@ def test_parts_are_disjoint_complete_and_stable(n: int, seed: int) -> None:
         twin = key.replace("61", "82")
         assert owner.get(twin, owner[key]) == owner[key]
     shuffled = OpinionTable(whole.frame.sample(fraction=1, shuffle=True, seed=seed), whole.meta)
-    again = split_table(shuffled, by="question", fractions=THREE, seed=seed, linked=linked[::-1])
+    backwards = dict(reversed(THREE.items()))
+    again = split_table(
+        shuffled, by="question", fractions=backwards, seed=seed, linked=linked[::-1]
+    )
+    assert list(again.parts) == list(backwards)
     assert {p: keys(t) for p, t in again.parts.items()} == {
         p: keys(t) for p, t in split.parts.items()
     }

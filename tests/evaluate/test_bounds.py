@@ -208,6 +208,13 @@ def test_the_bound_of_some_questions_needs_that_of_each_cell() -> None:
     assert blind["note"][-1] == blind["note"][0]
 
 
+def test_a_bound_of_nobody_knows_how_many_questions_says_so() -> None:
+    untold = Bounds(known(False, *FOUR).groups.drop("n_questions"))
+    found = untold.of(scored(("a", "x"), ("b", "x"), ("c", "x")))
+    assert human(found) == pytest.approx({"a": 0.2, "b": 0.3, "c": 0.8, OVERALL[1]: 1.8 / 5})
+    assert all("how many questions" in note for note in found["note"])
+
+
 def test_what_no_bound_is_known_of_has_none() -> None:
     found = known(True, *FOUR[:4]).of(scored(("a", "x"), ("c", "x"), ("b", "z")))
     assert human(found) == pytest.approx({"a": 0.1, "c": None, "b": None, OVERALL[1]: None})

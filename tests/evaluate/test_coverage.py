@@ -60,6 +60,19 @@ def test_rounding_is_taken_and_said() -> None:
     assert [str(f) for f in findings] == [f"{cov.RESCALED}: 1, rescaled (T/1/q0 SEX=Male)"]
 
 
+def test_what_is_told_beside_the_shares_is_a_number_or_nothing() -> None:
+    nan, beyond = float("nan"), float("inf")
+    frame = rows(
+        {"label_mass": nan, "order_spread": 0.1},
+        {"label_mass": 0.5, "order_spread": beyond},
+        {"label_mass": None},
+    )
+    kept, findings = usable_predictions(frame)
+    assert kept["label_mass"].to_list() == [None, 0.5, None]
+    assert kept["order_spread"].to_list() == [0.1, None, None]
+    assert not findings
+
+
 def test_the_same_cell_twice_is_neither() -> None:
     """Nothing says which is meant. Rows without a key are no cell twice."""
     frame = rows({}, {"question_id": "q0"}, {}, {"question_id": None}, {"question_id": None})

@@ -270,6 +270,14 @@ def test_bounds_files(tmp_path: Path) -> None:
         read_bounds(tmp_path / "text.csv")
     assert "row 1, column human_low" in str(caught.value)
     assert "n/a" in str(caught.value)
+    for wrong in ("NaN", "-0.1", "1.5", "inf"):
+        (tmp_path / "wrong.csv").write_text(text.replace("0.015", wrong, 1), "utf-8")
+        with pytest.raises(DataError, match="not a number") as caught:
+            read_bounds(tmp_path / "wrong.csv")
+        assert "row 1, column human_low" in str(caught.value)
+    pl.concat([bounds().head(1), bounds()]).write_csv(tmp_path / "twice.csv")
+    with pytest.raises(DataError, match="two bounds"):
+        read_bounds(tmp_path / "twice.csv")
     (tmp_path / "empty.csv").write_text(text.replace("0.015", "", 1), "utf-8")
     assert read_bounds(tmp_path / "empty.csv").groups["human_low"].to_list()[:2] == [None, 0.015]
 
@@ -296,6 +304,16 @@ def test_bounds_by_cell_stand_beside(tmp_path: Path) -> None:
     beside.write_bytes(kept)
     with pytest.raises(DataError, match="cells are not those of the groups"):
         read_bounds(tmp_path / "b.csv")
+    drawn = groups.with_columns(empty_draws=pl.lit(0))
+    write_bounds(Bounds(drawn, cells), tmp_path / "b.csv")
+    assert read_bounds(tmp_path / "b.csv").cells is not None
+    other = cells.with_columns(human=pl.col("human") + 0.001)  # another seed's, say
+    other.write_csv(beside)
+    with pytest.raises(DataError, match="of another run"):
+        read_bounds(tmp_path / "b.csv")
+    sparse = drawn.with_columns(empty_draws=pl.lit(1))  # their means are over other replicates
+    sparse.write_csv(tmp_path / "b.csv")
+    assert read_bounds(tmp_path / "b.csv").cells is not None
     beside.write_text("x\n1\n", "utf-8")
     with pytest.raises(DataError, match="cells cannot be read"):
         read_bounds(tmp_path / "b.csv")

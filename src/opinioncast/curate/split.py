@@ -48,7 +48,8 @@ def split_table(
     questions; with ``by`` "wave" or "family", everything in it. Each part's meta counts, under
     ``split``, the questions and what they hang together in.
     The largest of these clusters are placed first, each where it brings every group nearest to its
-    share (chi-square of rows by group). The result depends on rows and seed, not on row order.
+    share (chi-square of rows by group). The result depends on rows, shares and seed, not on the
+    order of rows or of ``fractions``.
 
     Args:
         fractions: part name -> share of rows; they sum to 1.
@@ -156,7 +157,10 @@ def _place(
     rows: npt.NDArray[np.float64], names: list[str], fractions: Mapping[str, float], seed: int
 ) -> npt.NDArray[np.int64]:
     """Part number of each cluster. ``rows``: shape (clusters, groups)."""
-    shares = np.array(list(fractions.values()))
+    order = np.argsort(
+        list(fractions)
+    )  # in whatever order they are written, the parts are the same
+    shares = np.array(list(fractions.values()))[order]
     target = shares[:, None] * rows.sum(axis=0)[None, :]
     placed = np.zeros_like(target)
     draws = [hashlib.sha256(f"{seed}/{name}".encode()).hexdigest() for name in names]
@@ -169,7 +173,7 @@ def _place(
         best = np.flatnonzero(cost <= cost.min() + 1e-9)
         part[c] = best[int(draws[c], 16) % len(best)]
         placed[part[c]] += rows[c]
-    return part
+    return np.asarray(order[part])
 
 
 def _report(

@@ -95,7 +95,7 @@ class Bounds:
             overall = _Row(*OVERALL, None, None, None, total, "; ".join(dict.fromkeys(lacking)))
         elif exact and len(rows) == sum(r["human"] is not None for r in measured.values()):
             human, low, high = (last[c] for c in _HUMAN)
-            overall = _Row(*OVERALL, human, low, high, total, "")
+            overall = _Row(*OVERALL, human, low, high, total, rows[0].note)
         else:
             mean = sum((row.human or 0.0) * row.cells for row in rows) / total
             note = "of the groups and questions scored"
@@ -107,6 +107,9 @@ class Bounds:
             return {}
         parts = self.cells.filter(pl.col("human").is_not_null()).partition_by(_GROUP, as_dict=True)
         return {(str(a), str(g)): frame for (a, g), frame in parts.items()}
+
+
+_UNTOLD = "of how many questions the lower bound is, its file does not say"
 
 
 class _Row(NamedTuple):
@@ -143,7 +146,7 @@ def _of_group(
                 "scored (the file of each cell's bounds is not there)"
             )
             return None, note, False
-        return whole, "", True
+        return whole, "" if questions is not None else _UNTOLD, True
     found = scored.join(cells.select(*KEY, "human"), on=list(KEY), how="left")["human"]
     if found.null_count():
         return None, "no lower bound of some questions", False

@@ -162,6 +162,8 @@ def usable_predictions(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]
     broken = frame.filter(given & ~whole.fill_null(False))
     findings += finding(BROKEN_INTERVAL, broken, "scored without")
     frame = frame.with_columns(pl.when(whole).then(pl.col(end)).alias(end) for end in INTERVAL)
+    told = pl.col("label_mass", "order_spread")
+    frame = frame.with_columns(pl.when(told.is_finite()).then(told))
     off = (shares.sum() - 1).abs() > 1e-6
     findings += finding(RESCALED, frame.filter(off), "rescaled")
     scaled = pl.col("distribution").list.eval(pl.element() / pl.element().sum())

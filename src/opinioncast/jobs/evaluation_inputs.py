@@ -25,6 +25,8 @@ from opinioncast.survey.tables import KEY
 Predictions = PredictionTable | pl.DataFrame
 
 GROUP = ("attribute", "group")
+_ROUNDED = 1e-4
+"""How far files of one run may differ: their numbers are rounded when they are written."""
 _BOUNDS = (*GROUP, "human", "human_low", "human_high")
 
 
@@ -150,7 +152,28 @@ def read_bounds(path: Path) -> Bounds:
                 found=row["len"] or 0,
                 hint="write both files with one run of `opinioncast bounds`",
             )
+    _check_mean(groups, cells, beside)
     return Bounds(groups, cells)
+
+
+def _check_mean(groups: pl.DataFrame, cells: pl.DataFrame, beside: Path) -> None:
+    """Raise DataError where cells are of another run than their groups: where every replicate held
+    somebody of every cell, a group's bound is the mean of its cells'."""
+    if "empty_draws" not in groups.columns:
+        return
+    means = cells.group_by(GROUP).agg(mean=pl.col("human").mean())
+    whole = groups.filter(pl.col("empty_draws") == 0, pl.col("attribute") != OVERALL[0])
+    found = whole.join(means, on=list(GROUP), how="inner")
+    other = found.filter((pl.col("human") - pl.col("mean")).abs() > _ROUNDED)
+    if other.height:
+        row = other.row(0, named=True)
+        raise DataError(
+            "The bounds of the cells are of another run than those of the groups",
+            where=f"{beside}, {row['attribute']} = {row['group']}",
+            expected=f"cells with a mean of {row['human']:.6g}",
+            found=f"{row['mean']:.6g}",
+            hint="write both files with one run of `opinioncast bounds`",
+        )
 
 
 def _group_bounds(path: Path) -> pl.DataFrame:
@@ -171,16 +194,25 @@ def _group_bounds(path: Path) -> pl.DataFrame:
         )
     for column in _BOUNDS[len(GROUP) :]:
         number = frame[column].cast(pl.Float64, strict=False)
-        wrong = (frame[column].is_not_null() & number.is_null()).arg_true().to_list()
+        good = number.is_between(0, 1)  # of nothing and of NaN it is neither true nor a bound
+        wrong = (frame[column].is_not_null() & ~good.fill_null(False)).arg_true().to_list()
         if wrong:
             raise DataError(
-                "A bound is not a number",
+                "A bound is not a number that a distance can have",
                 where=f"{path}, row {wrong[0] + 1}, column {column}",
-                expected="a number, or nothing where there is no bound",
+                expected="a number between 0 and 1, or nothing where there is no bound",
                 found=frame[column][wrong[0]],
                 hint="leave the field empty, or write the file with `opinioncast bounds`",
             )
         frame = frame.with_columns(number)
+    twice = frame.filter(frame.select(GROUP).is_duplicated())
+    if twice.height:
+        raise DataError(
+            "A group has two bounds",
+            where=str(path),
+            expected="a row for each group",
+            found=" = ".join(twice.select(GROUP).row(0)),
+        )
     return frame
 
 

@@ -464,6 +464,14 @@ def _checked(frame: pl.DataFrame, schema: Mapping[str, Any], kind: str) -> pl.Da
         "a refusal rate between 0 and 1",
         "refusal_rate",
     )
+    if "n_eff" in schema:
+        _reject(
+            frame,
+            kind,
+            (pl.col("n") < 0) | (pl.col("n_eff") < 0) | ~pl.col("n_eff").is_finite(),
+            "a base of 0 or more, or none where it is not known",
+            "n_eff",
+        )
     if "se" in schema:
         errors = pl.col("se").list
         _reject(
