@@ -99,12 +99,14 @@ class Command:
         prepare: puts the inputs there.
         before: command lines that make further inputs.
         tables: of the output, equal in bytes whenever it was killed.
+        out: folder of the output.
     """
 
     arguments: Sequence[str]
     tables: Sequence[str]
     prepare: Callable[[Path], None] = _questions
     before: Sequence[Sequence[str]] = ()
+    out: str = OUT
 
 
 _UNIFORM = ("predict", "q.yaml", "--method", "uniform", "-o", OUT)

@@ -64,7 +64,7 @@ def refuses() -> int:
     ],
 )
 def test_what_comes_of_a_process(tmp_path: Path, work: Callable[[], int], word: str) -> None:
-    from campaign import in_process
+    from campaign_processes import in_process
 
     (tmp_path / "f").mkdir()
     found = in_process(tmp_path / "f", work, seconds=1.5)
@@ -72,8 +72,8 @@ def test_what_comes_of_a_process(tmp_path: Path, work: Callable[[], int], word: 
 
 
 def test_what_is_odd(tmp_path: Path) -> None:
-    from campaign import in_process
     from campaign_inputs import OUT
+    from campaign_processes import in_process
 
     (tmp_path / "f" / OUT).mkdir(parents=True)
 

@@ -1,0 +1,168 @@
+"""Commands of `campaign.py` killed and run again, and run onto disks too small for them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from campaign_commands import COMMANDS, ON_SMALL_DISKS, Command
+from campaign_inputs import OUT
+from campaign_processes import Outcome, Process, command, in_process, leftovers
+
+Report = Callable[..., None]
+_LONGEST = 300  # seconds of a command that nobody kills
+
+
+class Templates:
+    """Inputs of each command of :mod:`campaign_commands`, and what a whole run of it makes; both
+    made once, then copied."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "templates"
+        self._took: dict[str, float] = {}
+
+    def laid(self, name: str, folder: Path) -> float:
+        """Put a command's inputs into ``folder``; seconds that a whole run takes."""
+        made = COMMANDS[name]
+        place = self.root / name.replace(" ", "_")
+        if name not in self._took:
+            place.mkdir(parents=True)
+            ready = in_process(place, partial(_prepared, made, place), _LONGEST)
+            whole = place.with_name(f"{place.name}-whole")
+            shutil.copytree(place, whole)
+            run = Process(whole, partial(command, made.arguments), _LONGEST)
+            while (found := run.outcome()) is None:
+                time.sleep(0.005)
+            if ready.word != "read" or found.word != "read":
+                raise RuntimeError(f"{name} does not run: {ready.said}\n{found.said}")
+            self._took[name] = time.monotonic() - run.began
+            run.learn()
+        shutil.copytree(place, folder)
+        return self._took[name]
+
+    def whole(self, name: str) -> Path:
+        """The folder of a run that nobody killed."""
+        return self.root / f"{name.replace(' ', '_')}-whole"
+
+
+def _prepared(made: Command, folder: Path) -> int:
+    made.prepare(folder)
+    for arguments in made.before:
+        if status := command(arguments):
+            return status
+    return 0
+
+
+def killed(
+    seed: int, root: Path, rounds: int, report: Report, done: Collection[str], only: Sequence[str]
+) -> int:
+    """Kill and run again, each drawn from the seed and its number; how many were killed before
+    their end, without those ``done``."""
+    kills = 0
+    templates = Templates(root)
+    names = sorted(n for n in COMMANDS if not only or n in only)
+    random.Random(f"{seed}/kill").shuffle(names)
+    for number in range(rounds if names else 0):
+        where = f"kill {number}"
+        if where in done:
+            continue
+        folder = root / f"kill{number}"
+        name = names[number % len(names)]
+        made = COMMANDS[name]
+        took = templates.laid(name, folder)
+        run = Process(folder, partial(command, made.arguments))
+        time.sleep(random.Random(f"{seed}/kill/{number}").uniform(0.0, took))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(run.pid, signal.SIGKILL)
+        _, status = os.waitpid(run.pid, 0)
+        died = os.WIFSIGNALED(status)
+        kills += died
+        found = in_process(folder, partial(command, made.arguments), _LONGEST)
+        whole = templates.whole(name) / made.out
+        report(where, name, _again(found, made, folder / made.out, whole), folder, died)
+        shutil.rmtree(folder, ignore_errors=True)
+    return kills
+
+
+def _again(found: Outcome, made: Command, out: Path, whole: Path) -> Outcome:
+    """What came of running a killed command again."""
+    if found.word != "read":
+        return Outcome("faults", found.said)
+    if left := leftovers(out):
+        return Outcome("read", "", (f"left: {left}",))
+    there, wanted = ({str(p.relative_to(f)) for p in f.rglob("*")} for f in (out, whole))
+    if there != wanted:
+        return Outcome("wrong", f"other files: {sorted(there ^ wanted)}")
+    for table in made.tables:
+        if (out / table).read_bytes() != (whole / table).read_bytes():
+            return Outcome("wrong", f"another {table}")
+    return Outcome("read", "")
+
+
+def full(chance: random.Random, root: Path, rounds: int, report: Callable[..., None]) -> int:
+    """Commands onto a disk too small for them; how many runs there were."""
+    templates = Templates(root / "d")
+    for number in range(rounds):
+        folder = root / f"disk{number}"
+        name = chance.choice(ON_SMALL_DISKS)
+        templates.laid(name, folder)
+        arguments = COMMANDS[name].arguments
+        kilobytes = chance.choice((4, 8, 16, 32, 64, 128))
+        with _disk(folder / OUT, kilobytes) as limit:
+            found = in_process(folder, partial(_limited, limit, arguments))
+            problem = _half(folder / OUT, found)
+            if problem:
+                word = found.word if found.word in ("faults", "hangs", "crashes") else "wrong"
+                report(f"disk {number} of {kilobytes} kB", name, Outcome(word, problem), folder)
+        shutil.rmtree(folder, ignore_errors=True)
+    return rounds
+
+
+def _limited(limit: int, arguments: Sequence[str]) -> int:
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    return command(arguments)
+
+
+@contextlib.contextmanager
+def _disk(folder: Path, kilobytes: int) -> Iterator[int]:
+    """``folder`` as a small file system, and 0; else bytes that no file may exceed."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
+    if os.geteuid() == 0 and subprocess.run(mount, capture_output=True).returncode == 0:
+        try:
+            yield 0
+        finally:
+            subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=True)
+    else:
+        yield kilobytes * 256
+
+
+def _half(out: Path, found: Outcome) -> str:
+    """What is wrong after a run onto a full disk; "" where nothing is."""
+    if found.word == "refused" and str(out.name) not in found.said:
+        return f"the place is not named: {found.said[-600:]}"
+    if found.word not in ("read", "refused"):
+        return found.said[-1500:]
+    if found.word == "read" and not (out / "manifest.json").is_file():
+        return "status 0 without a manifest"
+    for path in out.rglob("*"):
+        if path.is_file() and path.stat().st_size == 0 and not path.name.startswith("."):
+            return f"{path.name} is empty"
+        if path.suffix == ".json":
+            try:
+                json.loads(path.read_text("utf-8"))
+            except ValueError:
+                return f"{path.name} is half written"
+    left = leftovers(out)
+    return f"left behind: {left}" if left and found.word == "read" else ""
