@@ -170,6 +170,7 @@ ELSEWHERE: dict[str, str] = {
     "questionnaires/found.py": "questionnaires/test_assembly.py",
     "questionnaires/limesurvey_types.py": "questionnaires/test_limesurvey_lss.py",
     "questionnaires/numbered_text.py": "questionnaires/test_plain_text.py",
+    "questionnaires/open_question.py": "questionnaires/test_plain_text.py",
     "questionnaires/text_grids.py": "questionnaires/test_plain_text.py",
     "questionnaires/text_lines.py": "questionnaires/test_plain_text.py",
     "questionnaires/word_document.py": "questionnaires/test_word.py",

@@ -233,3 +233,39 @@ def test_tables() -> None:
     assert [(c.code, c.text) for c in battery.choices] == [("1", "Good"), ("2", "Bad")]
     assert [(i.code, i.text) for i in battery.items] == [("a", "Zoo"), ("b", "Park")]
     assert battery_of(Grid("t", (("Name", "Town", "Job"), ("Ann", "Rome", "cook")))) is None
+
+
+def test_tables_made_of_spaces(tmp_path: Path) -> None:
+    text = """POLL
+1) Do you shop here?
+     Yes ..... 1
+     No ...... 2
+2) [IF YES AT 1] How satisfied are you with:
+                     Very   Fairly  Not
+   a. Prices          1       2      3
+   b. Staff           1       2      3
+3) Which have you bought? (CODE ALL)
+   Bread 1
+   Milk 2
+4) How old are you?
+   18 to 34
+   35 to 64
+"""
+    found = fields(imported(tmp_path / "shop.txt", text))
+    assert list(found) == ["Q1", "Q2_a", "Q2_b", "Q3", "Q4"]
+    assert found["Q2_a"]["battery"] == "How satisfied are you with:"
+    assert found["Q2_a"]["question"] == "Prices"
+    assert found["Q2_b"]["options"] == ["Very", "Fairly", "Not"]
+    assert found["Q2_b"]["codes"] == ["1", "2", "3"]
+    assert found["Q2_b"]["routing"] == "IF YES AT 1"
+    assert found["Q3"]["options"] == ["Bread", "Milk"]
+    assert found["Q3"]["codes"] == ["1", "2"]
+    assert found["Q4"]["options"] == ["18 to 34", "35 to 64"]  # numbers that are no codes
+
+
+def test_a_question_in_the_corner_of_its_table(tmp_path: Path) -> None:
+    corner = "| Q3. Do you trust... | A lot | Not |"
+    text = f"{corner}\n|---|---|---|\n| The army | ○ | ○ |\n| Us | ○ | ○ |\n"
+    found = fields(imported(tmp_path / "zoo.md", text))
+    assert list(found) == ["Q3_1", "Q3_2"]
+    assert found["Q3_2"]["battery"] == "Do you trust..."

@@ -14,6 +14,7 @@ from tests.questionnaires.instruments import checks, fields, imported
 from tests.questionnaires.word_files import word_file
 
 from opinioncast.errors import InputError
+from opinioncast.questionnaires.check_list import Outcome
 from opinioncast.questionnaires.word_document import Paragraph, WordTable, word_blocks
 
 GRID = [["", "A lot (1)", "Not at all (2)"], ["The army (1)", "", ""], ["The police (2)", "", ""]]
@@ -179,3 +180,102 @@ def test_a_document_with_an_entity_reaches_for_nothing(tmp_path: Path) -> None:
             new.writestr(name, part)
     instrument = imported(tmp_path / "zoo.docx", target.getvalue())
     assert "root" not in fields(instrument)["Q1"]["question"]
+
+
+def test_instructions_on_the_line_of_the_label_are_no_wording(tmp_path: Path) -> None:
+    content = word_file(
+        [
+            "Q1. ASK ALL. SINGLE CODE",
+            "Who would you vote for?",
+            "Labour (1)",
+            "Nobody (97)",
+            "Q2. ASK IF Q1=1. MULTICODE. RANDOMISE",
+            "Which have you done?",
+            "1. Voted",
+            "2. Marched",
+            "Q3. NASA and the EU spend too much. Do you agree?",
+            "Yes (1) No (2)",
+        ]
+    )
+    found = fields(imported(tmp_path / "vote.docx", content))
+    assert found["Q1"]["question"] == "Who would you vote for?"
+    assert found["Q1"]["routing"] == "ASK ALL"
+    assert found["Q1"]["note"] == "SINGLE CODE"
+    assert found["Q2"]["question"] == "Which have you done?"
+    assert found["Q2"]["routing"] == "ASK IF Q1=1"
+    assert found["Q2"]["select_all"] == "yes"
+    assert found["Q3"]["question"] == "NASA and the EU spend too much. Do you agree?"
+    assert found["Q3"]["options"] == ["Yes", "No"]
+    assert found["Q3"]["codes"] == ["1", "2"]
+
+
+def test_options_without_a_mark_and_between_tabs(tmp_path: Path) -> None:
+    content = word_file(
+        [
+            "Q1. What is your gender?",
+            "Male\nFemale\nOther",
+            "Q2. Do you own a car?\tYes 1\tNo 2",
+            "Q3. And a bicycle?",
+            "Yes 1\tNo 2\tRefused 9",
+            "Q4. Please rank these",
+            "Army",
+            "Police",
+            "Q5. Anything else you would like to say?",
+            "Thank you for your time!",
+        ]
+    )
+    instrument = imported(tmp_path / "zoo.docx", content)
+    found, checked = fields(instrument), checks(instrument)
+    assert list(found) == ["Q1", "Q2", "Q3"]
+    assert found["Q1"]["options"] == ["Male", "Female", "Other"]
+    assert "without a number or mark" in " ".join(checked["Q1"].remarks)
+    assert found["Q2"]["question"] == "Do you own a car?"
+    assert found["Q2"]["options"] == ["Yes", "No"]
+    assert found["Q3"]["options"] == ["Yes", "No", "Refused"]
+    assert "ranking" in checked["Q4"].why
+    assert checked["Q5"].outcome is Outcome.LEFT_OUT
+
+
+def test_short_lines_of_scripts_without_capitals_are_no_titles(tmp_path: Path) -> None:
+    content = word_file(["س1: هل ستشارك؟", "☐ نعم", "☐ لا 🙂", "第2题"])
+    found = fields(imported(tmp_path / "zoo.docx", content))
+    assert found["س1"]["options"] == ["نعم", "لا 🙂"]
+    assert "block" not in found["س1"]
+
+
+def test_a_head_of_two_rows_with_merged_cells(tmp_path: Path) -> None:
+    document = docx.Document()
+    document.add_paragraph("Q1. Do you agree?")
+    table = document.add_table(4, 6)
+    table.cell(0, 1).merge(table.cell(0, 2)).text = "Agree"
+    table.cell(0, 4).merge(table.cell(0, 5)).text = "Disagree"
+    for k, text in enumerate(["Strongly", "Tend to", "Neither", "Tend to", "Strongly"], start=1):
+        table.cell(1, k).text = text
+    for i, text in enumerate(["Taxes are too high", "Taxes are too low"], start=2):
+        table.cell(i, 0).text = text
+        for k in range(1, 6):
+            table.cell(i, k).text = str(k)
+    buffer = io.BytesIO()
+    document.save(buffer)
+    found = fields(imported(tmp_path / "zoo.docx", buffer.getvalue()))
+    assert list(found) == ["Q1_1", "Q1_2"]
+    assert found["Q1_1"]["options"] == [
+        *("Agree: Strongly", "Agree: Tend to", "Neither"),
+        *("Disagree: Tend to", "Disagree: Strongly"),
+    ]
+    assert found["Q1_1"]["codes"] == ["1", "2", "3", "4", "5"]
+
+
+def test_heads_that_do_not_name_every_column(tmp_path: Path) -> None:
+    ends = [["", "Not at all", "", "", "Completely"], ["The army", "1", "2", "3", "4"]]
+    ends.append(["The police", "1", "2", "3", "4"])
+    codes = [["", "Low", "", "High"], ["", "1", "2", "3"], ["The army", "", "", ""]]
+    codes.append(["The police", "", "", ""])
+    behind = [["", "Yes", "No", ""], ["The army", "1", "2", "3"], ["The police", "1", "2", "3"]]
+    content = word_file(["Q1. Trust?", ends, "Q2. Trust?", codes, "Q3. Trust?", behind])
+    instrument = imported(tmp_path / "zoo.docx", content)
+    found, checked = fields(instrument), checks(instrument)
+    assert found["Q1_1"]["options"] == ["1 (Not at all)", "2", "3", "4 (Completely)"]
+    assert found["Q2_2"]["options"] == ["1 (Low)", "2", "3 (High)"]
+    assert checked["Q3"].outcome is Outcome.LEFT_OUT
+    assert "names 2 of 3 columns" in checked["Q3"].why

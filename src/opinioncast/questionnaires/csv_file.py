@@ -7,9 +7,9 @@ import io
 from pathlib import Path
 
 from opinioncast.errors import InputError
-from opinioncast.questionnaires.declaration import Head, Instrument, InstrumentFormat
+from opinioncast.questionnaires.declaration import Instrument, InstrumentFormat
 from opinioncast.questionnaires.decoding import decoded
-from opinioncast.questionnaires.rows import entries_of_rows
+from opinioncast.questionnaires.rows import instrument_of_rows
 
 
 def read(path: Path, content: bytes) -> Instrument:
@@ -36,7 +36,7 @@ def read(path: Path, content: bytes) -> Instrument:
             expected=f"fields separated by {delimiter!r}, quoted where they hold one",
             found=error,
         ) from None
-    return Instrument(Head(), entries_of_rows(path, rows))
+    return instrument_of_rows(path, rows, "CSV questionnaire")
 
 
 FORMAT = InstrumentFormat(

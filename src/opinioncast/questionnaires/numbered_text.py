@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from opinioncast.questionnaires.found import Choice, Found, Item, Kind
-from opinioncast.questionnaires.text_grids import battery_of, lines_of, options_in
+from opinioncast.questionnaires.open_question import ANSWERED, OpenQuestion
+from opinioncast.questionnaires.text_grids import battery_of, grids_in_lines, lines_of, options_in
+from opinioncast.questionnaires.text_layouts import rows_of_layout
 from opinioncast.questionnaires.text_lines import (
     Grid,
     Line,
+    coded_behind,
     going_of,
+    instructed_start,
     is_direction,
+    is_plain_option,
     is_routing,
     kind_of,
     noted_end,
@@ -32,43 +36,10 @@ from opinioncast.questionnaires.wording import without_instructions
 
 Block = Line | Grid
 _FILL_IN = re.compile(r"^[\s_.…]{3,}$")
-_ENDS = re.compile(
-    r"(?:from|between|scale(?:\s+of)?)\s*:?\s*(?:from\s+)?(-?\d+)\s*(?:to|and|through|[-–—])\s*(\d+)",
-    re.I,
+_UNMARKED = "lines without a number or mark are taken as its options"
+_IMPERATIVE = re.compile(
+    r"(?:please\s+)?(?:rank|select|choose|indicate|rate|tick|mark|pick|put)\b", re.I
 )
-_ANSWERED = {Kind.OPEN, Kind.NUMBER, Kind.RANKING, Kind.POINTS, Kind.DATE}
-
-
-@dataclass
-class _Open:
-    """The question that is being read."""
-
-    where: str
-    id: str
-    text: str
-    block: str
-    routing: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    choices: list[Choice] = field(default_factory=list)
-    items: list[Item] = field(default_factory=list)
-    tables: list[Found] = field(default_factory=list)
-    kind: Kind | None = None
-    numbered: bool = True
-
-    def hint(self, text: str) -> None:
-        kind = kind_of(text)
-        if kind is not None and self.kind is None:
-            self.kind = kind
-
-    @property
-    def expected(self) -> int | None:
-        """The code that would come next."""
-        if not self.choices:
-            return 1
-        last = self.choices[-1].code
-        if last.lstrip("-").isdecimal():
-            return int(last) + 1
-        return 1 if last.isalpha() else None  # after "a.", "b." the common options may come
 
 
 def found_in(blocks: Sequence[Block]) -> Iterator[Found]:
@@ -84,15 +55,18 @@ class _Reader:
 
     def __init__(self, blocks: Sequence[Block]) -> None:
         self.blocks: list[Block] = []
-        for block in blocks:
-            flat = lines_of(block) if isinstance(block, Grid) else None
+        for block in grids_in_lines(blocks):
+            flat = None
+            if isinstance(block, Grid):
+                flat = rows_of_layout(block) or lines_of(block)
             self.blocks += flat if flat is not None else [block]
         lines = [b for b in self.blocks if isinstance(b, Line)]
         self.named = any(question_of(one) for one in lines)
-        self.current: _Open | None = None
+        self.current: OpenQuestion | None = None
         self.block = ""
         self.routing: list[str] = []
         self.last_number = 0
+        self.unmarked: dict[int, tuple[str, str]] = {}
 
     def step(self, place: int) -> Iterator[Found]:
         block = self.blocks[place]
@@ -132,12 +106,14 @@ class _Reader:
         yield from self.close()
         before = [*self.routing, *([routing] if routing else [])]
         self.routing = []
+        said_of, instructions, text = instructed_start(text)
+        before += said_of
         text, inline = split_inline(text)
         text, said = shouted_end(text)
-        self.current = _Open(line.where, name, text, self.block, before)
+        self.current = OpenQuestion(line.where, name, text, self.block, before)
         self._hints(text)
-        if said:
-            self._directed(said)
+        for instruction in (*instructions, *([said] if said else [])):
+            self._directed(instruction)
         for code, words in inline:
             self._option(code, words)
 
@@ -196,6 +172,9 @@ class _Reader:
     def _rest(self, line: Line, place: int) -> Iterator[Found]:
         """An option, more of a wording, an unnumbered question or a text."""
         current, text = self.current, line.text.strip()
+        if place in self.unmarked and current is not None:
+            self._option(*self.unmarked[place])
+            return
         expected = current.expected if current is not None else None
         kept, said = noted_end(text)
         kept, going = going_of(kept)
@@ -212,6 +191,12 @@ class _Reader:
             if slashed and current.text:
                 current.choices += [Choice(t) for t in slashed]
                 return
+            if listed := self._unmarked(place):
+                self.unmarked = dict(zip(range(place, place + len(listed)), listed, strict=True))
+                if not all(code for code, _ in listed):
+                    current.remarks.append(_UNMARKED)
+                self._option(*self.unmarked[place])
+                return
             if current.text.rstrip().endswith(("?", "؟")) and asks and not current.numbered:
                 yield from self.close()
             else:
@@ -221,12 +206,45 @@ class _Reader:
         ahead = self._ahead(place)
         if (asks and ahead) or (self.current is None and ahead and not options):
             yield from self.close()
-            self.current = _Open(line.where, "", text, self.block, self.routing, numbered=False)
+            self.current = OpenQuestion(
+                line.where, "", text, self.block, self.routing, numbered=False
+            )
             self.routing = []
             self._hints(text)
             return
         yield from self.close()
         yield Found(line.where, "", text, Kind.TEXT, block=self.block)
+
+    def _unmarked(self, place: int) -> list[tuple[str, str]]:
+        """(code, text) of the lines from here that are options although nothing says so.
+
+        Only below a numbered question that is all said ("...?", "Please rank ..."), two or more of
+        them, as short as options are.
+        """
+        current = self.current
+        if current is None or not current.numbered or not current.id:
+            return []
+        said = without_instructions(current.text)[0].rstrip()
+        if not (said.endswith(("?", ":", "؟", "？")) or _IMPERATIVE.match(said)):
+            return []
+        listed: list[str] = []
+        for block in self.blocks[place:]:
+            if (
+                isinstance(block, Grid)
+                or block.heading
+                or block.label
+                or not is_plain_option(block.text)
+                or _FILL_IN.match(block.text)
+                or question_of(block)
+                or numbered_of(block)
+                or options_of(block, None)
+                or _is_title(block.text)
+                or is_routing(block.text)
+                or is_direction(block.text)
+            ):
+                break
+            listed.append(block.text.strip())
+        return coded_behind(listed) if len(listed) > 1 else []
 
     def _ahead(self, place: int) -> bool:
         """Whether options or a table follow a line."""
@@ -248,7 +266,7 @@ class _Reader:
         going = [t for t in (*taken, going_of(text)[1]) if says_where_to_go(t)]
         current.notes += [f"{words}: {g}" for g in going]
         for each in taken:
-            if each not in going and kind_of(each) in _ANSWERED and not words:
+            if each not in going and kind_of(each) in ANSWERED and not words:
                 current.kind = kind_of(each)
         if not words:
             return
@@ -284,71 +302,21 @@ class _Reader:
             return
         if self.current is None or self.current.choices:
             yield from self.close()
-            self.current = _Open(grid.where, "", battery.text, self.block, self.routing)
+            self.current = OpenQuestion(grid.where, "", battery.text, self.block, self.routing)
             self.routing = []
         self.current.tables.append(battery)
 
     def close(self) -> Iterator[Found]:
         """What the open question turned out to be."""
         done, self.current = self.current, None
-        if done is None:
-            return
-        common: dict[str, Any] = {
-            "where": done.where,
-            "id": done.id,
-            "text": done.text,
-            "block": done.block,
-            "routing": "; ".join(done.routing),
-            "note": "; ".join(dict.fromkeys(done.notes)),
-        }
-        kind = done.kind
-        if done.tables:
-            shape = Kind.SEVERAL if kind is Kind.SEVERAL else Kind.SINGLE
-            for number, table in enumerate(done.tables, start=1):
-                own = common if number == 1 else common | {"id": f"{done.id}#{number}"}
-                yield Found(**own, kind=shape, choices=table.choices, items=table.items)
-            return
-        ends = _ends(done)
-        if ends is not None and kind not in (Kind.SEVERAL, Kind.RANKING, Kind.POINTS):
-            yield Found(**common, kind=Kind.SLIDER, ends=ends[0], end_labels=ends[1])
-        elif kind in (Kind.RANKING, Kind.POINTS) or (kind in _ANSWERED and not done.choices):
-            yield Found(**common, kind=kind or Kind.OPEN)
-        elif done.choices:
-            shape = Kind.SEVERAL if kind is Kind.SEVERAL else Kind.SINGLE
-            items = tuple(done.items)
-            yield Found(**common, kind=shape, choices=tuple(done.choices), items=items)
-        elif done.id and done.text and "?" in done.text:
-            yield Found(**common, kind=Kind.OPEN, why="no options below it")
-        else:
-            yield Found(**common, kind=Kind.TEXT)
-
-
-def _ends(done: _Open) -> tuple[tuple[int, int], tuple[str, str]] | None:
-    """The ends of a numeric scale of which the text has no, or only some points."""
-    said = _ENDS.search(done.text)
-    codes = [c.code for c in done.choices]
-    if not codes:
-        wide = said and int(said[2]) - int(said[1]) >= 4
-        scaled = done.kind is Kind.SLIDER or (
-            wide and re.search(r"\bscale\b|thermometer|rate\b|rating", done.text, re.I)
-        )
-        if said is None or not wide or not scaled:
-            return None
-        return (int(said[1]), int(said[2])), ("", "")
-    if not 2 <= len(codes) <= 3 or not all(c.lstrip("-").isdecimal() for c in codes):
-        return None
-    numbers = [int(c) for c in codes]
-    low, high = min(numbers), max(numbers)
-    if high - low < 4 or said is None or (int(said[1]), int(said[2])) != (low, high):
-        return None
-    by_code = dict(zip(numbers, (c.text for c in done.choices), strict=True))
-    return (low, high), (by_code[low], by_code[high])
+        if done is not None:
+            yield from done.found()
 
 
 def _is_title(text: str) -> bool:
     """A line in capitals, or a section's name with a colon and nothing after it."""
     words = text.split()
-    shouted = text.upper() == text and any(c.isalpha() for c in text) and len(words) <= 8
+    shouted = text.isupper() and len(words) <= 8  # scripts without capitals have no such lines
     section = bool(re.match(r"(?:section|part|block|module)\s+\w+\b[^?]*$", text, re.I))
     return (shouted and not re.match(r"^\W*\d", text) and len(text) > 3) or (
         section and len(words) <= 10

@@ -11,10 +11,34 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from opinioncast.errors import InputError
-from opinioncast.questionnaires.declaration import FIELDS, Entry
+from opinioncast.questionnaires.assembly import assembled
+from opinioncast.questionnaires.declaration import FIELDS, Entry, Head, Instrument
+from opinioncast.questionnaires.numbered_text import found_in
+from opinioncast.questionnaires.text_layouts import rows_of_layout
+from opinioncast.questionnaires.text_lines import Grid
 
 _BY_GROUP = ("observed", "known")
 """Columns that say of whom, in the order of the entry's attributes."""
+
+
+def instrument_of_rows(
+    path: Path, rows: Sequence[tuple[str, Sequence[str]]], kind: str
+) -> Instrument:
+    """Rows by our columns, or as other people head them ("No", "Question text", "Answers").
+
+    Args:
+        rows: place in the file and cells of each, those of the header first.
+        kind: of the file, for the check list of what was imported.
+
+    Raises:
+        InputError: columns that are neither.
+    """
+    names = {c.strip().casefold() for c in rows[0][1]} if rows else set()
+    if rows and not {"question", "options"} <= names:
+        grid = Grid("table", tuple(tuple(cells) for _, cells in rows))
+        if lines := rows_of_layout(grid, [w.removeprefix(f"{path}, ") for w, _ in rows]):
+            return assembled(path, kind, found_in(lines), Head())
+    return Instrument(Head(), entries_of_rows(path, rows))
 
 
 def entries_of_rows(path: Path, rows: Sequence[tuple[str, Sequence[str]]]) -> list[Entry]:

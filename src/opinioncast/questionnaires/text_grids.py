@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from opinioncast.questionnaires.found import Choice, Found, Item
 from opinioncast.questionnaires.text_lines import Grid, Line, options_of, question_of
 
 _CODE = re.compile(r"[\[(]?\s*(-?\d{1,4})\s*[\])]?")
 _MARK = re.compile(r"[\s□☐▢○◯●◉❑❏•xX✓✔_\[\]()oO–—-]*")
+_ASKING = ("?", ":", "？", "؟", "...", "…")
+_GAP = re.compile(r"\s{2,}|\t+")
+_TICK = re.compile(r"[\[(]?\s*-?\d{1,4}\s*[\])]?|[□☐▢○◯●◉❑❏✓✔]")
 _HEAD_CODE = re.compile(
     r"^(?P<text>.*?\S)\s*(?:[\[(](?P<a>-?\d{1,4})[\])]|\s(?P<b>\d{1,2}))$", re.S
 )
@@ -21,18 +25,28 @@ def battery_of(grid: Grid) -> Found | None:
 
     Its text is what stands in the corner, if that is a question.
     """
-    rows = [[" ".join(c.split()) for c in row] for row in grid.rows if any(c.strip() for c in row)]
-    if len(rows) < 2 or max(map(len, rows)) < 3:
+    head, rows = _head_of(grid)
+    if not rows or max(map(len, (head, *rows))) < 3:
         return None
-    head, body = rows[0], [r for r in rows[1:] if r[0]]
+    body = [r for r in rows if r[0]]
     width = max(i for i, c in enumerate(head) if c) + 1 if any(head) else 0
     across = [(i, head[i]) for i in range(1, width) if head[i]]
     if len(across) < 2 or not body:
         return None
+    ticked = {i for r in body for i, c in enumerate(r) if i and _TICK.fullmatch(c)}
+    if bare := sorted(ticked - {i for i, _ in across}):
+        coded = [_CODE.fullmatch(body[0][i] if i < len(body[0]) else "") for i in range(1, width)]
+        if max(bare) >= width or not all(coded):
+            return Found(
+                grid.where, "", head[0], left_out=True,
+                why=f"a table whose head names {len(across)} of {len(across) + len(bare)} columns",
+            )  # fmt: skip
+        numbers = [m[1] for m in coded if m]  # a scale of numbers whose ends are in words
+        across = [(i, f"{n} ({head[i]})" if head[i] else n) for i, n in enumerate(numbers, start=1)]
     cells = [[r[i] if i < len(r) else "" for i, _ in across] for r in body]
     if not all(_CODE.fullmatch(c) or _MARK.fullmatch(c) for row in cells for c in row):
         return None
-    stem = head[0] if head[0].rstrip().endswith(("?", ":", "？", "؟")) else ""
+    stem = head[0] if head[0].rstrip().endswith(_ASKING) else ""
     codes = [[m[1] if (m := _CODE.fullmatch(c)) else "" for c in row] for row in cells]
     if all(all(row) for row in codes) and all(len(set(row)) == 1 for row in codes):
         return Found(  # the same code across: these are options, and the columns are asked
@@ -52,6 +66,75 @@ def battery_of(grid: Grid) -> Found | None:
         )  # fmt: skip
     items = tuple(_item(r[0], str(n)) for n, r in enumerate(body, start=1))
     return Found(grid.where, "", stem, choices=tuple(choices), items=items)
+
+
+def _head_of(grid: Grid) -> tuple[list[str], list[list[str]]]:
+    """The labels of a table's columns, and the rows below them.
+
+    A head of two rows is read as one: "Agree" over "Strongly" and "Tend to" where cells are merged,
+    codes below labels.
+    """
+    kept = [i for i, row in enumerate(grid.rows) if any(c.strip() for c in row)]
+    rows = [[" ".join(c.split()) for c in grid.rows[i]] for i in kept]
+    if len(rows) < 2:
+        return (rows[0] if rows else []), []
+    first, second = rows[0], rows[1]
+    below = second[1:]
+    if second[0] or not any(below) or len(rows) < 3:
+        return first, rows[1:]
+    if all(_CODE.fullmatch(c) for c in below) and len(below) == len(first) - 1:
+        if all(first[1:]):
+            return [first[0], *(f"{t} ({c})" for t, c in zip(first[1:], below, strict=True))], rows[
+                2:
+            ]
+        labelled = [f"{c} ({t})" if t else c for t, c in zip(first[1:], below, strict=True)]
+        return [first[0], *labelled], rows[2:]
+    if all(_CODE.fullmatch(c) or _MARK.fullmatch(c) for c in below):
+        return first, rows[1:]
+    above = list(first)
+    for k in range(1, len(above)):
+        if not above[k] and (kept[0], k) in grid.merged:
+            above[k] = above[k - 1]
+    joined = [
+        f"{top}: {own}" if top and own and top != own else own or top
+        for top, own in zip(above[1:], [*below, *[""] * len(above)], strict=False)
+    ]
+    return [first[0], *joined], rows[2:]
+
+
+def grids_in_lines(blocks: Sequence[Line | Grid]) -> list[Line | Grid]:
+    """The same with tables that are made of spaces or tabs: labels above, codes in the rows."""
+    made: list[Line | Grid] = []
+    place = 0
+    while place < len(blocks):
+        rows = _spaced_rows(blocks, place)
+        if len(rows) > 2:
+            where = blocks[place].where
+            made.append(Grid(where, tuple(rows)))
+            place += len(rows)
+        else:
+            made.append(blocks[place])
+            place += 1
+    return made
+
+
+def _spaced_rows(blocks: Sequence[Line | Grid], place: int) -> list[tuple[str, ...]]:
+    """A head and the rows below it, as long as each ends in as many codes or boxes."""
+    rows: list[tuple[str, ...]] = []
+    for block in blocks[place:]:
+        if isinstance(block, Grid) or block.heading:
+            break
+        parts = [p for p in _GAP.split(block.text.strip()) if p]
+        if not rows:
+            if len(parts) < 2 or any(_TICK.fullmatch(p) or question_of(Line("", p)) for p in parts):
+                break
+            rows.append(("", *parts))
+            continue
+        label, *cells = parts or [""]
+        if len(cells) != len(rows[0]) - 1 or not all(_TICK.fullmatch(c) for c in cells):
+            break
+        rows.append((f"{block.label} {label}".strip(), *cells))
+    return rows
 
 
 def options_in(grid: Grid) -> list[tuple[str, str]] | None:
@@ -86,6 +169,11 @@ def lines_of(grid: Grid) -> list[Line | Grid] | None:
         rest = Grid(grid.where, grid.rows[1:])
         if battery_of(rest) is not None or options_in(rest) is not None:
             return [*_lines(f"{grid.where}, row 1", first), rest]
+    corner = grid.rows[0][0].strip() if grid.rows else ""
+    if corner.endswith(_ASKING) and len(corner.split()) > 3 and question_of(Line("", corner)):
+        rest = Grid(grid.where, (("", *grid.rows[0][1:]), *grid.rows[1:]), grid.merged)
+        if battery_of(rest) is not None:
+            return [*_lines(f"{grid.where}, row 1", [corner]), rest]
     lone = all(len(f) <= 1 for f in filled)
     asking = any(
         _labelled(f) or question_of(Line("", f[0])) or any(_has_options(c) for c in f)

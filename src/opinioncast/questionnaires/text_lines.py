@@ -32,10 +32,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table of texts, lines within a cell kept."""
+    """A table of texts, lines within a cell kept.
+
+    Attributes:
+        merged: (row, column) of cells that belong to the one before or above them.
+    """
 
     where: str
     rows: tuple[tuple[str, ...], ...]
+    merged: frozenset[tuple[int, int]] = frozenset()
 
 
 _ID = (
@@ -75,6 +80,13 @@ _INLINE = re.compile(
     re.S,
 )
 
+_TABBED = re.compile(
+    r"\s*[\[(]?(?P<a>\d{1,4})[\]).:=]*\s+(?P<b>\S.*)|(?P<c>\S.*?)\s*[\[(]?(?P<d>\d{1,4})[\])]?\s*"
+)
+_BEHIND = re.compile(
+    r"(?P<text>[^\d()\[\]]*[^\s\d()\[\],;])\s*[\[(](?P<code>-?\d{1,4})[\])][\s,;/|]*"
+)
+
 _ROUTING = re.compile(
     r"^[\W_]*(?:ask(?:ed)?\b.*\b(?:if|all|only|those|half|respondents?)|(?:programmer[^:]*:\s*)?"
     r"(?:show|display|ask)\s+if|if\b(?!.*\?)|base\s*[:=(]|filter\b\s*[:=]|"
@@ -98,6 +110,8 @@ _HINTS = (
         Kind.SEVERAL,
         re.compile(
             r"multi(?:ple)?[\s-]*(?:code|punch|response|answer|select|choice|mention)"
+            r"|mehrfach(?:nennung|antwort|auswahl)|plusieurs\s+réponses|choix\s+multiple"
+            r"|(?:respuesta|opción|selección)\s+múltiple|varias\s+respuestas|meerdere\s+antwoorden"
             r"|(?:select|check|mark|tick|code|choose|accept)\s+(?:all|multiple|as\s+many)"
             r"|all\s+that\s+apply|up\s+to\s+(?:two|three|four|five|\d)",
             re.I,
@@ -159,6 +173,8 @@ def options_of(line: Line, expected: int | None) -> list[tuple[str, str]] | None
     inline = [((m["a"] or m["b"]), m["text"].strip(" ,;/|\t")) for m in _INLINE.finditer(text)]
     if len(inline) > 1 and _INLINE.match(text) and _rising([c for c, _ in inline]):
         return inline
+    if (apart := _apart(text)) or (apart := _codes_behind(text)):
+        return apart
     if (
         line.label
         and not line.named
@@ -218,8 +234,82 @@ def shouted_end(text: str) -> tuple[str, str]:
     return text[: found.start() + 1].rstrip(), said
 
 
+def instructed_start(text: str) -> tuple[list[str], list[str], str]:
+    """Who is asked, instructions, and the wording: "ASK IF Q1=1. SINGLE CODE. How ...?".
+
+    Only sentences in capitals are taken off, or the whole where it says who is asked.
+    """
+    routing: list[str] = []
+    notes: list[str] = []
+    while bracketed := re.match(r"\s*[\[(](?P<said>[^\])]+)[\])]\s*(?=\S)", text):
+        if not is_routing(bracketed["said"]):
+            break
+        routing.append(bracketed["said"].strip())
+        text = text[bracketed.end() :]
+    while text:
+        end = re.search(r"[.;]\s+|[.;]?$", text)
+        first = text[: end.start()] if end else text
+        whole = first == text.rstrip(" .;")
+        if first.endswith(("?", "؟")):
+            break
+        if is_routing(first) and (whole or _shouted(first)):
+            routing.append(first.strip("[](){} "))
+        elif _shouted(first) and (is_direction(first) or kind_of(first)):
+            notes.append(first.strip("[](){} "))
+        else:
+            break
+        text = text[end.end() :] if end else ""
+    return routing, notes, text
+
+
+def coded_behind(lines: list[str]) -> list[tuple[str, str]]:
+    """Code and text of lines that all end in a number, counted from 0 or 1; else as they are."""
+    found = [re.fullmatch(r"(?P<text>.*[^\d\s,.–—-])\s+(?P<code>\d{1,3})", t) for t in lines]
+    made = [(m["code"], m["text"]) for m in found if m]
+    codes = [int(c) for c, _ in made]
+    counted = all(_follows(b, a + 1) or b in (7, 8, 9) for a, b in pairwise(codes))
+    if len(made) == len(lines) and codes[0] in (0, 1) and counted and _rising([c for c, _ in made]):
+        return made
+    return [("", t) for t in lines]
+
+
+def _apart(text: str) -> list[tuple[str, str]] | None:
+    """Options between tabs, each with its code: "Yes 1", "No 2"."""
+    parts = [p.strip() for p in re.split(r"\t+", text) if p.strip()]
+    found = [_TABBED.fullmatch(p) for p in parts]
+    if len(parts) < 2 or not all(found):
+        return None
+    made = [(m["a"] or m["d"], (m["b"] or m["c"]).strip()) for m in found if m]
+    return made if _rising([c for c, _ in made]) else None
+
+
+def _codes_behind(text: str) -> list[tuple[str, str]] | None:
+    """Options on one line with their codes behind them: "Yes (1) No (2)"."""
+    found = list(_BEHIND.finditer(text))
+    if len(found) < 2 or "".join(m[0] for m in found) != text:
+        return None
+    made = [(m["code"], m["text"].strip()) for m in found]
+    return made if _rising([c for c, _ in made]) else None
+
+
+def is_plain_option(text: str) -> bool:
+    """Whether a line without a mark is as short as an option and no sentence."""
+    words = text.strip()
+    return (
+        0 < len(words) <= 70
+        and len(words.split()) <= 9
+        and not words.endswith((".", "!", "?", ":", ";", "؟", "？", "。", ","))
+    )
+
+
 def split_inline(text: str) -> tuple[str, list[tuple[str, str]]]:
     """A wording and the options that stand on its line: "Too high? 1. Yes 2. No"."""
+    tabbed = re.search(r"[?:؟？]\s*\t", text)
+    if tabbed is not None:
+        parts = [p.strip() for p in re.split(r"\t+", text[tabbed.end() :]) if p.strip()]
+        coded = _apart(text[tabbed.end() :])
+        if coded or (len(parts) > 1 and all(map(is_plain_option, parts))):
+            return text[: tabbed.start() + 1], coded or [("", p) for p in parts]
     found = re.search(r"[?:؟？]\s+(?=[\[(]?\d{1,3}[\])]?[.)=\]\s])", text)
     if found is None:
         return text, []

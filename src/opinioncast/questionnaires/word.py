@@ -33,7 +33,10 @@ def read(path: Path, content: bytes) -> Instrument:
 def _lines(blocks: list[Paragraph | WordTable]) -> Iterator[Line | Grid]:
     for block in blocks:
         if isinstance(block, WordTable):
-            yield Grid(block.where, tuple(tuple(row) for row in block.texts()))
+            merged = frozenset(
+                (i, k) for i, row in enumerate(block.rows) for k, c in enumerate(row) if not c
+            )
+            yield Grid(block.where, tuple(tuple(row) for row in block.texts()), merged)
             continue
         heading = block.style.casefold().startswith(("heading", "title", "subtitle", "überschrift"))
         first, *more = block.text.split("\n")

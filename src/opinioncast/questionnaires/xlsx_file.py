@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from opinioncast.errors import InputError
-from opinioncast.questionnaires.declaration import Head, Instrument, InstrumentFormat
+from opinioncast.questionnaires.declaration import Instrument, InstrumentFormat
 from opinioncast.questionnaires.limits import check_zip
-from opinioncast.questionnaires.rows import entries_of_rows
+from opinioncast.questionnaires.rows import instrument_of_rows
 
 WORKBOOK = "an Excel workbook (.xlsx)"
 
@@ -24,7 +24,7 @@ def read(path: Path, content: bytes) -> Instrument:
     (sheet,) = sheets(path, content, 1).values()
     rows = [(f"{path}, row {i}", row) for i, row in enumerate(sheet, start=1)]
     filled = [r for r in rows if any(c.strip() for c in r[1])]
-    return Instrument(Head(), entries_of_rows(path, filled))
+    return instrument_of_rows(path, filled, "Excel questionnaire (.xlsx)")
 
 
 def sheets(

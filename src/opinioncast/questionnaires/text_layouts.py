@@ -1,0 +1,120 @@
+"""Tables that hold a questionnaire row by row: number, question, answers, filter.
+
+The columns are told by their heads, in the languages questionnaires are often written in; without
+the heads of question and answers a table is read in other ways.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from opinioncast.questionnaires.text_lines import Grid, Line, is_routing, options_of, slashed_of
+
+Columns = dict[str, tuple[int, ...]]
+"""What is in which columns of a table."""
+
+_HEADS = {
+    "number": r"(?:q(?:uestion)?|item|var(?:iable)?|frage(?:n)?)?[\s._-]*"
+    r"(?:no|nr|num|number|nummer|id|#|n°|nº|code|name|label)\.?|#|q|var(?:iable)?|item|№",
+    "question": r"(?:survey\s+)?questions?(?:\s*(?:text|wording))?|(?:question\s+)?wording|"
+    r"fragen?(?:text|wortlaut)?|pregunta|vraag|(?:texte\s+de\s+la\s+)?question|domanda|pergunta|"
+    r"fråga|spørgsmål|spørsmål|pytanie|вопрос|السؤال|سؤال|שאלה|问题|問題|質問|soru",
+    "answers": r"(?:answer|response|reply)?\s*(?:options?|answers?|responses?|categor(?:y|ies)|"
+    r"choices|scale|codes?\s*(?:list|frame))(?:\s*\(.*\))?|antwort(?:en|möglichkeiten|optionen|"
+    r"kategorien|vorgaben)?|skala|réponses?|modalités|respuestas?|opciones(?:\s+de\s+respuesta)?|"
+    r"antwoord(?:en|opties)?|risposte?|respostas?|opções|svar(?:s?alternativ|muligheder)?|"
+    r"odpowiedzi?|ответы?|варианты\s+ответов?|الإجابات?|الاجابات|الخيارات|תשובות|选项|選項|答案|"
+    r"選択肢|cevaplar|seçenekler",
+    "routing": r"filter|routing|ask(?:ed)?\s*(?:if|of|to)?|base|conditions?|universe|"
+    r"(?:skip\s+)?logic|relevant|filtro|filtre|bedingung|show\s+if|display\s+(?:if|logic)",
+    "kind": r"(?:question|answer|response)?\s*(?:type|format)|frage(?:n)?typ|typ|tipo",
+    "block": r"section|block|module|topic|theme|thema|rubrik|bloque|sección",
+}
+_PATTERNS = {name: re.compile(pattern, re.I) for name, pattern in _HEADS.items()}
+_NUMBERED = re.compile(
+    r"(?:option|answer|response|choice|code|antwort(?:option)?|réponse|opción|respuesta|antwoord)"
+    r"[\s._-]*(?:\d{1,2}|[A-Za-z])(?:\s*text)?",
+    re.I,
+)
+_EVERYONE = re.compile(
+    r"(?:ask\s+)?(?:all|everyone|every\s*body|alle|tous|todos|tutti|[-–—/]+|n/?a)\.?", re.I
+)
+
+
+def rows_of_layout(grid: Grid, places: Sequence[str] = ()) -> list[Line | Grid] | None:
+    """The lines of a table with a question in each row; None where its heads do not say so.
+
+    Args:
+        places: of the rows in the file, where it is not a table's place and the row's number.
+    """
+    heads = ((n, found) for n, row in enumerate(grid.rows[:3]) if (found := _columns(row)))
+    start, columns = next(heads, (0, None))
+    if columns is None:
+        return None
+    made: list[Line | Grid] = []
+    asked = 0
+    for number, cells in enumerate(grid.rows[start + 1 :], start=start + 2):
+        place = places[number - 1] if places else f"{grid.where}, row {number}"
+        lines = _lines_of(place, cells, columns)
+        if "number" not in columns:
+            asked += any(not one.heading for one in lines)
+            lines = [replace(e, label=f"Q{asked}") if e.named else e for e in lines]
+        made += lines
+    return made
+
+
+def _columns(row: tuple[str, ...]) -> Columns | None:
+    """What each column holds, where one holds questions and another one answers."""
+    columns: Columns = {}
+    for place, cell in enumerate(row):
+        words = " ".join(cell.split()).strip(" :*")
+        for name, pattern in _PATTERNS.items():
+            if name not in columns and pattern.fullmatch(words):
+                columns[name] = (place,)
+                break
+        else:
+            if _NUMBERED.fullmatch(words):
+                columns["answers"] = (*columns.get("answers", ()), place)
+    return columns if {"question", "answers"} <= set(columns) else None
+
+
+def _lines_of(place: str, cells: tuple[str, ...], columns: Columns) -> list[Line]:
+    """A row's question: who is asked, its label and wording, how it is answered, its options."""
+
+    def cell(name: str) -> str:
+        places = [p for p in columns.get(name, ()) if p < len(cells)]
+        return "\n".join(filter(None, (cells[p].strip() for p in places)))
+
+    wording, answers = " ".join(cell("question").split()), cell("answers")
+    if not wording:
+        filled = [" ".join(c.split()) for c in cells if c.strip()]
+        return [Line(place, filled[0], heading=True)] if len(filled) == 1 else []
+    made = [Line(place, cell("block"), heading=True)] if cell("block") else []
+    routing = " ".join(cell("routing").split())
+    if routing and not _EVERYONE.fullmatch(routing):
+        made.append(Line(place, f"[{routing}]" if is_routing(routing) else f"[Ask if: {routing}]"))
+    name = cell("number").rstrip(".:) ")
+    label = f"Q{name}" if name.isdecimal() else re.sub(r"\s+", "_", name)
+    made.append(Line(place, wording, label=label, named=bool(label) or "number" not in columns))
+    if kind := " ".join(cell("kind").split()):
+        made.append(Line(place, f"[{kind}]"))
+    options = options_in_cell(answers)
+    if len(options) > 1:
+        return made + [Line(place, o, bulleted=True) for o in options]
+    return made + [Line(place, f"[{o}]") for o in options]
+
+
+def options_in_cell(cell: str) -> list[str]:
+    """The options written into one cell: a line each, or between semicolons, bars or slashes."""
+    lines = [line.strip() for line in cell.split("\n") if line.strip()]
+    if len(lines) != 1:
+        return lines
+    (line,) = lines
+    if (coded := options_of(Line("", line), None)) and len(coded) > 1:
+        return [f"{code}. {text}" if code else text for code, text in coded]
+    if parts := slashed_of(line):
+        return parts
+    commas = [p.strip() for p in re.split(r"\s*[,،、，]\s*", line) if p.strip()]
+    return commas if len(commas) > 1 and all(len(p.split()) <= 4 for p in commas) else lines
