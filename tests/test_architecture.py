@@ -62,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("survey", "prompts", "backends", "evaluate", "evidence", "recipe_files", "documents"),
     },
     "banners": {"survey", "curate"},
-    "library": {"survey", "documents", "recipe_files", "models"},
+    "library": {"survey", "documents", "recipe_files", "models", "output_records"},
     "synthesis": {"survey", "evidence", "banners"},
     "report": {
         *("survey", "library", "curate", "evaluate", "evidence", "declarations", "banners"),
@@ -70,7 +70,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs": {
         "kept_store",
         "output_folder",
-        "output_records",
         "documents",
         *("survey", "readers", "questionnaires", "backends", "curate", "evaluate", "methods"),
         *("predictor", "evidence", "finetune", "report", "models", "options", "library"),

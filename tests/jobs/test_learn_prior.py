@@ -13,6 +13,7 @@ from opinioncast.evidence.people import Groups
 from opinioncast.evidence.prior import learn_covariance, read_prior
 from opinioncast.evidence.sample import Answers, Sample
 from opinioncast.jobs.learn_prior import learn_prior_to_file
+from opinioncast.output_folder import KeptAsideWarning
 from opinioncast.survey import OpinionTable, Question
 
 GROUPS = Groups((("SEX", "Male"), ("SEX", "Female"), ("CREGION", "South"), ("CREGION", "West")))
@@ -63,7 +64,11 @@ def test_from_recipe_to_file(tmp_path: Path) -> None:
         "distribution": [0.5, 0.5],
     }
     apart = OpinionTable.from_rows([row]).write(tmp_path / "apart.parquet")
-    run = learn_prior_to_file([str(recipe)], [], tmp_path / "prior.npz", exclude=[apart])
+    (tmp_path / "prior.npz").write_text("mine")
+    with pytest.warns(KeptAsideWarning, match="was there already"):
+        run = learn_prior_to_file([str(recipe)], [], tmp_path / "prior.npz", exclude=[apart])
+    assert (tmp_path / "kept-1.prior.npz").read_text() == "mine"
+    assert [f.name for f in run.files][-1] == "prior.npz.manifest.json"
     assert run.left_out == ("MADE 1 q1",)
     read = read_prior(tmp_path / "prior.npz")
     assert read.groups.columns == run.prior.groups.columns

@@ -20,6 +20,7 @@ from opinioncast.library.history import history
 from opinioncast.library.own import open_library
 from opinioncast.library.recipe import read_library_recipe
 from opinioncast.library.shelf import Library, Shelf, write_shelf
+from opinioncast.output_folder import KeptAsideWarning
 from opinioncast.report.history_chart import apart, history_chart
 from opinioncast.survey import load_groups
 
@@ -55,6 +56,19 @@ def test_add_list_show_remove(polls: Path, tmp_path: Path) -> None:
     assert (out / "GSS_guns.png").stat().st_size > 5000
     assert RUN.invoke(app, ["library", "remove", "polls"]).exit_code == 0
     assert [s.name for s in open_library().shelves] == ["reference"]
+
+
+def test_what_a_person_put_into_a_tables_folder_is_kept(polls: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "library" / "polls"
+    folder.mkdir(parents=True)
+    (folder / "questions.parquet").write_text("mine")
+    with pytest.warns(KeptAsideWarning, match="was there already"):
+        jobs.add_to_library(polls)
+    assert (folder / "kept-1.questions.parquet").read_text() == "mine"
+    jobs.add_to_library(polls)  # its own files are replaced without a word
+    names = {p.name for p in folder.iterdir()}
+    assert {"manifest.json", "opinions.parquet", "questions.parquet"} < names
+    assert "kept-2.questions.parquet" not in names
 
 
 def test_a_table_that_is_not_there_is_named() -> None:

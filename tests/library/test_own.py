@@ -26,6 +26,20 @@ def test_added_searched_and_removed() -> None:
     assert own_shelves() == []
 
 
+def test_what_else_is_in_a_tables_folder_stays() -> None:
+    folder = add_table("our polls", pistols()).folder
+    (folder / "notes.md").write_text("mine")
+    remove_table("our polls")
+    assert [p.name for p in folder.iterdir()] == ["notes.md"]
+    assert own_shelves() == []
+
+
+def test_a_table_that_was_being_added_is_not_there() -> None:
+    folder = add_table("our polls", pistols()).folder
+    (folder / ".opinioncast-0123abcd.jsonl").write_text("")
+    assert own_shelves() == []
+
+
 @pytest.mark.parametrize("name", ["reference", "../elsewhere", "", ".hidden"])
 def test_names_that_cannot_be(name: str) -> None:
     with pytest.raises(InputError, match="cannot be kept under this name"):

@@ -14,7 +14,8 @@ from opinioncast.evidence.matching import plain
 from opinioncast.evidence.prior import Prior, learn_covariance, read_prior
 from opinioncast.evidence.sample import Sample, read_sample
 from opinioncast.jobs.evaluation_inputs import read_opinions
-from opinioncast.output_records import usable
+from opinioncast.jobs.manifest import write_manifest
+from opinioncast.output_folder import output_file
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,23 @@ def learn_prior_to_file(
         exclude: opinion tables whose questions (by id or wording) must teach nothing.
 
     Raises:
-        InputError: no recipe.
+        InputError: no recipe, or ``out`` is no place for a file. StorageError: nor one to write.
     """
     if not recipes:
         raise InputError("There is nothing to learn from", expected="a curation recipe")
+    out = out.expanduser()
+    with output_file(out, "learn-prior"):  # refused before an hour of fits
+        return _learned(recipes, folders, out, exclude, progress)
+
+
+def _learned(
+    recipes: Sequence[str],
+    folders: Sequence[Path],
+    out: Path,
+    exclude: Sequence[Path],
+    progress: Callable[[int, int], None] | None,
+) -> PriorRun:
     started = time.monotonic()
-    out = usable(out.parent) / out.name  # before an hour of fits
     apart = {
         plain(text)
         for path in exclude
@@ -88,4 +100,6 @@ def learn_prior_to_file(
     }
     prior = replace(shipped, groups=groups, center=center, covariance=covariance, card=card)
     path = prior.write(out)
-    return PriorRun(prior, tuple(left_out), (path, path.with_name(path.name + ".json")))
+    files = [path, path.with_name(path.name + ".json")]
+    files.append(write_manifest(out.parent, card, files))
+    return PriorRun(prior, tuple(left_out), tuple(files))

@@ -20,10 +20,10 @@ from opinioncast.jobs.evaluation_inputs import read_opinions
 from opinioncast.jobs.manifest import write_manifest
 from opinioncast.library.history import History, history
 from opinioncast.library.making import MadeLibrary, make_library
-from opinioncast.library.own import add_table, open_library
+from opinioncast.library.own import add_table, open_library, table_folder
 from opinioncast.library.recipe import LibraryRecipe, read_library_recipe
 from opinioncast.library.shelf import Near, Shelf, write_shelf
-from opinioncast.output_folder import holds_folder
+from opinioncast.output_folder import holds_folder, output_folder
 from opinioncast.report.figure_files import write_figure
 from opinioncast.report.history_chart import history_chart
 from opinioncast.survey import GroupScheme, OpinionTable
@@ -128,14 +128,22 @@ def add_to_library(path: Path, name: str | None = None) -> Shelf:
 
     Raises:
         InputError, DataError: no opinion table, or a name that cannot be.
+        StorageError: it cannot be kept.
     """
     table = read_opinions(path)
     chosen = name or (path.parent.name if path.stem == "opinions" else path.stem)
     try:
-        sentences = SentenceModel.load()
+        sentences: SentenceModel | None = SentenceModel.load()
     except Exception:  # without PyTorch: the table is found by wording, and by meaning later
-        return add_table(chosen, table)
-    return add_table(chosen, table, sentences.encode, sentences.fingerprint)
+        sentences = None
+    folder = table_folder(chosen)
+    with output_folder(folder, "library add"):
+        if sentences is None:
+            shelf = add_table(chosen, table)
+        else:
+            shelf = add_table(chosen, table, sentences.encode, sentences.fingerprint)
+        write_manifest(folder, {"questions": len(shelf.questions), "rows": len(table)}, [])
+    return shelf
 
 
 def search_library(words: str, k: int = 10) -> list[Near]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from opinioncast.errors import InputError
-from opinioncast.library.shelf import TABLE, Encode, Library, Shelf, write_shelf
+from opinioncast.files import storing
+from opinioncast.library.shelf import FILES, TABLE, Encode, Library, Shelf, write_shelf
 from opinioncast.models import SHIPPED_LIBRARY
+from opinioncast.output_records import is_unfinished
 from opinioncast.survey import OpinionTable
 
 SHIPPED_NAME = "reference"
@@ -26,11 +28,12 @@ def data_folder() -> Path:
 
 
 def own_shelves() -> list[Shelf]:
-    """The user's tables by name."""
+    """The user's tables by name, without one whose ``library add`` was killed."""
     folder = data_folder() / "library"
     if not folder.is_dir():
         return []
-    return [Shelf(f.name, f) for f in sorted(folder.iterdir()) if (f / TABLE).is_file()]
+    whole = (f for f in folder.iterdir() if (f / TABLE).is_file() and not is_unfinished(f))
+    return [Shelf(f.name, f) for f in sorted(whole)]
 
 
 def open_library() -> Library:
@@ -38,14 +41,11 @@ def open_library() -> Library:
     return Library((*own_shelves(), Shelf(SHIPPED_NAME, SHIPPED_LIBRARY)))
 
 
-def add_table(
-    name: str, table: OpinionTable, encode: Encode | None = None, fingerprint: str = ""
-) -> Shelf:
-    """Keep a table in the user's library; one of the same name is replaced.
+def table_folder(name: str) -> Path:
+    """Where a table of the user's is kept.
 
     Raises:
         InputError: a name that cannot be a folder's, or the shipped table's.
-        DataError: a question with other options in another wave.
     """
     if name == SHIPPED_NAME or not re.fullmatch(r"\w[\w .-]*", name):
         raise InputError(
@@ -54,17 +54,32 @@ def add_table(
             expected=f"letters, digits, spaces, points and dashes; not {SHIPPED_NAME}",
             found=name,
         )
-    folder = data_folder() / "library" / name
-    folder.mkdir(parents=True, exist_ok=True)
+    return data_folder() / "library" / name
+
+
+def add_table(
+    name: str, table: OpinionTable, encode: Encode | None = None, fingerprint: str = ""
+) -> Shelf:
+    """Keep a table in the user's library; one of the same name is replaced.
+
+    Raises:
+        InputError: :func:`table_folder`.
+        DataError: a question with other options in another wave.
+        StorageError: it cannot be written.
+    """
+    folder = table_folder(name)
+    with storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     write_shelf(table, folder, encode, fingerprint)
     return Shelf(name, folder)
 
 
 def remove_table(name: str) -> Path:
-    """Take a table out of the user's library.
+    """Take a table out of the user's library; what else is in its folder stays there.
 
     Raises:
         InputError: none has this name; the shipped one stays.
+        StorageError: its files cannot be removed.
     """
     own = {s.name: s for s in own_shelves()}
     if name not in own:
@@ -76,5 +91,10 @@ def remove_table(name: str) -> Path:
             if name == SHIPPED_NAME
             else None,
         )
-    shutil.rmtree(own[name].folder)
-    return own[name].folder
+    folder = own[name].folder
+    with storing(folder):
+        for file in (*FILES, "manifest.json"):
+            (folder / file).unlink(missing_ok=True)
+    with suppress(OSError):  # a person's files are in it
+        folder.rmdir()
+    return folder

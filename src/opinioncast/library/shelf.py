@@ -15,7 +15,7 @@ import polars as pl
 
 from opinioncast.documents import read_document
 from opinioncast.errors import DataError, InputError
-from opinioncast.files import atomic_path
+from opinioncast.files import atomic_path, discard
 from opinioncast.parquet_files import read_parquet
 from opinioncast.survey import OpinionTable, Question
 from opinioncast.survey.sameness import wording_key
@@ -25,6 +25,7 @@ Encode = Callable[[Sequence[str]], Vectors]
 """Texts to unit vectors, shape (texts, dimensions)."""
 
 TABLE, QUESTIONS, MEANINGS = "opinions.parquet", "questions.parquet", "meanings.npz"
+FILES = (TABLE, f"{TABLE}.json", QUESTIONS, MEANINGS)
 """Files of a table's folder: shares, its questions, their embeddings."""
 
 _INDEX: dict[str, Any] = {
@@ -219,8 +220,9 @@ def write_shelf(
     with atomic_path(folder / QUESTIONS) as temporary:
         index.write_parquet(temporary)
     meanings = folder / MEANINGS
-    meanings.unlink(missing_ok=True)
-    if encode is not None:
+    if encode is None:
+        discard(meanings)
+    else:
         vectors = encode(index["question"].to_list()).astype(np.float16)
         with atomic_path(meanings) as temporary, temporary.open("wb") as out:
             np.savez_compressed(out, vectors=vectors, fingerprint=np.array(fingerprint))
