@@ -60,6 +60,19 @@ def test_skill_reads_well(tmp_path: Path, share: float, words: str) -> None:
     assert ("no better than guessing uniformly" in text) == (share == 0.8)
 
 
+def test_the_worst_questions_are_shown_and_equals_keep_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "MAX_QUESTIONS", 4)
+    predicted = {0: 0.3, 1: 0.9, 2: 0.5, 3: 0.9, 4: 0.1, 5: 0.2}
+    asked = [Question(f"q{i}", f"Is it {i}?", ("No", "Yes"), (0, 1)) for i in predicted]
+    observed = [opinion_row(q, WOMEN, [0.69, 0.31], n=400) for q in asked]
+    guessed = [opinion_row(q, WOMEN, [1 - predicted[i], predicted[i]]) for i, q in enumerate(asked)]
+    scores = score_cells(OpinionTable.from_rows(observed), PredictionTable.from_rows(guessed))
+    text = write(tmp_path / "p.html", scores)
+    assert re.findall(r"Is it (\d)\?", text) == ["1", "3", "4", "2"]
+
+
 def test_page_holds_comparison_figures_and_what_is_missing(tmp_path: Path) -> None:
     ours, other = scored(0.3), scored(0.6)
     text = write(

@@ -23,6 +23,7 @@ def write_figure(figure: Figure, path: Path, *, dpi: int = 200) -> Path:
         else:
             FigureCanvasAgg(figure)
             figure.savefig(temporary, format=path.suffix[1:], dpi=dpi)
+            _laid_out(figure)
     return path
 
 
@@ -37,7 +38,14 @@ def svg_text(figure: Figure, *, letters: Literal["none", "path"], dpi: int = 100
     drawn = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "opinioncast", "svg.fonttype": letters}):
         figure.savefig(drawn, format="svg", dpi=dpi, metadata={"Date": None})
+    _laid_out(figure)
     return visible(drawn.getvalue(), lines=True)
+
+
+def _laid_out(figure: Figure) -> None:
+    """Keep the layout that the first file of a figure got: the next ones are the same picture, in
+    half of the time."""
+    figure.set_layout_engine("none")
 
 
 def save_figure(figure: Figure, stem: str | Path) -> list[Path]:

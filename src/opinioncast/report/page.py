@@ -30,6 +30,8 @@ SMALL_BASE = 50
 
 MAX_QUESTIONS = 50
 """The worst questions are shown in full; the rest are in the tables."""
+_QUESTION = ("family", "wave", "question_id")
+"""Columns that tell questions apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def write_page(
     """
     overall = scores.mean()
     lower = overall["wd_noise"] if human_bound is None else human_bound
-    blocks = _blocks(scores)
+    questions = scores.frame.select(*_QUESTION).n_unique()
     html = html_page(
         "comparison.html",
         {"percent": percent, "decimal": decimal, "cell": _cell},
@@ -122,8 +124,8 @@ def write_page(
         chart=_data_url(chart),
         by_group=by_group,
         figures=[(f, _data_url(f.figure)) for f in figures],
-        blocks=blocks[:MAX_QUESTIONS],
-        questions=len(blocks),
+        blocks=_blocks(scores.frame),
+        questions=questions,
         question_words=question_words(scores.frame),
         findings=scores.coverage.findings,
         small=SMALL_BASE,
@@ -158,9 +160,20 @@ def _cell(value: Any) -> str:
     return decimal(value) if isinstance(value, float) else str(value)
 
 
-def _blocks(scores: CellScores) -> list[_Block]:
+def _blocks(frame: pl.DataFrame) -> list[_Block]:
+    """Of the questions that the page shows: the worst ones, the worst first."""
+    means = frame.group_by(*_QUESTION, maintain_order=True).agg(mean=pl.col("wd").mean())
+    worst = (
+        # threads sum in any order: what is equal but for its last digits keeps its place
+        means.with_columns(pl.col("mean").round(12).fill_null(-1.0))
+        .sort("mean", descending=True, maintain_order=True)
+        .head(MAX_QUESTIONS)
+    )
+    shown = frame.join(worst.select(*_QUESTION), on=list(_QUESTION), nulls_equal=True)
+    found = shown.partition_by(*_QUESTION, as_dict=True)
     blocks = []
-    for _, cells in scores.frame.group_by("family", "wave", "question_id", maintain_order=True):
+    for key in worst.select(*_QUESTION).rows():
+        cells = found[key]
         first = cells.row(0, named=True)
         question = Question(
             first["question_id"],
@@ -189,7 +202,7 @@ def _blocks(scores: CellScores) -> list[_Block]:
                 mean if isinstance(mean, float) else None,
             )
         )
-    return sorted(blocks, key=lambda b: -1.0 if b.wd is None else b.wd, reverse=True)
+    return blocks
 
 
 def _said(cell: Mapping[str, Any]) -> list[str]:
