@@ -30,6 +30,14 @@ def test_three_kinds_of_corpora_say_the_same(tmp_path: Path) -> None:
     assert len({c.content_hash for c in found}) == 1
 
 
+def test_a_text_in_another_spelling_is_not_held_out_beside_itself(tmp_path: Path) -> None:
+    texts = ("We stay.", "they go", "“WE  stay”", "!?", "we  <b>stay</b>", "They go!", "...")
+    (tmp_path / "c.jsonl").write_text("\n".join(json.dumps({"text": t}) for t in texts), "utf-8")
+    found = read_corpus(tmp_path / "c.jsonl")
+    assert found.documents == ("We stay.", "they go", "!?", "...")
+    assert found.repeated == 3
+
+
 @pytest.mark.parametrize(
     ("name", "content", "title"),
     [

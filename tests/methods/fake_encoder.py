@@ -6,9 +6,16 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+
+
+@cache
+def _direction(word: str, width: int) -> npt.NDArray[np.float32]:
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
+    return np.random.default_rng(seed).standard_normal(width).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,6 @@ class FakeEncoder:
         out = np.zeros((len(texts), self.width), dtype=np.float32)
         for row, text in zip(out, texts, strict=True):
             for word in re.findall(r"\w+", text.casefold()) or ["-"]:
-                seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
-                row += np.random.default_rng(seed).standard_normal(self.width).astype(np.float32)
+                row += _direction(word, self.width)
             row /= np.linalg.norm(row)
         return out

@@ -12,6 +12,7 @@ from typing import Any
 from opinioncast.backends.prompt_tokens import PromptTokenizer
 from opinioncast.documents import parse_json
 from opinioncast.errors import InputError
+from opinioncast.survey.sameness import wording_key
 
 FIELD = "text"
 
@@ -22,7 +23,7 @@ class Corpus:
 
     Attributes:
         documents: in the order of the files, each once.
-        repeated: documents left out because they were there already.
+        repeated: documents left out because they were there already, in whatever spelling.
         source: file or folder they were read from.
     """
 
@@ -101,8 +102,12 @@ def read_corpus(path: Path) -> Corpus:
         raise InputError(
             "The corpus is empty", where=str(path), expected="some text", found="only white space"
         )
-    different = tuple(dict.fromkeys(documents))
-    return Corpus(different, len(documents) - len(different), str(path))
+    # by letters and digits: one text in two spellings would be trained on and held out
+    different: dict[str, str] = {}
+    for text in documents:
+        different.setdefault(wording_key(text) or text, text)
+    kept = tuple(different.values())
+    return Corpus(kept, len(documents) - len(kept), str(path))
 
 
 def token_blocks(

@@ -303,6 +303,8 @@ _SHAPING = (
 def settings_hash(record: Mapping[str, Any]) -> str:
     """Hash of what shapes a method's numbers: weights, prompts, training data, mixture."""
     shaping = {key: record[key] for key in _SHAPING if key in record}
+    if str(record.get("option_orders")).isdecimal():  # only then are they drawn
+        shaping["seed"] = record.get("seed")
     backend = record.get("backend", {})
     shaping["model_weights"] = backend.get("weights") or dict(backend) or None
     if backend.get("adapter"):  # beside the weights where a backend does not hash the two together
