@@ -51,7 +51,7 @@ def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch) -> None:
     OpinionTable.from_rows(
         opinion_row(rent, g, [0.5, 0.4, 0.1], n=200, n_eff=150.0) for g in groups
     ).write("opinions.parquet")
-    assert len(COMMANDS) == 7
+    assert len(COMMANDS) == 8
     for command in COMMANDS:
         arguments = shlex.split(command)
         if arguments[0] == "predict":

@@ -171,6 +171,7 @@ ELSEWHERE: dict[str, str] = {
     "questionnaires/limesurvey_types.py": "questionnaires/test_limesurvey_lss.py",
     "questionnaires/numbered_text.py": "questionnaires/test_plain_text.py",
     "questionnaires/open_question.py": "questionnaires/test_plain_text.py",
+    "synthesis/answers.py": "synthesis/test_conditions.py",
     "questionnaires/text_grids.py": "questionnaires/test_plain_text.py",
     "questionnaires/text_lines.py": "questionnaires/test_plain_text.py",
     "questionnaires/word_document.py": "questionnaires/test_word.py",

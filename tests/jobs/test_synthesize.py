@@ -18,6 +18,7 @@ from opinioncast.cli.main import app
 from opinioncast.csv_files import read_csv
 from opinioncast.errors import InputError
 from opinioncast.jobs.synthesize import SynthesisRequest, SynthesisRun, synthesize_to_files
+from opinioncast.questionnaires import read_questionnaire
 from opinioncast.survey import PredictionTable, Question, Subpopulation, opinion_row
 
 TOTAL = Subpopulation()
@@ -164,3 +165,52 @@ def test_the_command_and_what_is_refused(made, tmp_path: Path) -> None:
     elsewhere = _table(tmp_path, population={"people": "adults in Berlin"})
     with pytest.raises(InputError, match="no population frame"):
         synthesize_to_files(elsewhere, tmp_path / "o2", SynthesisRequest(count=10))
+
+
+FORM = """Q1. Do you own a car?
+1. Yes
+2. No
+98. Don't know
+
+[ASK IF Q1=1]
+Q2. Which of these do you use? (MULTICODE)
+1. Garage
+2. Street
+
+ASK IF Q2=2 AND NOT Q1=2
+Q3. Is the street safe?
+1. Yes
+2. No
+
+[ASK THOSE WHO LIKE CARS]
+Q4. Why?
+1. Speed
+2. Looks
+"""
+
+
+def test_the_questionnaires_routing_holds_in_every_record(tmp_path: Path) -> None:
+    form = tmp_path / "cars.txt"
+    form.write_text(FORM, "utf-8")
+    asked = read_questionnaire(form).questions
+    shares = {2: [0.5, 0.5], 3: [0.5, 0.3, 0.2]}
+    rows = [opinion_row(q, TOTAL, shares[len(q.options)], model="m", method="x") for q in asked]
+    table = PredictionTable.from_rows(rows).write(tmp_path / "predictions.parquet")
+    request = SynthesisRequest(count=800, seed=3, formats=("sav",), questionnaire=form)
+    run = synthesize_to_files(table, tmp_path / "o", request)
+    file = str(tmp_path / "o" / "synthetic_survey_n800.sav")
+    data, meta = pyreadstat.read_sav(file, output_format="polars", user_missing=True)
+    garage, street, safe = (data[n] for n in ("Q2_1", "Q2_2", "Q3"))
+    assert ((garage == 98) == (data["Q1"] != 1)).all()
+    assert ((street == 98) == (data["Q1"] != 1)).all()
+    assert ((safe != 98) == ((street == 1) & (data["Q1"] != 2))).all()
+    assert 0 < (safe != 98).sum() < 400
+    assert (data["Q4"] < 98).all()  # what cannot be read is asked of everyone, and told
+    assert meta.variable_value_labels["Q3"][98] == "Not asked"
+    assert any("THOSE WHO LIKE CARS" in n and "Q4" in n for n in run.notes)
+    record = json.loads((tmp_path / "o" / "manifest.json").read_text())
+    assert set(record["routing_followed"]) == {"Q2_1", "Q2_2", "Q3"}
+    assert set(record["routing_not_followed"]) == {"Q4"}
+    form.write_text(FORM.replace("98. Don't know", "3. Maybe"), "utf-8")
+    with pytest.raises(InputError, match="not the one that was predicted"):
+        synthesize_to_files(table, tmp_path / "o2", request)

@@ -121,7 +121,7 @@ def test_order_codes_and_types(tmp_path: Path, blocks: Any) -> None:
     assert found["Q3_army"]["options"] == ["Not at all", "Some", "A lot"]
     assert found["Q3_army"]["codes"] == ["3", "2", "1"]
     assert found["Q3_army"]["scale"] == [1, 2, 3]
-    condition = "If Do you vote? Yes Is Selected And Age > 17"
+    condition = "If Do you vote? Yes Is Selected and Age > 17"
     assert found["Q3_army"]["routing"] == f"{condition}; {condition}"  # the branch's, its own
     assert found["Q5"]["options"] == ["A bike", "A car", "Other"]
     assert found["Q6_1"]["options"][0] == "0 to 20"
@@ -157,3 +157,30 @@ def test_bad_files_are_refused_with_their_name(tmp_path: Path, text: str, said: 
         imported(tmp_path / "zoo.qsf", text)
     assert said in str(refused.value)
     assert "zoo.qsf" in str(refused.value)
+
+
+def test_logic_that_asks_for_choices_names_tags_and_answers(tmp_path: Path) -> None:
+    def leaf(qid: str, choice: int, operator: str = "Selected", joined: str = "") -> dict[str, str]:
+        return {
+            "LogicType": "Question",
+            "Operator": operator,
+            "ChoiceLocator": f"q://{qid}/SelectableChoice/{choice}",
+            "Description": "If Do you ...? Yes Is Selected",
+            "Conjuction": joined,
+        }
+
+    first = {"0": leaf("QID1", 1), "1": leaf("QID1", 2, "NotSelected", "Or"), "Type": "If"}
+    second = {"0": leaf("QID2", 2), "Type": "AndIf"}
+    own = choices("Yes", "No (never)")
+    questions = [
+        question("QID1", "vote", "Do you vote?", Selector="SAVR", Choices=own),
+        question("QID2", "own", "Which?", Selector="MAVR", Choices=choices("A car", "A bike")),
+        question("QID3", "why", "Why?", Selector="SAVR", Choices=own,
+                 DisplayLogic={"0": first, "1": second, "Type": "BooleanExpression"}),
+    ]  # fmt: skip
+    content = json.dumps({"SurveyEntry": {}, "SurveyElements": [
+        *questions, {"Element": "BL", "Payload": [block("Main", "QID1", "QID2", "QID3")]},
+    ]})  # fmt: skip
+    found = fields(imported(tmp_path / "zoo.qsf", content))
+    expected = 'If (vote = "Yes" or vote != "No (never)") and (own = "A bike")'
+    assert found["why"]["routing"] == expected

@@ -40,6 +40,10 @@ def synthesize(
         list[str] | None,
         typer.Option(help="Skip pattern 'QUESTION: OTHER=Option|Option'. Repeat."),
     ] = None,
+    questionnaire: Annotated[
+        Path | None,
+        typer.Option(help="The questionnaire that was predicted: its skip patterns are followed."),
+    ] = None,
     sponsor: Annotated[str, typer.Option(help="For the disclosure card.")] = "",
     conducted_by: Annotated[str, typer.Option(help="For the disclosure card.")] = "",
     reviewed_by: Annotated[str, typer.Option(help="For the disclosure card.")] = "",
@@ -53,6 +57,7 @@ def synthesize(
         formats=tuple(write or WRITERS),
         frame=frame,
         ask_if=tuple(ask_if or ()),
+        questionnaire=questionnaire,
         parties=Parties(sponsor, conducted_by, reviewed_by, contact),
     )
     with progress_bar("questions") as progress:

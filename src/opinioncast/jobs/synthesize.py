@@ -19,6 +19,7 @@ from opinioncast.evidence.store import FOLDER, FRAME
 from opinioncast.jobs.manifest import write_manifest
 from opinioncast.jobs.update import one_thread, population_frame
 from opinioncast.output_folder import holds_folder
+from opinioncast.questionnaires import read_questionnaire
 from opinioncast.report.disclosure import NOBODY_NAMED, Parties, disclosure_card, write_card
 from opinioncast.survey import PredictionTable, Question, Subpopulation
 from opinioncast.survey.tables import ORIGIN
@@ -26,7 +27,7 @@ from opinioncast.synthesis.files import WRITERS, write_codebook
 from opinioncast.synthesis.people import draw_people, each_in_one_group
 from opinioncast.synthesis.plan import Plan, plan_answers
 from opinioncast.synthesis.records import Records, agreement, make_records
-from opinioncast.synthesis.routing import read_routes
+from opinioncast.synthesis.routing import Placed, Routing, read_routes, routing_of
 
 CODEBOOK, AGREEMENT, CARD = "synthetic_codebook.csv", "synthetic_agreement.csv", "disclosure.md"
 _SHIFTED = 0.005
@@ -45,6 +46,8 @@ class SynthesisRequest:
         formats: endings of :data:`opinioncast.synthesis.files.WRITERS`.
         frame: population; None: that of the evidence read in, else US adults.
         ask_if: skip patterns, :func:`opinioncast.synthesis.routing.read_routes`.
+        questionnaire: the file that was predicted, whose skip patterns are followed where they can
+            be read; None: only ``ask_if``.
         parties: for the disclosure card.
 
     Raises:
@@ -58,6 +61,7 @@ class SynthesisRequest:
     formats: tuple[str, ...] = tuple(WRITERS)
     frame: Path | None = None
     ask_if: tuple[str, ...] = ()
+    questionnaire: Path | None = None
     parties: Parties = NOBODY_NAMED
 
     def __post_init__(self) -> None:
@@ -123,7 +127,7 @@ def synthesize_to_files(
     path = predictions / "predictions.parquet" if predictions.is_dir() else predictions
     table = PredictionTable.read(path)
     questions = _questions(table)
-    routes = read_routes(request.ask_if, questions)
+    routing = _routing(request, questions)
     kept = path.parent / FOLDER / FRAME
     earlier = kept if "based_on" in table.meta and kept.is_file() else None
     frame = population_frame(request.frame, table.meta.get("population"), earlier)
@@ -133,9 +137,9 @@ def synthesize_to_files(
         plans, refusals = _plans(model, table, questions, progress)
     rng = np.random.default_rng(request.seed)
     people = draw_people(frame, request.count, rng)
-    records = make_records(people, questions, plans, refusals, routes, rng)
+    records = make_records(people, questions, plans, refusals, routing.routes, rng)
     compared = agreement(records, people, questions, plans)
-    notes = _notes(plans)
+    notes = (*_notes(plans), *_routing_notes(routing))
     stem = f"synthetic_{request.name}_n{request.count}"
     files = [WRITERS[ending](records, out / f"{stem}.{ending}") for ending in request.formats]
     files.append(write_codebook(records, out / CODEBOOK))
@@ -156,12 +160,69 @@ def synthesize_to_files(
         "records": request.count,
         "seed": request.seed,
         "ask_if": list(request.ask_if),
+        "questionnaire": request.questionnaire.name if request.questionnaire else None,
+        "routing_followed": dict(routing.followed),
+        "routing_not_followed": {
+            q: {"routing": text, "why": why} for q, (text, why) in routing.unread.items()
+        },
         "largest_shift": max((p.shift for p in plans.values()), default=0.0),
         "notes": list(notes),
         "seconds": round(time.monotonic() - started, 2),
     }
     files.append(write_manifest(out, record, files))
     return SynthesisRun(records, compared, notes, tuple(files))
+
+
+def _routing(request: SynthesisRequest, questions: Sequence[Question]) -> Routing:
+    """Skip patterns as typed, and those of the questionnaire."""
+    typed = read_routes(request.ask_if, questions)
+    if request.questionnaire is None:
+        return Routing(typed, {}, {})
+    asked = read_questionnaire(request.questionnaire)
+    known = {q.question_id: q for q in questions}
+    same = [q for q in asked.questions if q.question_id in known]
+    other = [q for q in same if q.options != known[q.question_id].options]
+    if other or not same:
+        raise InputError(
+            "The questionnaire is not the one that was predicted",
+            where=str(request.questionnaire),
+            expected="the questions of the predictions, with their options",
+            found=f"{other[0].question_id} with {' | '.join(other[0].options)}"
+            if other
+            else f"none of {', '.join(list(known)[:10])}",
+        )
+    placed = [
+        Placed(p.question_id, p.routing, p.codes, p.part_of, p.item) for p in asked.placements
+    ]
+    return routing_of(placed, questions, typed)
+
+
+def _routing_notes(routing: Routing) -> tuple[str, ...]:
+    alike: dict[tuple[str, str], list[str]] = {}
+    for question_id, why in routing.unread.items():
+        alike.setdefault(why, []).append(question_id)
+    told = [
+        f"{listed(names)}: asked of everyone here, since the skip pattern {text!r} is not followed "
+        f"({why}); --ask-if says it another way"
+        for (text, why), names in alike.items()
+    ]
+    if routing.followed:
+        told.insert(
+            0,
+            f"Skip patterns of the questionnaire are followed for {len(routing.followed)} "
+            f"questions: {listed(list(routing.followed))}",
+        )
+    return tuple(told)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some of many names, and how many more there are.
+
+    >>> listed(["a", "b", "c", "d", "e", "f", "g"])
+    'a, b, c, d, e and 2 more'
+    """
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
 
 
 def _questions(table: PredictionTable) -> list[Question]:

@@ -35,6 +35,7 @@ class Placement:
         note: instructions and remarks.
         codes: of its options in data, in their order; empty where the file gives none.
         select_all: it is one item of a select-all question, asked as yes or no.
+        part_of: id that the select-all question has in the file, "" where each item has its own.
     """
 
     question_id: str
@@ -45,6 +46,7 @@ class Placement:
     note: str = ""
     codes: tuple[str, ...] = ()
     select_all: bool = False
+    part_of: str = ""
 
 
 def question_of(entry: Entry, number: int, head: Head, population: Population) -> Question:
@@ -148,7 +150,14 @@ def asked_of(entry: Entry, question: Question) -> tuple[Asked, tuple[Placement, 
             ),
         )
     return asked, tuple(
-        Placement(q.question_id, battery=question.text, item=option, select_all=True, **shared)
+        Placement(
+            q.question_id,
+            battery=question.text,
+            item=option,
+            select_all=True,
+            part_of=question.question_id,
+            **shared,
+        )
         for q, option in zip(asked.questions, question.options, strict=True)
     )
 

@@ -15,8 +15,9 @@ from opinioncast.questionnaires.assembly import assembled, choices_of
 from opinioncast.questionnaires.declaration import Head, Instrument, InstrumentFormat
 from opinioncast.questionnaires.found import Choice, Found, Item, Kind
 from opinioncast.questionnaires.json_file import has_keys, json_object, mapping, sequence
-from opinioncast.questionnaires.wording import plain
+from opinioncast.questionnaires.wording import option_text, plain
 
+_NO_ID = re.compile(r"[\s|,;:/\\]+")  # as ids are mended where entries are made
 _MULTIPLE = {"MAVR", "MAHR", "MACOL", "MSB"}
 _NO_CHOICE = {
     "TE": Kind.OPEN,
@@ -102,7 +103,7 @@ class _Survey:
             step, above = stack.pop()
             if step.get("Type") in ("Block", "Standard"):
                 yield str(step.get("ID")), above
-            said = _logic(step.get("BranchLogic"))
+            said = self._logic(step.get("BranchLogic"))
             below = (*above, said) if said else above
             stack += [(mapping(s), below) for s in reversed(sequence(step.get("Flow")))]
 
@@ -118,7 +119,9 @@ class _Survey:
 
     def _question(self, qid: str, block: str, conditions: str) -> list[Found]:
         payload = self.questions[qid]
-        shown = _logic(payload.get("DisplayLogic")) or _logic(payload.get("InPageDisplayLogic"))
+        shown = self._logic(payload.get("DisplayLogic")) or self._logic(
+            payload.get("InPageDisplayLogic")
+        )
         skips = [
             f"then skip: {plain(mapping(s).get('Description'))}"
             for s in sequence(payload.get("SkipLogic"))
@@ -136,6 +139,45 @@ class _Survey:
         remarks = (f"shown only by logic: {', '.join(hidden)}",) if hidden else ()
         choices = [Choice(c.text, c.code) for c in choices]
         return _made(payload, choices, common | {"remarks": remarks})
+
+    def _logic(self, logic: Any) -> str:
+        """A logic tree in words: ``If Q1 = "Yes" and Q2 != "No"`` where it asks for choices.
+
+        What asks for something else stays as Qualtrics words it.
+        """
+        groups: list[str] = []
+        tree = mapping(logic)
+        for key in sorted((k for k in tree if str(k).isdecimal()), key=int):
+            group = mapping(tree[key])
+            said: list[str] = []
+            for inner in sorted((k for k in group if str(k).isdecimal()), key=int):
+                leaf = mapping(group[inner])
+                if not isinstance(leaf.get("Description"), str) or not leaf.get("LogicType"):
+                    continue
+                joint = str(leaf.get("Conjuction") or "And").lower()  # so spelt in the format
+                said += [joint] if said else []
+                said.append(self._choice_asked_for(leaf) or _described(leaf["Description"]))
+            if said:
+                joint = (
+                    "or" if str(group.get("Type")).lower() in ("orif", "elseif", "or") else "and"
+                )
+                groups += [joint] if groups else []
+                groups.append(" ".join(said))
+        if len(groups) > 1:
+            groups = [f"({g})" if i % 2 == 0 else g for i, g in enumerate(groups)]
+        return f"If {' '.join(groups)}" if groups else ""
+
+    def _choice_asked_for(self, leaf: Mapping[str, Any]) -> str:
+        """``Q1 = "Yes"`` of a leaf that asks whether a choice was selected, "" of others."""
+        sign = {"Selected": "=", "NotSelected": "!="}.get(str(leaf.get("Operator")))
+        found = re.fullmatch(r"q://(QID\w+)/SelectableChoice/(\w+)", str(leaf.get("ChoiceLocator")))
+        asked = self.questions.get(found[1]) if found else None
+        if sign is None or found is None or asked is None or asked.get("QuestionType") != "MC":
+            return ""
+        choice = mapping(mapping(asked.get("Choices")).get(found[2]))
+        words = option_text(str(choice.get("Display") or "")).replace('"', "'")
+        tag = _NO_ID.sub("_", plain(asked.get("DataExportTag") or found[1]))
+        return f'{tag} {sign} "{words}"' if words else ""
 
     def _choices(self, payload: Mapping[str, Any]) -> tuple[list[Choice], str]:
         """Options (rows, in a matrix) in order; off_scale marks one that logic may hide."""
@@ -252,24 +294,10 @@ def _question_ids(block: Mapping[str, Any]) -> list[str]:
     return [str(e.get("QuestionID")) for e in elements if e.get("Type") == "Question"]
 
 
-def _logic(logic: Any) -> str:
-    """The texts of a logic tree, as Qualtrics words them, in order."""
-    said: list[str] = []
-    stack = [logic]
-    while stack:
-        node = stack.pop()
-        if not isinstance(node, Mapping):
-            continue
-        if isinstance(node.get("Description"), str) and node.get("LogicType"):
-            joined = str(node.get("Conjuction") or "") if said else ""  # so spelt in the format
-            said.append(" ".join(filter(None, (joined, _spaced(node["Description"])))))
-        keys = sorted((k for k in node if str(k).isdecimal()), key=int, reverse=True)
-        stack += [node[k] for k in keys]
-    return " ".join(said)
-
-
-def _spaced(description: str) -> str:
-    return plain(description.replace("</span>", " </span>"))
+def _described(description: str) -> str:
+    """A leaf as Qualtrics words it, without the word that joins it to the one before."""
+    words = plain(description.replace("</span>", " </span>"))
+    return re.sub(r"^(?:If|And|Or)\s+", "", words)
 
 
 def _left_out(found: Found, why: str) -> Found:

@@ -109,8 +109,7 @@ def make_records(
             codes[refuses] = REFUSED
         for route in routes:
             if route.question_id == question_id:
-                led_on = np.isin(answers[route.condition], np.array(route.options) + 1)
-                codes[~led_on] = NOT_ASKED
+                codes[~route.condition.holds(answers, len(people))] = NOT_ASKED
         answers[question_id] = codes
     routed = {r.question_id for r in routes}
     for question_id in ids:
