@@ -318,7 +318,7 @@ def test_a_sweep_keeps_the_best(make_recipe: Recipe, tmp_path: Path) -> None:
     assert table["learning_rate"].to_list() == [1e-5, 1e-2]
     best = table.sort("wd").row(0, named=True)
     assert run.recipe.optimizer.learning_rate == best["learning_rate"]
-    name = f"lr{best['learning_rate']:g}-batch4"
+    name = f"lr{best['learning_rate']}-batch4"
     assert same(adapter(tmp_path / "out"), adapter(tmp_path / "out" / "sweep" / name))
     with pytest.raises(InputError, match="validation rows to choose by"):
         finetune_to_folder(make_recipe(validation=None, sweep={"batch_rows": [2, 4]}), tmp_path)
@@ -416,6 +416,9 @@ def test_what_does_not_fit_is_named(make_recipe: Recipe, tmp_path: Path) -> None
     loss = {"kl": 0, "wasserstein": 1}
     with pytest.raises(InputError, match="nothing to train on"):
         finetune_to_folder(make_recipe(table=str(unscaled), loss=loss), tmp_path / "d")
+    alone = {"loss": {"kl": 0, "contrast": 1}, "groups": ["CREGION=South"]}
+    with pytest.raises(InputError, match="nothing to train on"):
+        finetune_to_folder(make_recipe(**alone), tmp_path / "c")
     with pytest.raises(InputError, match=r"checks.metric: kl"):
         finetune_to_folder(
             make_recipe(

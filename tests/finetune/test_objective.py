@@ -14,9 +14,9 @@ import transformers
 from tests.finetune.small_table import GROUPS, make_table
 
 from opinioncast.backends.prompt_tokens import PromptTokenizer
-from opinioncast.finetune.epoch import epoch_plan, update_weight
+from opinioncast.finetune.epoch import UpdateWeight, epoch_plan, update_weight
 from opinioncast.finetune.model import DistributionModel, add_adapter, uniform_log_shares
-from opinioncast.finetune.objective import batch_losses, mixed
+from opinioncast.finetune.objective import batch_losses, has_loss, mixed
 from opinioncast.finetune.packing import Packer, share
 from opinioncast.finetune.recipe import LoraRecipe, LossMix
 from opinioncast.finetune.targets import training_rows
@@ -102,3 +102,17 @@ def test_a_uniform_guess_is_uniform_over_each_rows_labels(make_folder: Make) -> 
         k = len(ask.target)
         assert row[:k].tolist() == pytest.approx([1 / k] * k)
         assert row[k:].sum() == 0
+
+
+def test_a_loss_that_is_always_nothing_is_told() -> None:
+    rows = training_rows(make_table(), load_groups(*GROUPS[:2]), refusal=True)
+    one = training_rows(make_table(), load_groups(GROUPS[0]), refusal=True)
+    some, none = UpdateWeight(1.0, 1.0), UpdateWeight(1.0, 0.0)
+    assert has_loss(LossMix(), one, none)
+    distance = LossMix(kl=0, wasserstein=1)
+    assert has_loss(distance, one, some)
+    assert not has_loss(distance, rows, none)
+    difference = LossMix(kl=0, contrast=1)
+    assert has_loss(difference, rows, none)
+    assert not has_loss(difference, one, some)
+    assert not has_loss(LossMix(kl=0, wasserstein=1, contrast=1), one, none)

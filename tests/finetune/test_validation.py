@@ -7,8 +7,15 @@ import math
 import numpy as np
 import pytest
 
+from opinioncast.errors import InputError
+from opinioncast.finetune.recipe import parse_finetune
 from opinioncast.finetune.targets import TrainingRow
-from opinioncast.finetune.validation import mean_distance, mean_kl, with_distance
+from opinioncast.finetune.validation import (
+    choose_metric,
+    mean_distance,
+    mean_kl,
+    with_distance,
+)
 from opinioncast.survey import Question, Subpopulation
 
 
@@ -37,6 +44,18 @@ def test_the_distance_leaves_out_rows_without_one_and_counts_them() -> None:
     assert with_distance(rows) == [2]
     assert mean_distance(rows, shares) == pytest.approx(0.25)
     assert mean_distance(rows[:2], shares[:2]) is None
+
+
+def test_the_metric_is_one_that_the_rows_have() -> None:
+    """A scale with nobody on it measures nothing: no check would ever give a number."""
+    recipe = parse_finetune({"name": "x", "table": "t"}, "test")
+    people, nobody = row((0.2, 0.2, 0.6)), row((0.0, 0.0, 1.0))
+    assert choose_metric(recipe, [nobody, people]) == "wd"
+    assert choose_metric(recipe, [nobody]) == "kl"
+    assert choose_metric(recipe, []) == "wd"
+    asked = parse_finetune({"name": "x", "table": "t", "checks": {"metric": "wd"}}, "test")
+    with pytest.raises(InputError, match="no distance to stop by"):
+        choose_metric(asked, [nobody])
 
 
 def test_shares_that_are_no_numbers_have_no_distance() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import torch
 
 from opinioncast.finetune import losses
+from opinioncast.finetune.epoch import UpdateWeight, question_key
 from opinioncast.finetune.packing import MicroBatch
 from opinioncast.finetune.recipe import LossMix
+from opinioncast.finetune.targets import TrainingRow
 
 PARTS = ("kl", "wasserstein", "contrast")
 
@@ -39,3 +42,13 @@ def batch_losses(
         "wasserstein": (scaled * distance).sum(),
         "contrast": (rows * difference).sum(),
     }
+
+
+def has_loss(mix: LossMix, rows: Sequence[TrainingRow], weight: UpdateWeight) -> bool:
+    """Whether any part of a recipe's loss can be other than 0 on these rows."""
+    groups = Counter(question_key(r) for r in rows)
+    return (
+        mix.kl > 0
+        or (mix.wasserstein > 0 and weight.scaled > 0)
+        or (mix.contrast > 0 and max(groups.values(), default=0) > 1)
+    )

@@ -39,12 +39,12 @@ from opinioncast.finetune.divergence import (
 )
 from opinioncast.finetune.epoch import Ask, epoch_plan, update_weight
 from opinioncast.finetune.model import DistributionModel, uniform_log_shares
-from opinioncast.finetune.objective import PARTS, batch_losses, mixed
+from opinioncast.finetune.objective import PARTS, batch_losses, has_loss, mixed
 from opinioncast.finetune.packing import Packer, Update, share
 from opinioncast.finetune.recipe import FinetuneRecipe
 from opinioncast.finetune.schedule import schedule
 from opinioncast.finetune.targets import TrainingRow
-from opinioncast.finetune.validation import mean_distance, mean_kl, predict_rows
+from opinioncast.finetune.validation import choose_metric, mean_distance, mean_kl, predict_rows
 
 BUDGETS = {"cpu": (512, 1_024, 2_048), "cuda": (4_096, 8_192, 16_384, 32_768)}
 
@@ -119,14 +119,6 @@ class Trainer:
         self._checkpoints = Checkpoints(folder)
         self._accelerator = accelerator
         self._progress = progress
-        if recipe.loss.kl + recipe.loss.contrast == 0 and not any(
-            r.question.has_scale for r in train
-        ):
-            raise InputError(
-                "No question has a scale, so the Wasserstein loss has nothing to train on",
-                expected="questions with different scale positions",
-                hint="give the loss a kl part",
-            )
         self.metric = choose_metric(recipe, valid)
         trained = [p for p in model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
@@ -144,6 +136,15 @@ class Trainer:
         self._weight = update_weight(
             train, target=recipe.target, augment=recipe.augment, updates=len(plan)
         )
+        if not has_loss(recipe.loss, train, self._weight):
+            raise InputError(
+                "The recipe's loss has nothing to train on",
+                where=f"{len(train)} rows",
+                expected="wasserstein: a target with people on a scale; contrast: a question with "
+                "two groups",
+                found="none",
+                hint="give the loss a kl part",
+            )
         self.steps = self._updates * recipe.optimizer.epochs
         every = self._updates if recipe.checks.every == "epoch" else recipe.checks.every
         self._every = every or max(1, math.ceil(self.steps / 10))
@@ -176,7 +177,6 @@ class Trainer:
         first, started, training, rows = state.step, time.monotonic(), 0.0, 0
         stopped: Literal["finished", "early", "diverged"] = "finished"
         plan: list[list[Ask]] = []
-        looked = 0
         while state.step < self.steps:
             if self._out_of_patience(state):
                 stopped = "early"
@@ -196,11 +196,11 @@ class Trainer:
                 stopped = "diverged"
                 break
             losses = [loss for e in state.curve if (loss := e.get("loss")) is not None]
-            if state.step - looked >= WINDOW and is_suspicious(losses, state.start):
-                looked = state.step
-                if has_diverged(self._look(state.pack_tokens)[0], state.start):
-                    stopped = "diverged"
-                    break
+            # by the step alone: a run that was killed looks when it would have looked
+            due = state.step % WINDOW == 0 and is_suspicious(losses, state.start)
+            if due and has_diverged(self._look(state.pack_tokens)[0], state.start):
+                stopped = "diverged"
+                break
             if state.step % self._every == 0 or state.step == self.steps:
                 self._check(state)
             if self._progress is not None and self._accelerator.is_main_process:
@@ -383,23 +383,6 @@ class Trainer:
         parts = batch_losses(log_shares, batch, update.weight, update.scaled_weight)
         self._accelerator.backward(parts["kl"])
         return batch.tokens
-
-
-def choose_metric(recipe: FinetuneRecipe, valid: Sequence[TrainingRow]) -> Literal["wd", "kl"]:
-    """What the best checkpoint is best in: the recipe's choice, else the distance where a
-    validation question has a scale, else the KL divergence.
-
-    Raises:
-        InputError: the recipe asks for a distance and no validation question has a scale.
-    """
-    scaled = any(r.question.has_scale for r in valid)
-    if recipe.checks.metric == "wd" and valid and not scaled:
-        raise InputError(
-            "No validation question has a scale, so there is no distance to stop by",
-            expected="questions with different scale positions",
-            hint="set checks.metric: kl, or leave it out",
-        )
-    return recipe.checks.metric or ("kl" if valid and not scaled else "wd")
 
 
 def _seed(seed: int, step: int, batch: int) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
+from opinioncast.errors import InputError
 from opinioncast.evaluate.distance import pad, wasserstein
 from opinioncast.finetune.epoch import Ask
 from opinioncast.finetune.packing import Packer, share
+from opinioncast.finetune.recipe import FinetuneRecipe
 from opinioncast.finetune.targets import TrainingRow
 from opinioncast.prompts import orders as option_orders
 from opinioncast.survey.question import OFF_SCALE
@@ -105,3 +107,20 @@ def mean_distance(rows: Sequence[TrainingRow], predicted: Sequence[Array]) -> fl
     q = pad([predicted[i][:k].tolist() for i, k in zip(scaled, options, strict=True)], 0.0)
     mean = float(np.mean(wasserstein(p, q, ordinal)))
     return mean if math.isfinite(mean) else None
+
+
+def choose_metric(recipe: FinetuneRecipe, valid: Sequence[TrainingRow]) -> Literal["wd", "kl"]:
+    """What the best checkpoint is best in: the recipe's choice, else the distance where a
+    validation row has people on a scale, else the KL divergence.
+
+    Raises:
+        InputError: the recipe asks for a distance and no validation row has one.
+    """
+    scaled = bool(with_distance(valid))
+    if recipe.checks.metric == "wd" and valid and not scaled:
+        raise InputError(
+            "No validation row has people on a scale, so there is no distance to stop by",
+            expected="questions with different scale positions, and answers on them",
+            hint="set checks.metric: kl, or leave it out",
+        )
+    return recipe.checks.metric or ("kl" if valid and not scaled else "wd")

@@ -196,7 +196,7 @@ def _sweep(recipe: FinetuneRecipe) -> dict[str, FinetuneRecipe]:
     rates = recipe.sweep.learning_rate or (recipe.optimizer.learning_rate,)
     batches = recipe.sweep.batch_rows or (recipe.optimizer.batch_rows,)
     return {
-        f"lr{rate:g}-batch{rows}": recipe.changed(learning_rate=rate, batch_rows=rows)
+        f"lr{rate}-batch{rows}": recipe.changed(learning_rate=rate, batch_rows=rows)
         for rate, rows in product(rates, batches)
     }
 
