@@ -3,18 +3,18 @@
     python benchmarks/campaign.py [--seed 1] [--tries 200] [--kills 12] [--disks 12]
         [--only KIND ...] [--commands NAME ...] [--at-once 2] [--keep DIR] [--ledger FILE] [--quick]
 
-Each try is drawn from the seed (``campaign_inputs.py``, ``campaign_models.py``), run in a process
-of its own (``campaign_processes.py``: forked from one that has imported what tries need) with 4 GiB
-of memory and 60 s, and counted as one of: refused (an error that says what to do), read (and right,
-as far as it is known), fault (a traceback, or status 1), wrong, silent (something vanished without
-a word), hang, crash; and odd besides: a control or direction mark that reached the terminal, an
-error longer than a screen, a temporary file left. Kills (``campaign_kills.py``): a command is
-killed (SIGKILL) at moments of the run, then run again to its end; its tables must be those of a run
-that nobody killed. Disks: the same commands onto a file system of few kB (a tmpfs where one can be
-mounted, else a limit of the process's file sizes): whole files only, and an error that names the
-place. What is odd is printed, with the try's number; ``--keep`` keeps those folders. With
-``--ledger`` every outcome is written down at once, and the same command goes on after the last one.
-POSIX only.
+Each try is drawn from the seed (``campaign_inputs.py``, ``campaign_models.py``,
+``campaign_files.py``), run in a process of its own (``campaign_processes.py``: forked from one that
+has imported what tries need) with 4 GiB of memory and 60 s, and counted as one of: refused (an
+error that says what to do), read (and right, as far as it is known), fault (a traceback, or status
+1), wrong, silent (something vanished without a word), hang, crash; and odd besides: a control or
+direction mark that reached the terminal, an error longer than a screen, a temporary file left.
+Kills (``campaign_kills.py``): a command is killed (SIGKILL) at moments of the run, then run again
+to its end; its tables must be those of a run that nobody killed. Disks: the same commands onto a
+file system of few kB (a tmpfs where one can be mounted, else a limit of the process's file sizes):
+whole files only, and an error that names the place. What is odd is printed, with the try's number;
+``--keep`` keeps those folders. With ``--ledger`` every outcome is written down at once, and the
+same command goes on after the last one. POSIX only.
 
 The last line is one JSON object: ``tries, refused, read, faults, wrong, silent, hangs, crashes,
 kills, odd``, and ``disks``.
@@ -38,13 +38,14 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from campaign_files import FILE_KINDS
 from campaign_inputs import KINDS as INPUT_KINDS
 from campaign_inputs import Try
 from campaign_kills import Report, full, killed
 from campaign_models import MODEL_KINDS
 from campaign_processes import Outcome, Process, called, command, serving
 
-KINDS = (*INPUT_KINDS, *MODEL_KINDS)
+KINDS = (*INPUT_KINDS, *MODEL_KINDS, *FILE_KINDS)
 _LEARNS = 12  # tries of each kind whose imports the next ones have already
 
 

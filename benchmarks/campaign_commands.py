@@ -34,7 +34,9 @@ def _tables(folder: Path) -> None:
         for i, q in enumerate(questions)
         for j, group in enumerate(groups)
     ]
-    OpinionTable.from_rows(rows, {"redistribution": "group-level"}).write(folder / "ops.parquet")
+    for name, part in (("ops", rows), ("some", rows[:6])):
+        meta = {"redistribution": "group-level"}
+        OpinionTable.from_rows(part, meta).write(folder / f"{name}.parquet")
     predict(questions, groups, method="uniform").table.write(folder / "preds.parquet")
     known: list[dict[str, Any]] = [
         {"id": f"q{i}", "question": q.text, "options": list(q.options)}
@@ -86,9 +88,75 @@ def _training(folder: Path) -> None:
         "validation": {"fraction": 0.3},
         "optimizer": {"batch_rows": 9, "epochs": 2},
         "checks": {"every": "epoch"},
-        "sweep": {"learning_rate": [1e-3, 1e-2]},
     }
+    (folder / "one.yaml").write_text(yaml.safe_dump(recipe), "utf-8")
+    recipe["sweep"] = {"learning_rate": [1e-3, 1e-2]}
     (folder / "train.yaml").write_text(yaml.safe_dump(recipe), "utf-8")
+    texts = [f"Answer: A. Question {i}, I choose B." for i in range(40)]
+    (folder / "corpus.txt").write_text("\n\n".join(texts), "utf-8")
+
+
+def _networks(folder: Path) -> None:
+    """Tables to train on and to choose by, without a question in common."""
+    from opinioncast.survey import OpinionTable, Question, load_groups, opinion_row
+
+    words = {"train": ("apples", "pears", "plums", "figs"), "held": ("wars", "taxes")}
+    for name, asked in words.items():
+        rows = [
+            opinion_row(
+                Question(w, f"Are {w} good?", ("Yes", "No"), (1, 2)), g, [share, 1 - share], n=400
+            )
+            for w, share in zip(asked, (0.7, 0.4, 0.5, 0.2), strict=False)
+            for g in load_groups("total", "SEX=Female")
+        ]
+        OpinionTable.from_rows(rows, {"terms": "Made up."}).write(folder / f"{name}.parquet")
+
+
+def _pilot(folder: Path) -> None:
+    """A survey, and predictions of its question."""
+    from opinioncast import Question, predict
+    from opinioncast.survey import load_groups
+
+    _survey(folder)
+    asked = Question("q1", "Is it good, do you think?", ("Yes", "No", "Both"), (1, 2, 3))
+    groups = load_groups("total", "SEX=Male", "SEX=Female")
+    predict([asked], groups, method="uniform").table.write(folder / "preds.parquet")
+
+
+def _reproduction(folder: Path) -> None:
+    """A setting of the tiny model and its table, and a recipe that trains and compares."""
+    _training(folder)
+    table = {"title": "Made up", "questions": 9, "cells": 27, "file": ["ops.parquet"]}
+    tuned: dict[str, Any] = {"optimizer": {"learning_rate": 0.01, "batch_rows": 9}}
+    tuned |= {"checks": {"every": 1}, "dtype": "float32", "device": "cpu"}
+    model = {"label": "Tiny", "model": str(folder / "model"), "finetune": tuned}
+    setting = {
+        "name": "tiny",
+        "title": "a tiny model on a made-up survey",
+        "prompt": {"layout": "question-first", "orders": "given"},
+        "seen": ["SEX=Male"],
+        "models": {"m": model},
+        "curations": {},
+        "tables": {"ops": table},
+        "trainings": {},
+        "get": {"ops": "ask around"},
+    }
+    recipe = {
+        "name": "by_method",
+        "kind": "methods",
+        "order": 1,
+        "title": "By method",
+        "models": ["m"],
+        "tables": ["ops"],
+        "methods": [
+            {"name": "Zero-shot", "method": "zero-shot"},
+            {"name": "Uniform", "method": "uniform"},
+        ],
+        "paper": {"where": "Table 0", "key": ["table", "method"]}
+        | {"columns": ["table", "method", "Tiny"], "rows": [["ops", "Uniform", 0.1]]},
+    }
+    for name, content in (("tiny", setting), ("by_method", recipe)):
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(content), "utf-8")
 
 
 @dataclass(frozen=True)
@@ -159,7 +227,74 @@ COMMANDS: dict[str, Command] = {
         ["a.parquet", "b.parquet"],
         _tables,
     ),
+    "overlap": Command(
+        ("overlap", "ops.parquet", "--against", "some.parquet", "-o", OUT),
+        ["table.parquet", "overlap.csv"],
+        _tables,
+    ),
+    "init": Command(("init", "s.csv", "-o", OUT), [], _survey),
+    "estimate": Command(
+        ("estimate", "preds.parquet", "--recipe", "recipe.yaml", "-o", OUT),
+        ["estimates.csv"],
+        _pilot,
+    ),
+    "learn-prior": Command(("learn-prior", "recipe.yaml", "-o", f"{OUT}/prior.npz"), [], _survey),
+    "library add": Command(
+        ("library", "add", "ops.parquet", "--name", "ours"),
+        ["opinions.parquet", "questions.parquet", "meanings.npz"],
+        _tables,
+        out="data/library/ours",
+    ),
+    "library show": Command(("library", "show", "GSS/gunlaw", "-o", OUT), ["GSS_gunlaw.csv"]),
+    "predict by a model": Command(
+        (
+            *("predict", "q.yaml", "--model", "model", "-g", "total", "-g", "SEX=Female"),
+            *("--dtype", "float32", "--no-library", "-o", OUT, *_TABLES_ONLY),
+        ),
+        ["predictions.parquet"],
+        lambda folder: (_questions(folder), _training(folder))[-1],
+    ),
+    "input-use": Command(
+        ("input-use", "ops.parquet", "--method", "zero-shot", "--model", "model", "-o", OUT),
+        ["input_use.csv"],
+        _training,
+    ),
     "finetune": Command(("finetune", "train.yaml", "-o", OUT), ["sweep.csv"], _training),
+    "train-network": Command(
+        (
+            *("train-network", "train.parquet", "--validation", "held.parquet"),
+            *("--members", "2", "--epochs", "2", "-o", OUT),
+        ),
+        ["network.safetensors"],
+        _networks,
+    ),
+    "train-network --kernel": Command(
+        (
+            *("train-network", "train.parquet", "--validation", "held.parquet", "--kernel"),
+            *("-o", OUT),
+        ),
+        ["network.safetensors"],
+        _networks,
+    ),
+    "train-community": Command(
+        (
+            *("train-community", "corpus.txt", "-o", OUT, "--model", "model"),
+            *("--block-tokens", "32", "--epochs", "2", "--dtype", "float32"),
+        ),
+        ["adapter_model.safetensors"],
+        _training,
+    ),
+    "export": Command(
+        ("export", "a/adapter", "-o", OUT),
+        ["model.safetensors", "config.json"],
+        _training,
+        before=[("finetune", "one.yaml", "-o", "a")],
+    ),
+    "reproduce": Command(
+        ("reproduce", "by_method.yaml", "--setting", "tiny.yaml", "-o", OUT),
+        ["by_method/table.csv"],
+        _reproduction,
+    ),
 }
 """What is killed: each runs to the same end whenever it was stopped."""
 
