@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from opinioncast.app.charts import interval_chart, long_rows, stacked_chart
+from opinioncast.app.charts import interval_chart, stacked_chart
+from opinioncast.report.answer_bars import long_rows
 from opinioncast.report.report import MODEL_OUTPUT
 from opinioncast.survey import OpinionTable, PredictionTable, Question, Subpopulation, opinion_row
 

@@ -1,80 +1,34 @@
 """Charts of a prediction for the page: shares by group with intervals, or bars about the middle.
 
-Altair's, which the page can zoom and save; every option has a mark of its own beside its colour, so
-that they can be told apart in print and by those who do not see colours.
+Altair's, which the page can zoom and ask; what they draw is computed in
+:mod:`opinioncast.report.answer_bars`, for the charts of files too. Every option has a mark of its
+own beside its colour, so that they can be told apart by those who do not see colours.
 """
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
 import polars as pl
 
-from opinioncast.report.group_labels import attributes_once
+from opinioncast.report.answer_bars import (
+    NUMBERED,
+    bar_starts,
+    drawn_order,
+    ink_on,
+    option_colours,
+    option_names,
+)
 from opinioncast.report.report import MODEL_OUTPUT
 from opinioncast.survey import Question
 
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
-"""Okabe and Ito's, told apart by most who do not see all colours."""
 _MARKS = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke", "wedge")
 _ROW, _WIDTH = 20, 190
-_WRAPPED = 34
+_WRAPPED = 31
 _LABELS = alt.Axis(labelLimit=260, labelOverlap=False)
-_ON_DARK = frozenset({"#0072B2", "#009E73", "#D55E00"})
-"""Colours on which numbers are white."""
-
-
-_LONG = {
-    "place": pl.Int64,
-    "label": pl.String,
-    "option": pl.String,
-    "number": pl.Int64,
-    "share": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "basis": pl.String,
-    "people": pl.Float64,
-}
-
-
-def long_rows(rows: pl.DataFrame, observed: pl.DataFrame | None = None) -> pl.DataFrame:
-    """A row per group and option of one question's predictions.
-
-    Returns:
-        ``place`` (of the group, from the top), ``label``, ``option``, ``number`` (of the option),
-        ``share``, ``low``, ``high`` in percent, ``basis``; with ``observed``, ``people``.
-    """
-    shown = []
-    for attribute, group in zip(attributes_once(rows["attribute"]), rows["group"], strict=True):
-        shown.append(f"{attribute} · {group}" if attribute else group)
-    told: dict[tuple[str, str], list[float]] = {}
-    if observed is not None:
-        told = {
-            (a, g): d for a, g, d in observed.select("attribute", "group", "distribution").rows()
-        }
-    out = []
-    for place, row in enumerate(rows.iter_rows(named=True)):
-        people = told.get((row["attribute"], row["group"]))
-        for number, option in enumerate(row["options"]):
-            bounds = (
-                (None, None) if row["low"] is None else (row["low"][number], row["high"][number])
-            )
-            out.append(
-                {
-                    "place": place,
-                    "label": shown[place],
-                    "option": option,
-                    "number": number,
-                    "share": 100 * row["distribution"][number],
-                    "low": None if bounds[0] is None else 100 * bounds[0],
-                    "high": None if bounds[1] is None else 100 * bounds[1],
-                    "basis": row["basis"] or "",
-                    "people": None if people is None else 100 * people[number],
-                }
-            )
-    return pl.DataFrame(out, schema=_LONG)
 
 
 def interval_chart(question: Question, rows: pl.DataFrame) -> alt.FacetChart:
@@ -87,7 +41,9 @@ def interval_chart(question: Question, rows: pl.DataFrame) -> alt.FacetChart:
     labels = rows.unique("place", maintain_order=True).sort("place")["label"].to_list()
     options = list(question.options)
     y = alt.Y("label:N", sort=labels, title=None, axis=_LABELS)
-    colour = alt.Color("option:N", sort=options, legend=None, scale=_scale(options, _COLOURS))
+    colour = alt.Color(
+        "option:N", sort=options, legend=None, scale=_scale(options, option_colours(question))
+    )
     base = alt.Chart(_wrapped(rows))
     details = [
         alt.Tooltip("label:N", title="group"),
@@ -129,51 +85,34 @@ def stacked_chart(question: Question, rows: pl.DataFrame) -> alt.LayerChart | al
     """
     options = list(question.options)
     labels = rows.unique("place", maintain_order=True).sort("place")["label"].to_list()
-    placed = (
-        _wrapped(rows)
-        .sort("place", "number")
-        .with_columns(end=pl.col("share").cum_sum().over("place"))
+    colours = option_colours(question)
+    ordered = _wrapped(rows).sort("place", "number")
+    starts = bar_starts(question, ordered["share"].to_numpy()).ravel()
+    placed = ordered.with_columns(
+        start=pl.Series(starts),
+        end=pl.Series(starts) + pl.col("share"),
+        ink=pl.Series([ink_on(colours[i]) for i in ordered["number"]], dtype=pl.String),
     )
-    placed = placed.with_columns(start=pl.col("end") - pl.col("share"))
-    if question.has_scale:
-        on = [o for o in question.ordinal if o >= 0]
-        middle = (min(on) + max(on)) / 2
-        left = [o >= 0 and o < middle for o in question.ordinal]
-        half = [o == middle for o in question.ordinal]
-        order = question.ordinal[0] <= question.ordinal[-1] or question.ordinal[-1] < 0
-        first = left if order else [o > middle for o in question.ordinal]
-        part = pl.DataFrame(
-            {
-                "number": range(len(options)),
-                "part": [1.0 if f else 0.5 if h else 0.0 for f, h in zip(first, half, strict=True)],
-            }
-        ).with_columns(pl.col("number").cast(placed.schema["number"]))
-        shift = (pl.col("share") * pl.col("part")).sum().over("place")
-        placed = placed.join(part, on="number", maintain_order="left").with_columns(
-            start=pl.col("start") - shift, end=pl.col("end") - shift
-        )
-    ink = ["white" if _colour(i) in _ON_DARK else "black" for i in range(len(options))]
-    placed = placed.with_columns(
-        ink=pl.col("number").replace_strict(list(range(len(ink))), ink, return_dtype=pl.String)
-    )
+    order = [options[i] for i in drawn_order(question)]
+    beside = [colours[i] for i in drawn_order(question)]
     bars = (
         alt.Chart(placed)
-        .mark_bar(stroke="white", strokeWidth=1)
+        .mark_bar(stroke="#777777", strokeWidth=0.5)
         .encode(
             y=alt.Y("label:N", sort=labels, title=None, axis=_LABELS),
-            x=alt.X("start:Q", title="percent"),
+            x=alt.X("start:Q", title="percent", axis=alt.Axis(labelExpr="abs(datum.value)")),
             x2="end:Q",
             color=alt.Color(
                 "option:N",
-                sort=options,
-                scale=_scale(options, _COLOURS),
+                sort=order,
+                scale=_scale(order, beside),
                 legend=alt.Legend(title=None, orient="top", columns=2, labelLimit=420),
             ),
             tooltip=["label:N", "option:N", alt.Tooltip("share:Q", format=".0f", title="%")],
         )
     )
     numbers = (
-        alt.Chart(placed.filter(pl.col("share") >= 6))
+        alt.Chart(placed.filter(pl.col("share") >= 100 * NUMBERED))
         .transform_calculate(middle="(datum.start + datum.end) / 2")
         .mark_text(fontSize=11)
         .encode(
@@ -195,11 +134,8 @@ def _title(question: Question) -> alt.TitleParams:
 
 
 def _shown(options: list[str]) -> list[str]:
-    """Options over columns: shortened to two lines, told apart by their number."""
-    return [
-        textwrap.shorten(f"{i + 1}. {option}", _WRAPPED, placeholder=" …")
-        for i, option in enumerate(options)
-    ]
+    """Options over columns: shortened, told apart by their number."""
+    return [f"{i + 1}. {name}" for i, name in enumerate(option_names(options, _WRAPPED))]
 
 
 def _wrapped(rows: pl.DataFrame) -> pl.DataFrame:
@@ -208,11 +144,7 @@ def _wrapped(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(shown=pl.col("number").replace_strict(list(range(len(shown))), shown))
 
 
-def _colour(number: int) -> str:
-    return _COLOURS[number % len(_COLOURS)]
-
-
-def _scale(options: list[str], values: tuple[str, ...]) -> alt.Scale:
+def _scale(options: list[str], values: Sequence[str]) -> alt.Scale:
     repeated = [values[i % len(values)] for i in range(len(options))]
     return alt.Scale(domain=options, range=repeated)
 

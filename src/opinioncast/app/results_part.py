@@ -10,13 +10,14 @@ import polars as pl
 import streamlit as st
 
 from opinioncast.app import runs
-from opinioncast.app.charts import interval_chart, long_rows, stacked_chart
+from opinioncast.app.charts import interval_chart, stacked_chart
 from opinioncast.app.projects import Project
 from opinioncast.app.words import say_error
 from opinioncast.banners.settings import BannerSettings
 from opinioncast.errors import OpinioncastError
 from opinioncast.jobs.banner import banner_to_files
 from opinioncast.questionnaires import read_questionnaire
+from opinioncast.report.answer_bars import long_rows
 from opinioncast.report.report import MODEL_OUTPUT
 from opinioncast.report.terminal import interval_words, worth_words
 from opinioncast.survey import OpinionTable, PredictionTable, Question, load_groups

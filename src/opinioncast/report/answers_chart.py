@@ -14,12 +14,12 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from opinioncast.evaluate.clusters import CLUSTER
+from opinioncast.report.answer_bars import MODEL, PEOPLE
 from opinioncast.report.figure_words import plain_words
 from opinioncast.report.group_labels import attributes_once
 from opinioncast.report.report import MODEL_OUTPUT
 from opinioncast.survey import Subpopulation
 
-_MODEL, _PEOPLE = "#0072B2", "#D55E00"  # Okabe and Ito
 QUESTIONS = 3
 _GROUPS = 24
 """Rows at most; where there are more, intersections are left out, then the last groups."""
@@ -152,7 +152,7 @@ def _panel(axis: Any, rows: pl.DataFrame) -> None:
         markersize=4,
         linewidth=3,
         alpha=0.85,
-        color=_MODEL,
+        color=MODEL,
         ecolor="#9CC7E4",
         label="predicted, with its 90% interval",
     )
@@ -163,7 +163,7 @@ def _panel(axis: Any, rows: pl.DataFrame) -> None:
         fmt="D",
         markersize=3.6,
         linewidth=1,
-        color=_PEOPLE,
+        color=PEOPLE,
         label="what people answered, with its 90% sampling error",
     )
     axis.set_xlim(0, 1)

@@ -1,7 +1,7 @@
 """Charts of response distributions: one panel a question, one bar a group, people below the model.
 
-Ordered options run through a diverging palette (ColorBrewer PuOr), others through Okabe and Ito's:
-both can be told apart by colour-blind readers. Off-scale options are grey.
+Bars of a scale stand about its middle. Colours, places and names are those of
+:mod:`opinioncast.report.answer_bars`, as on the page.
 """
 
 from __future__ import annotations
@@ -13,21 +13,25 @@ from pathlib import Path
 from typing import Any
 from unicodedata import east_asian_width
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnchoredOffsetbox, DrawingArea, HPacker, TextArea, VPacker
 from matplotlib.patches import Rectangle
 
+from opinioncast.report.answer_bars import (
+    NUMBERED,
+    bar_starts,
+    ink_on,
+    option_colours,
+    option_names,
+)
 from opinioncast.report.figure_files import write_figure
 from opinioncast.report.figure_words import drawable, plain_words
 from opinioncast.report.group_labels import attributes_once
 from opinioncast.report.report import MODEL_OUTPUT, Progress
-from opinioncast.survey.question import OFF_SCALE, Question, label
+from opinioncast.survey.question import Question
 from opinioncast.survey.tables import NEVER_MEASURED, OpinionTable, PredictionTable
 
-_OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
-_OFF_SCALE = ("#8C8C8C", "#B3B3B3", "#D0D0D0")
 _PER_SHEET = 6
 MOST_SHEETS = 3
 """Drawn unasked: 18 questions. A sheet takes seconds, and nobody looks through hundreds."""
@@ -114,17 +118,16 @@ def _panel(
     known = [people.get((cell["attribute"], cell["group"])) for cell in cells]
     shift, height = (0.12, 0.52) if both else (0.0, 0.76)
     predicted = [cell["distribution"] for cell in cells]
-    _bars(axis, predicted, colours, [y - shift for y in range(len(cells))], height)
+    _bars(axis, question, predicted, colours, [y - shift for y in range(len(cells))], height)
     there = [(y + 0.29, seen["distribution"]) for y, seen in enumerate(known) if seen is not None]
-    _bars(axis, [d for _, d in there], colours, [y for y, _ in there], 0.2, number=False)
+    _bars(axis, question, [d for _, d in there], colours, [y for y, _ in there], 0.2, number=False)
     for attribute, cell, seen in zip(attributes, cells, known, strict=True):
         trait = f"{attribute} · " if attribute else ""
         n = f"  (n={seen['n']})" if seen is not None and seen["n"] is not None else ""
         labels.append(textwrap.fill(f"{trait}{cell['group']}{n}", 40))
     axis.set_yticks(range(len(cells)), labels, fontsize=8)
     axis.set_ylim(len(cells) - 0.4, -0.6)
-    axis.set_xlim(0, 1)
-    axis.set_xticks(np.linspace(0, 1, 5), ["0%", "25%", "50%", "75%", "100%"], fontsize=8)
+    _percent_axis(axis, question, [*predicted, *(d for _, d in there)])
     for side in ("top", "right", "left"):
         axis.spines[side].set_visible(False)
     axis.tick_params(axis="y", length=0)
@@ -146,6 +149,21 @@ def _panel(
     axis.set_xlabel("; ".join(notes), fontsize=7.5)
 
 
+def _percent_axis(axis: Any, question: Question, shares: Sequence[Sequence[float]]) -> None:
+    """From 0 to 100%; of a scale, as far to both sides of its middle as any bar goes."""
+    if not question.has_scale or not shares:
+        axis.set_xlim(0, 1)
+        axis.set_xticks(np.linspace(0, 1, 5), ["0%", "25%", "50%", "75%", "100%"], fontsize=8)
+        return
+    starts = bar_starts(question, shares)
+    low, high = float(starts.min()), float((starts + np.asarray(shares, float)).max())
+    ticks = np.arange(np.floor(4 * low), np.ceil(4 * high) + 1) / 4
+    axis.set_xlim(min(low, 0), max(high, 0))
+    shown = [t for t in ticks if low <= t <= high]
+    axis.set_xticks(shown, [f"{abs(100 * t):.0f}%" for t in shown], fontsize=8)
+    axis.axvline(0, color="black", linewidth=0.8, zorder=0)  # behind the bars' numbers
+
+
 def _title(question: Question) -> list[str]:
     """The question in lines, whole unless it is longer than a panel is high."""
     wide = sum(east_asian_width(c) in "WF" for c in question.text) > len(question.text) / 2
@@ -158,7 +176,7 @@ def _legend(axis: Any, question: Question, colours: Sequence[str]) -> int:
     """Draw the options above the bars, in their order, as many to a line as there is room for; how
     many lines that took."""
     names = dict(zip(question.options, colours, strict=True))
-    shown = dict(zip(question.options, option_names(question.options), strict=True))
+    shown = dict(zip(question.options, _shown(question.options), strict=True))
     rows = _legend_rows(question.options)
     lines: list[Any] = []
     for row in rows:
@@ -189,7 +207,7 @@ def _legend_rows(options: Sequence[str]) -> list[list[str]]:
     """Options in lines of at most :data:`_LEGEND_LINE` letters."""
     rows: list[list[str]] = [[]]
     used = 0.0
-    for option, shown in zip(options, option_names(options), strict=True):
+    for option, shown in zip(options, _shown(options), strict=True):
         width = 4 + sum(2 if east_asian_width(c) in "WF" else 1 for c in shown)
         if rows[-1] and used + width > _LEGEND_LINE:
             rows.append([])
@@ -199,32 +217,13 @@ def _legend_rows(options: Sequence[str]) -> list[list[str]]:
     return rows
 
 
-def option_names(options: Sequence[str], width: int = 60) -> list[str]:
-    """Options short enough for a legend and different from one another.
-
-    Where two would read alike, their common beginning is left out; where that does not help (or
-    the script cannot be drawn), their letters stand before them.
-    """
-    names = [textwrap.shorten(drawable(o), width, placeholder="…") or o[:width] for o in options]
-    alike = [i for i, name in enumerate(names) if names.count(name) > 1]
-    for i in alike:
-        others = [options[j] for j in alike if j != i and names[j] == names[i]]
-        common = max((_common_words(options[i], o) for o in others), default=0)
-        rest = " ".join(options[i].split()[max(0, common - 1) :])
-        names[i] = "…" + textwrap.shorten(drawable(rest), width - 1, placeholder="…")
-    if len(set(names)) < len(names):
-        return [f"{label(i)}. {name}" for i, name in enumerate(names)]
-    return names
-
-
-def _common_words(one: str, other: str) -> int:
-    """With how many equal words two texts begin."""
-    pairs = enumerate(zip(one.split(), other.split(), strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(one.split()), len(other.split())))
+def _shown(options: Sequence[str]) -> list[str]:
+    return option_names([drawable(o) for o in options])
 
 
 def _bars(
     axis: Any,
+    question: Question,
     rows: Sequence[Sequence[float]],
     colours: Sequence[str],
     places: Sequence[float],
@@ -241,9 +240,9 @@ def _bars(
     if not rows:
         return
     shares = np.asarray(rows, dtype=float)
-    ends = np.cumsum(shares, axis=1)
+    starts = bar_starts(question, shares)
     for k, colour in enumerate(colours):
-        left = ends[:, k] - shares[:, k]
+        left = starts[:, k]
         axis.barh(
             places,
             shares[:, k],
@@ -253,9 +252,8 @@ def _bars(
             edgecolor="#777777",
             linewidth=0.3,
         )
-        dark = np.dot(matplotlib.colors.to_rgb(colour), (0.299, 0.587, 0.114)) < 0.55
         for y, start, share in zip(places, left, shares[:, k], strict=True):
-            if number and share >= 0.06:
+            if number and share >= NUMBERED:
                 axis.text(
                     start + share / 2,
                     y,
@@ -263,19 +261,8 @@ def _bars(
                     ha="center",
                     va="center",
                     fontsize=6.5,
-                    color="white" if dark else "black",
+                    color=ink_on(colour),
                 )
-
-
-def option_colours(question: Question) -> list[str]:
-    """One colour per option: along the scale, grey off it, or distinct where there is no scale."""
-    if not question.has_scale:
-        return [_OKABE_ITO[i % len(_OKABE_ITO)] for i in range(len(question.options))]
-    on = sorted({v for v in question.ordinal if v != OFF_SCALE})
-    palette = matplotlib.colormaps["PuOr"](np.linspace(0.12, 0.88, len(on)))
-    place = {v: matplotlib.colors.to_hex(c) for v, c in zip(on, palette, strict=True)}
-    grey = iter(_OFF_SCALE * 9)
-    return [next(grey) if v == OFF_SCALE else place[v] for v in question.ordinal]
 
 
 def _key(question: Question) -> tuple[str, str, str]:

@@ -16,8 +16,8 @@ from opinioncast.evaluate.compare import PairedTest, skill_score
 from opinioncast.evaluate.scores import CellScores
 from opinioncast.evidence.worth import Worth, number_words
 from opinioncast.files import atomic_path
+from opinioncast.report.answer_bars import option_colours
 from opinioncast.report.answers_chart import CAPTION as ANSWERS_CAPTION
-from opinioncast.report.chart import option_colours
 from opinioncast.report.figure_files import svg_text
 from opinioncast.report.html import html_page
 from opinioncast.report.report import MODEL_OUTPUT
