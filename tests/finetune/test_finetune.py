@@ -24,15 +24,17 @@ from safetensors.torch import load_file
 from tests.finetune.small_table import GROUPS, QUESTIONS, make_table
 
 from opinioncast.errors import InputError, ModelError
+from opinioncast.finetune.card import card
 from opinioncast.finetune.recipe import FinetuneRecipe, SweepRecipe, parse_finetune
+from opinioncast.finetune.targets import training_rows
 from opinioncast.finetune.trainer import Trainer
 from opinioncast.jobs.finetune import finetune_to_folder
 from opinioncast.jobs.training_data import training_data
 from opinioncast.predictor import Predictor, predict
 from opinioncast.prompts import Answers, Layout
 from opinioncast.readers.subpop import write_subpop
-from opinioncast.survey import OpinionTable, load_groups
-from opinioncast.survey.sameness import TRAINING_QUESTIONS, asked_before
+from opinioncast.survey import OpinionTable, Question, load_groups
+from opinioncast.survey.sameness import TRAINING_QUESTIONS, Asked, Same, Sameness, asked_before
 
 Make = Callable[..., Path]
 Recipe = Callable[..., FinetuneRecipe]
@@ -109,14 +111,47 @@ def test_the_folder_has_adapter_card_curve_and_manifest(
     assert manifest["recipe"]["name"] == "tiny"
     assert set(manifest["files"]) == {f.name for f in run.files} - {"manifest.json"}
     kept = (folder / TRAINING_QUESTIONS).read_text("utf-8")
-    asked = asked_before(QUESTIONS, kept)
-    assert asked == {"questions": len(QUESTIONS), "asked_in_training_too": 3}
+    before = asked_before(QUESTIONS, kept)
+    assert before == {"questions": len(QUESTIONS), "asked_in_training_too": 3}
     curve = pl.read_csv(folder / "curve.csv")
     assert {"step", "loss", "kl", "wasserstein", "valid_wd", "valid_kl"} <= set(curve.columns)
     assert run.scores is not None
     distances = [e["valid_wd"] for e in run.training.state.curve if "valid_wd" in e]
     assert None not in distances
     assert run.training.state.best_value == min(d for d in distances if d is not None)
+
+
+def test_the_card_counts_what_is_asked_on_both_sides(make_recipe: Recipe) -> None:
+    """Beside the hashes by which predictions tell which questions were trained on."""
+    first = QUESTIONS[0]
+    again = replace(first, family="U", question_id="other", text=f"<b>{first.text}</b>")
+    table = make_table((*QUESTIONS, again))
+    rows = training_rows(table, load_groups(*GROUPS), refusal=True)
+    same, out = Same(asked(first), asked(again), "wording"), Same(asked(first), asked(again), "key")
+    alike = Same(asked(first), asked(again), "meaning", 0.8)
+    text = card(
+        make_recipe(validation="held.parquet"),
+        base="tiny",
+        notice="",
+        table=table,
+        rows=rows,
+        valid_rows=rows[:4],
+        sameness=Sameness((alike,), 7, 0.72),
+        taken_out=Sameness((same, out), 9, None),
+        scores=None,
+        metric="wd",
+        checks=3,
+        best_step=1,
+        steps=2,
+    )
+    assert "of 5 questions (4 different ones" in text
+    assert "the training rows ask too: 0 of 7 by key or wording, 1 by meaning" in text
+    assert "taken out, as the validation asks them too: 2 of 9 by key or wording" in text
+    assert TRAINING_QUESTIONS in text
+
+
+def asked(question: Question) -> Asked:
+    return Asked(question.family, question.wave, question.question_id, question.text)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from opinioncast.evidence.worth import OVERALL, measure_worth
 from opinioncast.finetune.recipe import FinetuneRecipe, SplitValidation
 from opinioncast.finetune.targets import TrainingRow
 from opinioncast.survey import OpinionTable
-from opinioncast.survey.sameness import Sameness
+from opinioncast.survey.sameness import TRAINING_QUESTIONS, Sameness, repeated
 
 LIMITS = """\
 Predictions are model output. They are not survey data, do not stand for respondents, and must not
@@ -50,6 +50,7 @@ def card(
     rows: Sequence[TrainingRow],
     valid_rows: Sequence[TrainingRow],
     sameness: Sameness | None,
+    taken_out: Sameness | None,
     scores: CellScores | None,
     metric: str,
     checks: int,
@@ -62,12 +63,12 @@ def card(
         notice: terms of the base model, if it has any to pass on.
         rows, valid_rows: what was trained on, and what was held out to validate on.
         sameness: of the validation rows' questions with those of the training rows.
+        taken_out: of the training questions that were left out, with those of the validation.
         scores: of the validation cells; None without validation.
         metric: what the update was chosen by.
         checks: how often the validation rows were looked at, before the first update included.
     """
-    questions = _questions(rows)
-    surveys = sorted({f"{family} {wave}".strip() for family, wave, _ in questions})
+    surveys = sorted({f"{family} {wave}".strip() for family, wave, _ in _questions(rows)})
     groups = sorted({str(r.subpopulation) for r in rows})
     lora = recipe.lora
     trained = (
@@ -105,13 +106,16 @@ def card(
         if scores
         else f"* AdamW, learning rate {recipe.optimizer.learning_rate:g}, about "
         f"{recipe.optimizer.batch_rows} rows per update, {steps} updates; no validation",
-        f"* Data: {len(rows)} rows (group-level shares only) of {len(questions)} questions of "
+        f"* Data: {len(rows)} rows (group-level shares only) of {_counted(rows)} of "
         f"{', '.join(surveys)}",
         f"* Split: {_split(recipe, valid_rows)}",
+        *_overlap(sameness, taken_out),
+        f"* What it was asked in training is kept in `{TRAINING_QUESTIONS}` (hashes of keys and "
+        "wordings): predictions and evaluations say which of their questions are among them",
         f"* Groups ({len(groups)}): {'; '.join(groups)}",
         "",
         *_data(table),
-        *_scores(scores, sameness),
+        *_scores(scores),
         "## Limits",
         "",
         LIMITS,
@@ -122,6 +126,27 @@ def card(
 
 def _questions(rows: Sequence[TrainingRow]) -> set[tuple[str, str, str]]:
     return {(r.question.family, r.question.wave, r.question.question_id) for r in rows}
+
+
+def _counted(rows: Sequence[TrainingRow]) -> str:
+    """How many questions, and how many of them are different ones."""
+    asked = list(dict.fromkeys(r.question for r in rows))
+    again = repeated(asked)
+    more = f" ({len(asked) - again} different ones: waves and surveys repeat some)" if again else ""
+    return f"{len(asked)} questions{more}"
+
+
+def _overlap(sameness: Sameness | None, taken_out: Sameness | None) -> list[str]:
+    """What training and validation ask alike, and what was taken out for it."""
+    lines = []
+    if sameness is not None:
+        lines.append(f"* Validation questions that the training rows ask too: {sameness.words()}")
+    if taken_out is not None:
+        lines.append(
+            "* Training questions that were taken out, as the validation asks them too: "
+            f"{taken_out.words()}"
+        )
+    return lines
 
 
 def _split(recipe: FinetuneRecipe, valid_rows: Sequence[TrainingRow]) -> str:
@@ -145,18 +170,13 @@ def _data(table: OpinionTable) -> list[str]:
     return [*lines, ""]
 
 
-def _scores(scores: CellScores | None, sameness: Sameness | None) -> list[str]:
+def _scores(scores: CellScores | None) -> list[str]:
     if scores is None:
         return ["## Scores", "", "None: there were no validation rows.", ""]
     worth = measure_worth(scores)
     return [
         "## Scores on the validation rows",
         "",
-        *(
-            [f"Questions that the training rows ask too: {sameness.words()}.", ""]
-            if sameness
-            else []
-        ),
         "They chose the checkpoint, so the figures may flatter a little.",
         "",
         *([f"In respondents a group: {worth[OVERALL]}.", ""] if worth else []),

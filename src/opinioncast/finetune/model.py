@@ -187,4 +187,4 @@ def save_trained(
             (work / "README.md").unlink(missing_ok=True)  # PEFT's, of which there is our own
             record_base(work, base)
         made = sorted(f.relative_to(work) for f in work.rglob("*") if f.is_file())
-    return [folder / name for name in made if name.suffix in (".safetensors", ".json")]
+    return [folder / name for name in made]

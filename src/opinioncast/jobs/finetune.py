@@ -359,6 +359,7 @@ def _write_records(
         rows=data.train_rows,
         valid_rows=data.valid_rows,
         sameness=data.sameness,
+        taken_out=data.taken_out,
         scores=scores,
         metric=trainer.metric,
         checks=len(run.state.checks),
