@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,16 @@ def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch) -> None:
     assert Path("out/predictions.xlsx").is_file()
     assert Path("pilot/banner.xlsx").is_file()
     assert Path("synthetic/synthetic_rents_n2000.sav").is_file()
+    if shutil.which("Rscript") is None:
+        pytest.skip("the commands ran; no R here for the lines of the pages")
+    arguments = "predict questionnaire.yaml -g total -g paper22 --method uniform -o out --write csv"
+    assert CliRunner().invoke(app, arguments.split()).exit_code == 0
+    pages = (PAGE, PAGE.with_name("reading_outputs.md"))
+    lines = [t for p in pages for t in re.findall(r"```r\n(.*?)```", p.read_text("utf-8"), re.S)]
+    assert len(lines) == 2
+    asked = "if (!requireNamespace('haven', quietly = TRUE)) quit(status = 77)"
+    Path("lines.R").write_text("\n".join([asked, *lines, "stopifnot(nrow(women) == 5)"]), "utf-8")
+    r = subprocess.run(["Rscript", "lines.R"], capture_output=True, text=True, check=False)
+    if r.returncode == 77:
+        pytest.skip("the commands ran; no haven here for the lines of the pages")
+    assert r.returncode == 0, r.stderr

@@ -209,8 +209,9 @@ def _routing_notes(routing: Routing) -> tuple[str, ...]:
     if routing.followed:
         told.insert(
             0,
-            f"Skip patterns of the questionnaire are followed for {len(routing.followed)} "
-            f"questions: {listed(list(routing.followed))}",
+            "Skip patterns of the questionnaire are followed for "
+            f"{len(routing.followed)} question{'s' * (len(routing.followed) > 1)}: "
+            f"{listed(list(routing.followed))}",
         )
     return tuple(told)
 
