@@ -13,6 +13,7 @@ from tests.finetune.small_table import GROUPS, make_table
 pytest.importorskip("torch")
 pytest.importorskip("peft")
 
+from opinioncast.curate.recipe import WaveRecipe, parse_curation
 from opinioncast.finetune.recipe import FinetuneRecipe
 from opinioncast.prompts import Answers, Format, Layout
 from opinioncast.reproduce import shapes
@@ -230,3 +231,41 @@ def test_every_file_of_a_models_folder_is_in_the_key_but_its_card(tmp_path: Path
     (folder / ".cache").mkdir()
     (folder / ".cache" / "download.json").write_text("{}", "utf-8")
     assert key(with_model(model=str(folder))) == keys[-1]
+
+
+def test_every_file_that_a_curation_reads_is_in_its_key(tmp_path: Path) -> None:
+    """The wave's own, its catalog, group recipe and groups asked for, and what is kept apart."""
+    data = tmp_path / "data"
+    data.mkdir()
+    kind = ("BeforeValidator", "tuple[str, ...]")  # of a file's names
+    fields = [n for n, f in WaveRecipe.model_fields.items() if all(k in repr(f) for k in kind)]
+    assert {"file", "codebook", "questions"} <= set(fields)
+    names = {f: f"{f}.sas7bdat" if f == "file" else f"{f}.json" for f in fields}
+    groups = "attributes:\n  SEX: {variable: sex, groups: {Male: [1]}}\n"
+    scheme = "name: mine\ngroups: [SEX=Male]\n"
+    texts = dict.fromkeys([*names.values(), "file.sas7bcat", "other.parquet"], "a")
+    texts |= {"own.yaml": f"name: own\n{groups}", "scheme.yaml": scheme}
+    for name, text in texts.items():
+        (data / name).write_text(text, "utf-8")
+    raw = {
+        "name": "x",
+        "title": "x",
+        "citation": "x",
+        "terms": "none",
+        "redistribution": "none",
+        "groups": ["own", "scheme.yaml", "SEX=Male"],
+        "overlap": {"against": ["other.parquet"]},
+        "waves": [{"family": "F", "wave": "1", "groups": "own.yaml", **names}],
+    }
+    recipe = parse_curation(raw, "test")
+
+    def key() -> str:
+        return shape_key("curate", shapes.curation_shape(recipe, [data], {}))
+
+    changed = {"own.yaml": texts["own.yaml"].replace("[1]", "[1, 3]")}
+    changed["scheme.yaml"] = scheme.replace("=Male]", "=Male, SEX=Female]")
+    keys = [key()]
+    for name in texts:
+        (data / name).write_text(changed.get(name, "b"), "utf-8")
+        keys.append(key())
+    assert len(set(keys)) == len(keys)

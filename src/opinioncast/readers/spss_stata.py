@@ -255,8 +255,11 @@ def _formats_without_labels(meta: _Meta) -> list[str]:
     ]
 
 
-def _catalog(path: Path) -> Path | None:
-    """The format catalog of a SAS data set: of its name, else ``formats``, in any case."""
+def catalog_of(path: Path) -> Path | None:
+    """The format catalog of a SAS data set: of its name, else ``formats``, in any case; None where
+    there is none, or where the file is another."""
+    if path.suffix.casefold() != ".sas7bdat":
+        return None
     beside = [p for p in path.parent.iterdir() if p.suffix.casefold() == ".sas7bcat"]
     for stem in (path.stem.casefold(), "formats"):
         for file in sorted(beside):
@@ -277,7 +280,7 @@ def _read(
         options["user_missing"] = True
     if encoding is not None and suffix not in _NO_ENCODING:
         options["encoding"] = encoding
-    if suffix == ".sas7bdat" and (catalog := _catalog(path)) is not None:
+    if (catalog := catalog_of(path)) is not None:
         options["catalog_file"] = str(catalog)
         notes.append(f"value labels from the format catalog {catalog.name}")
     mender: Mender | None = None

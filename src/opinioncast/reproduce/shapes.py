@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from opinioncast.backends.catalogue import CATALOGUE, EMBEDDED_SENTENCES
+from opinioncast.curate.asked_groups import OWN
 from opinioncast.curate.group_recipe import builtin_recipes, load_group_recipe
 from opinioncast.curate.recipe import CurationRecipe
 from opinioncast.curate.sources import find_file
 from opinioncast.finetune.recipe import FinetuneRecipe, SplitValidation
 from opinioncast.methods.declaration import MethodKind, method_kind
 from opinioncast.models import SHIPPED, SHIPPED_ADAPTER, SHIPPED_NETWORK, SHIPPED_TRAINING
+from opinioncast.readers.spss_stata import catalog_of
 from opinioncast.reproduce.models import adapter_identity, identity
 from opinioncast.reproduce.prompting import used_prompting
 from opinioncast.reproduce.recipe import MethodRow
@@ -172,12 +174,15 @@ def curation_shape(
     names = [tuple(n) for w in recipe.waves for n in w.files]
     if recipe.overlap is not None:
         names += [(n,) for n in recipe.overlap.against if n not in apart]
-    found = {n[0]: find_file(n, folders) for n in dict.fromkeys(names)}
+    found = {" ".join(n): find_file(n, folders) for n in dict.fromkeys(names)}
+    read = {n: p for n, p in found.items() if p is not None}
+    catalogs = {f"catalog of {n}": catalog_of(p) for n, p in read.items() if p.is_file()}
+    read |= {n: p for n, p in catalogs.items() if p is not None}
     shape: dict[str, Any] = {
         "recipe": recipe.model_dump(mode="json"),
-        "files": {n: file_hash(p) for n, p in found.items() if p is not None},
+        "files": {n: file_hash(p) for n, p in read.items()},
         "groups": {w.groups: _group_recipe(w.groups, folders) for w in recipe.waves},
-        "wording": wording(load_groups(*recipe.groups)),
+        "asked": {n: _asked_groups(n, folders) for n in recipe.groups if _is_scheme(n)},
         "apart": {name: table_shape(table) for name, table in apart.items()},
     }
     if recipe.overlap is not None:
@@ -185,6 +190,17 @@ def curation_shape(
         shape["sentence_model"] = _embedded_sentences() if own is None else identity(own)
         shape["versions"] = versions(_SENTENCE_PACKAGES)
     return shape
+
+
+def _is_scheme(name: str) -> bool:
+    """Whether a curation's ``groups`` names a scheme or a file of groups: an expression says all
+    itself, and the groups' own are the group recipe's."""
+    return "=" not in name and name.casefold() != OWN
+
+
+def _asked_groups(name: str, folders: list[Path]) -> str:
+    """Hash of the groups of a scheme, or of a file wherever it lies."""
+    return wording(load_groups(find_file(name, folders) or name))
 
 
 def _group_recipe(name: str, folders: list[Path]) -> str:
