@@ -20,8 +20,10 @@ from opinioncast.survey import Missing, Subpopulation, Variable, Wave
 INF = math.inf
 DASHES = ["-", " - ", "–", " – ", "—", "−", "‑", "~", "－", "â€“", " to ", " bis ", " through "]
 OPEN_TOP = ["{}+", "{} +", "{} and over", "{} or more", "{} years and older", "{} plus", "≥ {}"]
-OPEN_TOP += [">= {}", "at least {}", "{} ans et plus", "{} und älter"]
+OPEN_TOP += [">= {}", "at least {}", "{} ans et plus", "{} und älter", "{} anos ou mais"]
+OPEN_TOP += ["{} años o más", "{} anni e più", "{} lat i więcej", "{} en ouder"]
 OVER = ["> {}", ">{}", "over {}", "more than {}", "older than {} years", "über {}"]
+OVER += ["más de {} años", "mais de {} anos", "powyżej {} lat", "plus de {} ans"]
 OPEN_LOW = [
     "{} or younger",
     "up to {}",
@@ -30,8 +32,12 @@ OPEN_LOW = [
     "{} and under",
     "{} years or less",
     "bis {}",
+    "fino a {} anni",
+    "até {} anos",
+    "hasta {} años",
 ]
 UNDER = ["< {}", "<{}", "under {}", "less than {}", "younger than {}", "moins de {} ans"]
+UNDER += ["menos de {} años", "meno di {} anni", "menos de {} anos", "poniżej {} lat"]
 AROUND = ["{}", "Age {}", "{} years", "{} years old", "1. {}", " {} "]
 
 
@@ -149,7 +155,8 @@ def test_a_band_is_in_a_group_only_if_all_its_values_are(
         high = int(limits.rpartition(" ")[2]) if "max" in limits else 10_000
         for i, (_, band) in enumerate(texts):
             # every whole number the text may mean, counted one by one
-            values = range(int(max(band.low, -50)), int(min(band.high, 10_000)) + 1)
+            # (hours, of which none is negative)
+            values = range(int(max(band.low, 0)), int(min(band.high, 10_000)) + 1)
             inside = all(low <= v <= high for v in values)
             assert bool(got[name][i] if name in got else False) == inside
 

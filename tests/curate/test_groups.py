@@ -79,7 +79,7 @@ def test_masks_by_hand(tmp_path: Path) -> None:
         [True, False, False, False, False],
         [False, True, True, False, False],
         [True, False, False, True, True],  # 99 is a refusal, not an age
-        [False, True, True, False, False],
+        [False, True, False, False, False],  # nor is who refused it young
     ]
     assert any("SEX: from sex; 2 of 5 in none" in n for n in found.notes)
 
@@ -324,3 +324,70 @@ def test_gss_trend_file_loses_what_it_does_not_hold(shared_data: Path) -> None:
     assert lost == {"CREGION", "EDUCATION", "INCOME", "POLPARTY", "RACE"}
     assert {"White", "Black", "Hispanic"} <= {s.group for s in found.subpopulations}
     assert np.all(found.masks.sum(axis=0) > 0)
+
+
+def test_who_gave_no_answer_is_not_all_the_others(tmp_path: Path) -> None:
+    data = wave(
+        {
+            "race": [1.0, 2.0, 8.0, 9.0, None, 1.0],
+            "latin": [1.0, 1.0, 1.0, 1.0, 1.0, None],
+            "job": ["clerk", "none", "refused", "cook", None, "clerk"],
+        },
+        # "Don't know" is declared nowhere; "Refused" is
+        variable("race", {1.0: "White", 2.0: "Black", 8.0: "Don't know", 9.0: "Refused"}, (9.0,)),
+        variable("latin", {1.0: "No", 2.0: "Yes"}),
+    )
+    mine = recipe(
+        tmp_path,
+        """
+        attributes:
+          A: {groups: {Other: {none: [{variable: race, codes: [1]}]}}}
+          B: {groups: {Other: {all: [{none: [{variable: race, codes: [1]}]}]}}}
+          C: {groups: {Neither: {none: [{variable: race, codes: [2]}, {variable: latin, codes: [2]}]}}}
+          D: {groups: {Both: {all: [{variable: race, codes: [1]}, {none: [{variable: latin, codes: [2]}]}]}}}
+          E: {groups: {Other: {none: [{variable: job, labels: [clerk]}]}}}
+        """,
+    )
+    wanted = [one("A", "Other"), one("B", "Other"), one("C", "Neither"), one("D", "Both")]
+    found = group_masks(data, mine, [*wanted, one("E", "Other")])
+    assert found.masks.T.astype(int).tolist() == [
+        [0, 1, 0, 0, 0, 0],
+        [0, 1, 0, 0, 0, 0],
+        [1, 0, 0, 0, 0, 0],
+        [1, 0, 0, 0, 0, 1],  # white is said; of Latin origin is not
+        [0, 1, 0, 1, 0, 0],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ("{max: 29999}", [1, 1, 1, 0, 0, 0]),
+        ("{min: 30000}", [0, 0, 0, 1, 1, 0]),
+        ("{min: 0, max: 3}", None),  # codes, most likely; but 0 is none
+        ("{min: 1, max: 3}", [1, 1, 1, 0, 0, 0]),
+    ],
+)
+def test_limits_of_coded_bands(tmp_path: Path, limits: str, expected: list[int] | None) -> None:
+    labels = {
+        1.0: "$0 to $9,999",
+        2.0: "$10,000 to $19,999",
+        3.0: "$20,000 to $29,999",
+        4.0: "$30,000 to $49,999",
+        5.0: "$50,000 or more",
+        9.0: "Refused",
+    }
+    data = wave({"inc": [1.0, 2.0, 3.0, 4.0, 5.0, 9.0]}, variable("inc", labels, (9.0,)))
+    mine = recipe(
+        tmp_path, f"attributes: {{HH: {{variable: inc, groups: {{some: {limits}, rest: [5]}}}}}}"
+    )
+    if expected is None:
+        with pytest.raises(DataError, match="codes or of the values in their labels"):
+            group_masks(data, mine, [one("HH", "some")])
+        return
+    if expected[4]:  # `rest` would overlap
+        mine = recipe(
+            tmp_path, f"attributes: {{HH: {{variable: inc, groups: {{some: {limits}}}}}}}"
+        )
+    found = group_masks(data, mine, [one("HH", "some")])
+    assert found.masks[:, 0].astype(int).tolist() == expected

@@ -286,6 +286,22 @@ def test_a_file_without_answers_still_gives_files_that_read(tmp_path: Path) -> N
     load_curation(run.recipe)
 
 
+def test_texts_of_a_column_that_are_no_answers_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    care = ["Don't care"] * 30 + ["Don’t care"] * 20 + ["Care"] * 40 + ["DK"] * 6 + ["NA"] * 4
+    ways = ["Bus"] * 40 + ["Train"] * 30 + ["Bus; Train"] * 20 + ["Train; Bus"] * 10
+    pl.DataFrame({"care": care, "ways": ways}).write_csv(path)
+    coded = pl.DataFrame({"q": ["1"] * 50 + ["2"] * 30 + ["9"] * 20})  # texts in the file itself
+    pyreadstat.write_sav(coded, str(tmp_path / "t.sav"))
+    assert [a.text for a in inspect(tmp_path / "t.sav").columns["q"].options] == ["1", "2"]
+    found = inspect(path)
+    answers = {a.text: a.n for a in found.columns["care"].options}
+    assert answers == {"Don't care": 50, "Care": 40}
+    assert {a.text for a in found.columns["care"].missing} == {"DK", "NA"}
+    assert found.columns["ways"].kind is Kind.TEXT
+    assert any("several choices in one cell" in line for line in found.odd)
+
+
 def test_what_the_file_says_is_neither_markup_nor_obeyed(tmp_path: Path) -> None:
     path = tmp_path / "odd.csv"
     nasty = "[/b]<script>x</script>\x1b]52:c:aa\x07\u202e"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from opinioncast.errors import DataError
 from opinioncast.readers import column_names, read_wave
 from opinioncast.readers.tabular import read_raw
+from opinioncast.survey import tagged
 
 NAMES = ["id", "q", "open text", "w"]
 
@@ -179,6 +180,66 @@ def test_a_comma_that_may_be_either_is_left_and_named(tmp_path):
     assert any("decimal: " in n for n in raw.notes)
     assert read_raw(path, None, None, ",").frame["w"].to_list() == [1.234, 2.5]
     assert read_raw(path, None, None, ".").frame["w"].to_list() == [1234.0, 2500.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("id;w\n1;1.500\n2;2.500\n3;500\n", None),  # one and a half, or fifteen hundred
+        ("id,w\n1,1.500\n2,2.500\n3,500\n", None),
+        ("id;w;v\n1;1.500;0.25\n2;2.500;0.5\n3;3.125;1\n", [1.5, 2.5, 3.125]),
+        ("id,w\n1,1.500\n2,2.512\n3,1.000\n", [1.5, 2.512, 1.0]),
+        ("id;w;v\n1;1.500;0,25\n2;2.500;0,5\n3;500;1,0\n", None),
+    ],
+)
+def test_points_before_three_digits(tmp_path, text, values):
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    raw = read_raw(path, None)
+    if values is not None:
+        assert raw.frame["w"].to_list() == values
+        return
+    assert raw.frame["w"].to_list() == [line.split(text[2])[1] for line in text.split()[1:]]
+    assert any("decimal: " in n for n in raw.notes)
+    assert read_raw(path, None, None, ",").frame["w"].to_list() == [1500.0, 2500.0, 500.0]
+
+
+@pytest.mark.parametrize(
+    ("above", "left_out"),
+    [
+        ("City survey 2025\n", True),
+        ("City survey 2025,,\n,,\n", True),
+        ("Source: City Office\n\nAll respondents\n", True),
+        ("report,,\n,,\n", True),
+        ("id,,\n", False),  # a header of which two names are empty
+        ("a,b,c\n", False),
+    ],
+)
+def test_titles_above_the_header(tmp_path, above, left_out):
+    path = tmp_path / "t.csv"
+    path.write_text(above + "id,q,w\n1,2,0.5\n2,1,1.5\n")
+    assert (column_names(path) == ["id", "q", "w"]) == left_out
+    raw = read_raw(path, None)
+    assert any("above the header left out" in n for n in raw.notes) == left_out
+    assert not left_out or raw.frame["w"].to_list() == [0.5, 1.5]
+
+
+def test_missing_letters_in_a_column_of_numbers(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("q,t\n1,.a\n2,.b\n.a,.b\n.r,.a\n.,x\n")
+    wave = read_wave(path, family="T", wave="1")
+    assert wave.respondents["q"].to_list() == [1.0, 2.0, tagged("a"), tagged("r"), None]
+    assert set(wave.variables["q"].missing) == {tagged("a"), tagged("r")}
+    assert wave.respondents["t"].to_list() == [".a", ".b", ".b", ".a", "x"]
+
+
+def test_an_encoding_that_was_guessed_is_shown(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("q\nWeiß nicht\nGrün\n".encode("mac_roman"))
+    note = next(n for n in read_raw(path, None).notes if "cp1252" in n)
+    assert '"Wei§"' in note
+    assert "`encoding:`" in note
+    assert read_raw(path, None, "mac_roman").frame["q"].to_list() == ["Weiß nicht", "Grün"]
 
 
 def test_a_wording_file_of_another_survey_is_refused_and_strays_are_named(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import polars as pl
 import pyreadstat
 import pytest
@@ -28,9 +30,25 @@ LANGUAGES = {
 REASONS = (Missing.DONT_KNOW, Missing.REFUSED, Missing.NO_ANSWER)
 
 
-def written(text: str, how: str) -> str:
+RATHER_NOT = {
+    "en": "Prefer not to say",
+    "de": "Möchte ich nicht sagen",
+    "fr": "Préfère ne pas répondre",
+    "es": "Prefiero no decirlo",
+    "it": "Preferisco non rispondere",
+    "pl": "Wolę nie odpowiadać",
+    "pt": "Prefiro não dizer",
+    "nl": "Zeg ik liever niet",
+}
+
+
+def written(text: str, how: str, code: int = 0) -> str:
     """A label as an export may have it."""
     return {
+        "boxed": f"[{code}] {text}",
+        "coded": f"{code} {text}",
+        "web": f"<b>{html.escape(text)}</b>",
+        "not read out": f"VOLUNTEERED: {text}",
         "plain": text,
         "upper": text.upper(),
         "lower": text.lower(),
@@ -62,7 +80,7 @@ def decide(texts, counts=None, about="", file=None, rule=None, settled=None):
 @given(
     language=st.sampled_from(sorted(LANGUAGES)),
     how=st.sampled_from(
-        ["plain", "upper", "lower", "acute", "curly", "mojibake", "star", "padded"]
+        ["plain", "upper", "lower", "acute", "curly", "mojibake", "star", "padded", "boxed", "coded", "web", "not read out"]
     ),
     first=st.sampled_from([0, 1]),
     options=st.integers(2, 7),
@@ -75,10 +93,41 @@ def test_label_sets_in_nine_languages(language, how, first, options, places):
     answers = {first + i: words[i % 3] + " " * (i // 3) + str(i // 3 or "") for i in range(options)}
     if places[0] > 0 and first + options >= places[0]:
         return
-    texts = answers | {c: written(t, how) for c, t in zip(places, gone, strict=True)}
+    texts = answers | {c: written(t, how, c) for c, t in zip(places, gone, strict=True)}
     result = decide(texts)
     assert result.missing == {float(c): r for c, r in zip(places, REASONS, strict=True)}
     assert not result.undecided
+
+
+@pytest.mark.parametrize("language", sorted(RATHER_NOT))
+def test_who_prefers_not_to_say_is_missing_even_in_the_run(language):
+    answers = dict(enumerate(LANGUAGES[language][0], start=1))
+    for how in ("plain", "upper", "coded", "web"):
+        result = decide(answers | {4: written(RATHER_NOT[language], how, 4)})
+        assert result.missing == {4.0: Missing.REFUSED}
+
+
+def test_answers_that_nobody_explains_are_left_out_only_if_they_are_few(tmp_path):
+    for first, counts in ((20, "few"), (90, "most")):
+        frame = pl.DataFrame({"q": [1.0] * 30 + [2.0] * 30 + [5.0] * first})
+        labels = {"q": {1.0: "Good", 2.0: "Fair", 3.0: "Bad"}}
+        pyreadstat.write_sav(frame, str(tmp_path / "f.sav"), variable_value_labels=labels)
+        texts = frame["q"].replace_strict({1.0: "good", 2.0: "fair", 5.0: "GOOD"})
+        pl.DataFrame({"q": texts}).write_csv(tmp_path / "f.csv")
+        book = tmp_path / "book.yaml"
+        book.write_text("q: {codes: [good, fair], options: [Good, Fair]}", "utf-8")
+        waves = [
+            read_wave(tmp_path / "f.sav", family="T", wave="1"),
+            read_wave(tmp_path / "f.csv", family="T", wave="1", codebook=book),
+        ]
+        for wave in waves:
+            undecided = wave.variables["q"].undecided
+            assert bool(undecided) == (counts == "most")
+            assert not undecided or ("60.0%" in undecided and "limit: 0.61" in undecided)
+        kept = read_wave(
+            tmp_path / "f.sav", family="T", wave="1", missing=MissingRule(0.61)
+        ).variables["q"]
+        assert not kept.undecided
 
 
 @settings(max_examples=200)

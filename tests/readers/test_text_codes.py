@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from opinioncast.errors import DataError
 from opinioncast.readers import read_wave
-from opinioncast.readers.codebook import Entry, load_codebook
+from opinioncast.readers.codebook import Entry, load_codebook, load_wording
 from opinioncast.readers.describe import Flags
 from opinioncast.readers.text_codes import by_codebook, by_labels, number_of, resolve
 from opinioncast.survey import Missing, tagged
@@ -111,6 +111,38 @@ def test_a_csv_column_with_and_without_zeros_in_front(tmp_path):
     assert [values.count(codes[o]) for o in "abc"] == [2, 1, 1]
 
 
+def test_only_the_shape_of_a_sign_sets_no_text_apart(tmp_path):
+    data, book = tmp_path / "d.csv", tmp_path / "book.json"
+    cells = ["Don't care"] * 3 + ["Don’t care"] * 2 + ["Donâ€™t care"] + ["18–29", "18-29"]
+    cells += ["Zu\u0301rich", "Z\u00farich"]
+    data.write_text("q\n" + "\n".join(cells) + "\n", "utf-8")
+    codes = ["Don't care", "18-29", "Z\u00farich"]
+    book.write_text(json.dumps({"q": {"codes": codes, "options": ["a", "b", "c"]}}))
+    wave = read_wave(data, family="T", wave="1", codebook=book)
+    assert Counter(wave.respondents["q"].to_list()) == {1.0: 6, 2.0: 2, 3.0: 2}
+    # where the codebook tells them apart, they are two
+    book.write_text(json.dumps({"q": {"codes": ["18–29", "18-29"], "options": ["a", "b"]}}))
+    wave = read_wave(data, family="T", wave="1", codebook=book)
+    values = wave.respondents["q"].to_list()
+    assert [values.count(1.0), values.count(2.0)] == [1, 1]
+
+
+def test_what_a_codebook_says_twice_is_refused_with_both_rows(tmp_path):
+    book = tmp_path / "b.csv"
+    book.write_text("variable,question,code,option\nq,Is it?,1,Yes\nz,Z?,1,A\nq,Was it?,2,No\n")
+    with pytest.raises(DataError, match="question of a variable") as error:
+        load_codebook(book)
+    assert "rows 2 and 4" in error.value.where
+    book.write_text("variable,question\nq,Is it?\nq,Was it?\n")
+    with pytest.raises(DataError, match="twice"):
+        load_wording(book)
+    both = tmp_path / "b.yaml"
+    both.write_text("q: {answers: [2], missing_codes: {2: refused}}")
+    with pytest.raises(DataError, match="wrong kind") as error:
+        load_codebook(both)
+    assert "both among" in str(error.value.found)
+
+
 @pytest.mark.slow
 @settings(max_examples=200)
 @given(
@@ -123,8 +155,11 @@ def test_labels_of_string_values_keep_every_value_apart(keys, draws):
     found = by_labels(pl.Series("q", cells), {k: f"Label {k}" for k in keys}, [], None, Flags())
     assert found is not None
     values = found.column.to_list()
+    whole = [float(k) for k in keys if k.isdecimal()]
     for key in keys:
         assert values.count(found.texts[key]) == cells.count(key)
+        if key.isdecimal() and len(set(whole)) == len(whole):
+            assert found.texts[key] == float(key)  # a 99 stays apart from the answers
         assert found.labels[found.texts[key]] == f"Label {key}"
     assert sum(
         any(low <= v <= high for low, high in found.declared) for v in values

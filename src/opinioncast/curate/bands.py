@@ -49,7 +49,7 @@ _CURRENCY = re.compile(
 _UNITS = re.compile(
     r"\b(?:years?|yrs?|year-olds?|y/?o|dollars?|euros?|pounds?|francs?|hours?|hrs?|minutes?|mins?"
     r"|days?|weeks?|months?|percent|children|people|persons?|times"
-    r"|jahren?|jahre|ans|años|anos|anni|lat|år)\b|%|\bof age\b|\bold\b(?!er)"
+    r"|jahren?|jahre|jaar|jaren|ans|años|anos|anni|lata?|rok(?:u|i)?|år)\b|%|\bof age\b|\bold\b(?!er)"
     r"|\b(?:per|a|an|each) (?:year|month|week|day|hour)\b|\b(?:annually|yearly|monthly)\b"
     r"|\b(?:aged?|ages)\b"
 )
@@ -62,22 +62,24 @@ _N, _LOW, _HIGH = (_NUMBER.format(name) for name in ("n", "low", "high"))
 _AT_LEAST = (
     r"or more|and more|or over|and over|or above|and above|or older|and older|or higher"
     r"|and higher|or up|or greater|plus|(?:and|or) upwards?|and up|und (?:älter|mehr|darüber)"
-    r"|oder (?:mehr|älter)|et plus|ou plus|y más|o más|e oltre|e più|i więcej"
+    r"|oder (?:mehr|älter)|(?:et|ou) (?:plus|davantage)|[yo] (?:más|mayor(?:es)?)|en adelante"
+    r"|e oltre|[eo] più|(?:e|ou) mais|(?:i|lub) (?:więcej|starsi)|en (?:meer|ouder)|of meer"
 )
 _AT_MOST = (
     r"or less|and less|or under|and under|or below|and below|or younger|and younger|or fewer"
     r"|and fewer|or lower|and lower|und (?:jünger|weniger|darunter)|oder (?:weniger|jünger)"
-    r"|et moins|ou moins|o menos|y menos|o meno"
+    r"|(?:et|ou) moins|[yo] menos|[eo] meno|(?:e|ou) menos|(?:i|lub) mniej|en jonger|of minder"
 )
 _OVER = (
     r"over|above|more than|greater than|higher than|older than|über|mehr als|älter als|plus de"
-    r"|más de|oltre|più di|powyżej"
+    r"|más de|mayor(?:es)? de|oltre|più di|mais de|acima de|powyżej|ponad|więcej niż|meer dan"
 )
 _UNDER = (
     r"under|below|less than|fewer than|lower than|smaller than|younger than|unter|weniger als"
-    r"|jünger als|moins de|menos de|meno di|poniżej"
+    r"|jünger als|moins de|menos de|menor(?:es)? de|abaixo de|meno di|poniżej|mniej niż"
+    r"|minder dan|jonger dan"
 )
-_TO = r"-|to|through|thru|until|till|up to|bis|à|a|al|do|and"
+_TO = r"-|to|through|thru|until|till|up to|bis|à|a|al|até|do|tot|and"
 _FROM = r"(?:from|between|von|zwischen|de|entre|da|od|tra) "
 _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern))
@@ -90,7 +92,8 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("at least", rf"{_N}\s?(?:\+|{_AT_LEAST})"),
         (
             "at most",
-            rf"(?:<\s?=|≤|=\s?<|at most|up to|maximum|max\.?|bis(?: zu)?|jusqu'à|hasta) ?{_N}",
+            rf"(?:<\s?=|≤|=\s?<|at most|up to|maximum|max\.?|bis(?: zu)?|jusqu'à|hasta|fino a"
+            rf"|até|do|tot) ?{_N}",
         ),
         ("at most", rf"{_N} (?:{_AT_MOST})"),
         ("over", rf"(?:>|(?:{_OVER}) ){_N}"),

@@ -89,6 +89,8 @@ def read_weights(wave: Wave, name: str | None, needed: Bools) -> Weights:
             where=where,
             expected="numbers",
             found=f"{column.dtype}: {column.drop_nulls().head(3).to_list()}",
+            hint="if its commas or points may be decimal or thousands signs, say which: "
+            '`decimal: ","` or `decimal: "."` in the wave of the recipe',
         )
     values = column.cast(pl.Float64).to_numpy().copy()
     sampled = ~np.isnan(values)

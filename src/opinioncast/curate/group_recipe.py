@@ -59,7 +59,8 @@ class Labels:
 class Interval:
     """Holds where ``low <= variable <= high``; codes that stand for a missing answer never count.
 
-    Of a text variable the number it starts with counts ("80+" is 80).
+    Of a text variable, numbers and bands are read (:func:`opinioncast.curate.bands.read_band`); a
+    band counts only if it lies wholly inside.
     """
 
     variable: str
@@ -71,7 +72,9 @@ class Interval:
 class Combined:
     """``how`` is ``all``, ``any`` or ``none`` of ``parts``.
 
-    A respondent without an answer fulfils no condition, hence every ``none``.
+    A respondent without an answer fulfils no condition, hence every ``none`` that stands beside
+    conditions of another kind in an ``all``. Where nothing but ``none`` makes a group, its members
+    have answered every variable it names: who refused to tell their race is not "not white".
     """
 
     how: str

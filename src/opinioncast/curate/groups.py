@@ -21,7 +21,13 @@ from opinioncast.curate.group_recipe import (
     Interval,
     Labels,
 )
-from opinioncast.curate.intervals import UnreadableError, in_interval, intervals_of, outside
+from opinioncast.curate.intervals import (
+    UnreadableError,
+    answered,
+    in_interval,
+    intervals_of,
+    outside,
+)
 from opinioncast.errors import DataError
 from opinioncast.survey.groups import Subpopulation
 from opinioncast.survey.wave import Variable, Wave
@@ -187,14 +193,21 @@ def _check_overlap(masks: Mapping[str, Mask], attribute: AttributeRecipe, source
                 )
 
 
-def _holds(condition: Condition, wave: Wave) -> Mask:
-    """Where ``condition`` holds, shape (respondents,)."""
+def _holds(condition: Condition, wave: Wave, beside: bool = False) -> Mask:
+    """Where ``condition`` holds, shape (respondents,).
+
+    Args:
+        beside: it is part of an ``all`` with a condition that only answers fulfil.
+    """
     match condition:
+        case Combined("none", parts):
+            out = np.stack([_holds(p, wave) for p in parts]).any(axis=0)
+            known = True if beside else _answered(condition, wave)
+            return np.asarray(~out & known)
         case Combined(how, parts):
-            stacked = np.stack([_holds(p, wave) for p in parts])
-            if how == "all":
-                return np.asarray(stacked.all(axis=0))
-            return np.asarray(stacked.any(axis=0) if how == "any" else ~stacked.any(axis=0))
+            joint = how == "all" and (beside or any(not _negative(p) for p in parts))
+            stacked = np.stack([_holds(p, wave, joint) for p in parts])
+            return np.asarray(stacked.all(axis=0) if how == "all" else stacked.any(axis=0))
         case Codes(name, codes):
             column, variable = _look_up(wave, name)
             return _in_codes(wave.respondents[column], variable, codes)
@@ -207,6 +220,22 @@ def _holds(condition: Condition, wave: Wave) -> Mask:
                 return in_interval(wave.respondents[column], variable, low, high)
             except UnreadableError as reason:
                 raise _CannotTellError(str(reason)) from reason
+
+
+def _negative(condition: Condition) -> bool:
+    """Whether nothing but ``none`` says who fulfils it."""
+    if not isinstance(condition, Combined):
+        return False
+    return condition.how == "none" or all(map(_negative, condition.parts))
+
+
+def _answered(condition: Condition, wave: Wave) -> Mask:
+    """Who has answered every variable that ``condition`` names, shape (respondents,)."""
+    known: Mask = np.ones(len(wave), dtype=bool)
+    for name in Alternative({"": condition}).variables:
+        column, variable = _look_up(wave, name)
+        known &= answered(wave.respondents[column], variable)
+    return known
 
 
 def _column(wave: Wave, name: str) -> str | None:

@@ -30,7 +30,8 @@ from opinioncast.curate.traits import HISPANIC, Answers, Code, Trait, traits_of
 from opinioncast.readers import Conventions, column_names, read_wave
 from opinioncast.readers.institutions import conventions as institutions
 from opinioncast.readers.institutions import recognised
-from opinioncast.readers.labels import missing_reason
+from opinioncast.readers.labels import missing_reason, reading
+from opinioncast.readers.text_codes import number_of, shape
 from opinioncast.survey.groups import standard_attributes
 from opinioncast.survey.question import MAX_OPTIONS
 from opinioncast.survey.wave import TAGGED_BASE, Missing, Variable, Wave
@@ -146,9 +147,13 @@ _PER_TEXT = 3  # nor are texts that hardly anybody gave twice
 
 
 def _text_draft(variable: Variable, counts: Mapping[Code, int], empty: int) -> _Draft:
-    """A text column: its texts are the answers if they are few and given by many."""
+    """A text column: its texts are the answers if they are few and given by many.
+
+    Texts between which only the shape of apostrophes, dashes and quotes differs are one.
+    """
+    counts = _by_shape(counts)
     draft = _Draft(variable, dict(counts), empty)
-    missing = {t: missing_reason(str(t), declared=False) for t in counts}
+    missing = {t: _reason(str(t)) for t in counts} | _set_apart(counts)
     answers = [str(t) for t in counts if missing[t] is None]
     n = sum(counts[t] for t in answers)
     if len(answers) > _OPEN_TEXTS or n < _PER_TEXT * len(answers):
@@ -163,6 +168,11 @@ def _text_draft(variable: Variable, counts: Mapping[Code, int], empty: int) -> _
                 + (f": {shown}" if shown else "")
             )
         return draft
+    several = _joined(answers)
+    if several and sum(counts[t] for t in several) >= _JOINED * n:
+        draft.open_text = True
+        draft.odd.append(f'several choices in one cell ("{several[0]:.40}"): split them first')
+        return draft
     draft.guessed = True
     draft.answers = [Answer(t, t, counts[t], None, "text") for t in ordered_texts(answers, counts)]
     draft.answers += [
@@ -171,6 +181,44 @@ def _text_draft(variable: Variable, counts: Mapping[Code, int], empty: int) -> _
         if reason is not None
     ]
     return draft
+
+
+_JOINED = 0.02  # of the answers; single cells may be slips
+
+
+def _by_shape(counts: Mapping[Code, int]) -> dict[Code, int]:
+    """Texts with their counts, all writings of one under that of most people."""
+    shapes: dict[str, list[Code]] = {}
+    for text in counts:  # the commonest first
+        shapes.setdefault(shape(str(text)), []).append(text)
+    return {texts[0]: sum(counts[t] for t in texts) for texts in shapes.values()}
+
+
+def _reason(text: str) -> Missing | None:
+    """Why a text is no answer: as a label says it, or because nobody had it read out ("DK")."""
+    said = reading(text)
+    if said is not None and said.volunteered:
+        return said.reason
+    return missing_reason(text, declared=False)
+
+
+def _set_apart(counts: Mapping[Code, int]) -> dict[Code, Missing]:
+    """Of numbers kept as texts ("1", "2", "9"), those that stand apart as missing codes do."""
+    values = {number_of(str(t)): t for t in counts}
+    held = {v: counts[t] for v, t in values.items() if v is not None}
+    guess = unlabelled_codes(held, frozenset()) if len(held) == len(counts) else None
+    return {values[v]: Missing.UNKNOWN for v in guess[1]} if guess else {}
+
+
+def _joined(texts: Sequence[str]) -> list[str]:
+    """Texts that are others strung together: "Bus; Train" where both stand alone, too."""
+    alone = {t.strip() for t in texts}
+    return [
+        t
+        for t in texts
+        for sign in ",;|"
+        if sign in t and all(part.strip() in alone for part in t.split(sign))
+    ]
 
 
 def _guess_unlabelled(drafts: Mapping[str, _Draft], design: set[str]) -> None:

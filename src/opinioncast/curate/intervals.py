@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +49,7 @@ def in_interval(values: pl.Series, variable: Variable, low: float, high: float) 
     Raises:
         UnreadableError: a text variable of which nothing reads as a number or band.
         DataError: the range holds a number that looks like the code of a missing answer and that
-            nothing declares.
+            nothing declares; or its limits may be codes or the values in their labels.
     """
     bands = _bands(values, variable)
     if bands is None:
@@ -56,8 +57,10 @@ def in_interval(values: pl.Series, variable: Variable, low: float, high: float) 
         raise UnreadableError(
             f"nothing in {variable.name} reads as a number or band (it holds: {shown or 'nothing'})"
         )
-    high_of_open = float("inf") if _is_age(variable) and high >= _AGE_CEILING else high
-    within = [v for v, band in bands.items() if band.inside(low, high_of_open)]
+    if values.dtype.is_numeric() and _limits_are_values(variable, low, high):
+        bands = _of_labels(bands, variable)
+    limits = _open_start(bands, low), _open_end(variable, high)
+    within = [v for v, band in bands.items() if band.inside(*limits)]
     _refuse_missing_codes(values, variable, bands, low, high)
     if values.dtype.is_numeric():
         return values.cast(pl.Float64).is_in(within).fill_null(False).to_numpy()
@@ -75,11 +78,10 @@ def intervals_of(conditions: Iterable[Condition]) -> dict[str, list[Limits]]:
 def outside(values: pl.Series, variable: Variable, ranges: Sequence[Limits]) -> Iterator[str]:
     """What a reader must know of answers that no range took: bands across a limit, other texts."""
     bands = _bands(values, variable) or {}
+    if values.dtype.is_numeric() and any(_limits_are_values(variable, *r) for r in ranges):
+        bands = _of_labels(bands, variable)
     counts = dict(values.drop_nulls().value_counts().iter_rows())
-    open_end = [
-        (low, float("inf") if _is_age(variable) and high >= _AGE_CEILING else high)
-        for low, high in ranges
-    ]
+    open_end = [(_open_start(bands, low), _open_end(variable, high)) for low, high in ranges]
     across = [
         value
         for value, band in bands.items()
@@ -94,6 +96,64 @@ def outside(values: pl.Series, variable: Variable, ranges: Sequence[Limits]) -> 
     unread = [v for v in counts if v not in bands and str(v).strip()]
     if unread:
         yield f"in no group, because not read as a number: {_shown(unread, counts, variable)}"
+
+
+def answered(values: pl.Series, variable: Variable) -> Mask:
+    """Who gave an answer, shape (respondents,): no empty cell, no code or text of a missing one."""
+    held = values.is_not_null()
+    if values.dtype.is_numeric():
+        return (held & ~values.is_in(list(_not_numbers(variable)))).fill_null(False).to_numpy()
+    gone = [t for t in values.drop_nulls().unique() if missing_reason(t, declared=True) is not None]
+    return (held & ~values.is_in(gone)).fill_null(False).to_numpy()
+
+
+def _open_end(variable: Variable, high: float) -> float:
+    """The upper limit for bands without one: a range of ages that ends at 100 has none."""
+    return float("inf") if _is_age(variable) and high >= _AGE_CEILING else high
+
+
+def _open_start(bands: Mapping[Any, Band], low: float) -> float:
+    """The lower limit for bands without one: from 0 on is all of what is never negative."""
+    never = all(band.low >= 0 or math.isinf(band.low) for band in bands.values())
+    return -math.inf if low <= 0 and never and all(b.high >= 0 for b in bands.values()) else low
+
+
+def _limits_are_values(variable: Variable, low: float, high: float) -> bool:
+    """Whether limits are of the values in the labels (1 "Under $10,000"), not of the codes.
+
+    Raises:
+        DataError: they may be either, and the groups would not be the same.
+    """
+    coded = _coded_bands(variable)
+    if not coded:
+        return False
+    by_code = {c for c in coded if low <= c <= high}
+    ends = _open_start(coded, low), _open_end(variable, high)
+    by_label = {c for c, band in coded.items() if band.inside(*ends)}
+    if by_code == by_label:
+        return False
+    limits = [x for x in (low, high) if not math.isinf(x)]
+    beyond = any(not min(coded) <= x <= max(coded) for x in limits)
+    if beyond and by_label:
+        return True
+    if not beyond and not by_label:
+        return False
+    shown = "; ".join(
+        f'{c:g} "{t}"' for c, t in zip(variable.codes, variable.options, strict=True) if c in coded
+    )
+    raise DataError(
+        "A range may be of codes or of the values in their labels",
+        where=f"variable {variable.name}, min {low:g}, max {high:g}",
+        expected="codes by themselves, or value labels, where codes stand for bands",
+        found=shown,
+        hint="give the codes, [1, 2], or the labels in quotes, instead of `min` and `max`",
+    )
+
+
+def _of_labels(bands: Mapping[object, Band], variable: Variable) -> Mapping[object, Band]:
+    """The bands of codes by their labels; codes whose label is no band are left out."""
+    coded = _coded_bands(variable)
+    return {v: coded[float(str(v))] for v in bands if float(str(v)) in coded}
 
 
 def _each(conditions: Iterable[Condition]) -> Iterator[Interval]:
@@ -145,6 +205,17 @@ def _labelled_bands(variable: Variable) -> Mapping[float, Band]:
     if len(bands) < len(read) or len(ranged) < 2:
         return {}
     return bands if all(band.meets(code, code) for code, band in bands.items()) else {}
+
+
+def _coded_bands(variable: Variable) -> Mapping[float, Band]:
+    """Bands of value labels where codes are no values of theirs: 1 "18-29", 2 "30-44"."""
+    gone = _not_numbers(variable)
+    texts = {c: t for c, t in zip(variable.codes, variable.options, strict=True) if c not in gone}
+    bands = {code: band for code, t in texts.items() if (band := read_band(t)) is not None}
+    ranged = {code: band for code, band in bands.items() if band.low < band.high}
+    if len(ranged) < 2 or 2 * len(bands) < len(texts):
+        return {}
+    return {} if all(band.meets(code, code) for code, band in ranged.items()) else bands
 
 
 def _refuse_missing_codes(

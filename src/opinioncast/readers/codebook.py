@@ -158,6 +158,9 @@ def _entry(item: Mapping[str, Any], where: str) -> Entry:
             missing = dict.fromkeys(missing, "")
         missing = {_code(code): str(text or "") for code, text in missing.items()}
         answers = _tuple(item.get("answers"), _code) or ()
+        both = [c for c in answers if c in missing]
+        if both:
+            raise ValueError(f"{both[0]!r} is both among `answers` and among `missing_codes`")
         empty = item.get("system_missing")
         reason = Missing(empty) if isinstance(empty, str) else empty
         n = item.get("n_unweighted")
@@ -166,8 +169,8 @@ def _entry(item: Mapping[str, Any], where: str) -> Entry:
         raise DataError(
             "A codebook entry has a value of the wrong kind",
             where=where,
-            expected="codes and scale positions as numbers, options as texts (Yes, No, On and Off "
-            "in quotes: YAML takes them for true and false), system_missing as a "
+            expected="codes and scale positions as numbers, options and codes that are words as "
+            'texts (true and false in quotes, as the file writes them: "TRUE"), system_missing as a '
             f"count or one of {', '.join(m.value for m in Missing)}",
             found=error,
         ) from error
@@ -225,11 +228,22 @@ def _from_rows(path: Path) -> list[Any]:
             found=", ".join(table.columns),
         )
     entries: dict[str, dict[str, Any]] = {}
-    for row in table.iter_rows(named=True):
-        entry = entries.setdefault(row["variable"], {"variable": row["variable"]})
+    first: dict[tuple[str, str], int] = {}
+    for line, row in enumerate(table.iter_rows(named=True), start=2):
+        name = row["variable"]
+        entry = entries.setdefault(name, {"variable": name})
         for key in ("question", "weight", "variable_label", "wording", "wording_source"):
-            if row.get(key):
-                entry.setdefault(key, row[key])
+            if not row.get(key):
+                continue
+            if entry.setdefault(key, row[key]) != row[key]:
+                raise DataError(
+                    f"A codebook says something twice: the {key} of a variable",
+                    where=f"{path.name}, rows {first[name, key]} and {line}, variable {name}",
+                    expected=f"one {key}, in the first row of the variable or in all",
+                    found=f"{entry[key]!r} and {row[key]!r}",
+                    hint="delete the one that is wrong",
+                )
+            first.setdefault((name, key), line)
         if row.get("code") is None:
             continue
         if row.get("missing"):

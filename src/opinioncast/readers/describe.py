@@ -58,6 +58,7 @@ def describe(
     flags: Flags,
     file: Callable[[], FileLabels],
     rule: MissingRule,
+    strays: Mapping[float, str] | None = None,
 ) -> Variable:
     """What the codes of one numeric column mean.
 
@@ -67,6 +68,7 @@ def describe(
         wording: its source and the question as asked, from a wording file; empty if none.
         flags: receives what a person should know about the variable.
         file, rule: what the file's labels say together, and a person's word on missing answers.
+        strays: codes given to texts that neither codebook nor labels list, with the texts.
 
     A code is, in this order: what the codebook says; missing, if the file declares it or the
     conventions do; missing or an answer by its label, as
@@ -74,7 +76,8 @@ def describe(
     if it has a label. What then remains are numbers without a label. Between labelled ends they
     are the points of a scale, and options by their number; more of them than labels, and the
     variable is a quantity (age with "89 or older"), which has no options; else they are no answer
-    anybody can name: missing, unknown, and flagged.
+    anybody can name: missing, unknown, and flagged; more of them than the rule's share of the
+    answers, and the variable is undecided.
     """
     if is_cut(label) or any(map(is_cut, value_labels.values())):
         flags.add("label cut at 80 characters", name)
@@ -111,12 +114,14 @@ def describe(
     if entry is not None:
         options, ordinal = _apply(entry, options, missing, counts, texts, conventions, flags)
     if options:
-        strays = [c for c in counts if c not in options and c not in missing]
-        missing |= {c: conventions.reasons.get(c, Missing.UNKNOWN) for c in strays}
-        strays = [c for c in strays if c not in conventions.reasons]
-        if strays:
-            detail = ", ".join(f"{c:g} x {counts[c]}" for c in strays[:5])
+        bare = [c for c in counts if c not in options and c not in missing]
+        missing |= {c: conventions.reasons.get(c, Missing.UNKNOWN) for c in bare}
+        bare = [c for c in bare if c not in conventions.reasons]
+        if bare:
+            detail = ", ".join(f"{c:g} x {counts[c]}" for c in bare[:5])
             flags.add("answers that no label or codebook explains, taken as missing", name, detail)
+        told = {c: f"{c:g}" for c in bare} | dict(strays or {})
+        undecided = undecided or _unexplained(name, counts, options, told, rule)
     if entry is not None and entry.n_unweighted is not None and options:
         n = sum(counts.get(c, 0) for c in options)
         if n != entry.n_unweighted:
@@ -144,6 +149,29 @@ def describe(
         weight=entry.weight if entry else None,
         wording_source=source,
         undecided=undecided,
+    )
+
+
+def _unexplained(
+    name: str,
+    counts: Mapping[float, int],
+    options: Mapping[float, str],
+    strays: Mapping[float, str],
+    rule: MissingRule,
+) -> str:
+    """Why a person has to decide on answers that nobody explains; empty where they are few."""
+    lost = sum(counts.get(c, 0) for c in strays)
+    kept = sum(counts.get(c, 0) for c in options)
+    if not lost or lost / (lost + kept) <= rule.limit:
+        return ""
+    often = sorted(strays, key=lambda c: -counts.get(c, 0))[:3]
+    shown = ", ".join(f'"{strays[c]:.30}" x {counts.get(c, 0)}' for c in often)
+    return (
+        f"{shown}{' ...' * (len(strays) > 3)}: {lost / (lost + kept):.1%} of the answers are none "
+        f"that the file or the codebook explains, more than {rule.limit:.0%}; say in the codebook "
+        f"what they are ({name}: `codes` and `options`, or `missing_codes`), or that so many may "
+        f"be left out (`missing: {{limit: {min(1.0, lost / (lost + kept) + 0.01):.2f}}}` in the "
+        "wave of the recipe)"
     )
 
 

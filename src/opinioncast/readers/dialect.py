@@ -6,9 +6,12 @@ What cannot be told is not guessed: "1,234" alone is left a text, and a note say
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
+import itertools
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +32,7 @@ _BOMS = (
 )
 _SEPARATORS = ",\t;|"
 _LOOKED_AT = 40
+_TITLE_ROWS = 8
 _IMPORT_ID = re.compile(r"\{\s*['\"]+ImportId['\"]+\s*:")
 _QUALTRICS = frozenset(
     [
@@ -78,7 +82,8 @@ def decode(path: Path, encoding: str | None = None) -> tuple[str, list[str]]:
             text = raw.decode(guess)
         except (UnicodeDecodeError, LookupError):
             continue
-        return text.removeprefix("\ufeff"), []
+        # "ü" as one letter and as u with two dots are one text
+        return unicodedata.normalize("NFC", text.removeprefix("\ufeff")), []
     if encoding is not None and codecs_name(encoding) not in ("utf-8-sig",):
         raise DataError(
             "A file is not in the encoding given",
@@ -96,9 +101,15 @@ def decode(path: Path, encoding: str | None = None) -> tuple[str, list[str]]:
         ]
     for guess in ("cp1252", "latin-1"):
         try:
-            return raw.decode(guess), [f"text is not UTF-8: read as {guess}"]
+            text = raw.decode(guess)
         except UnicodeDecodeError:
             continue
+        words = dict.fromkeys(re.findall(r"[^\s,;|\"]*[^\x00-\x7f\s][^\s,;|\"]*", text[:100_000]))
+        shown = ", ".join(f'"{w:.30}"' for w in list(words)[:4])
+        return text, [
+            f"text is not UTF-8: read as {guess} ({shown}); if these letters are wrong, say "
+            "`encoding:` in the recipe (cp1250, cp1251, mac_roman, ...)"
+        ]
     raise AssertionError("latin-1 reads any bytes")
 
 
@@ -144,7 +155,8 @@ def rows_of(path: Path, text: str) -> tuple[pl.DataFrame, str, list[str]]:
         text, separator = text[named.end() :], named[1]
     else:
         separator = _separator(text)
-    early = _short_rows(path, text, separator)
+    text, above = _below_title(text, separator)
+    early = above + _short_rows(path, text, separator)
     try:
         rows = pl.read_csv(
             io.BytesIO(text.encode()), has_header=False, infer_schema=False, separator=separator
@@ -158,6 +170,47 @@ def rows_of(path: Path, text: str) -> tuple[pl.DataFrame, str, list[str]]:
             hint="a quoted text may be left open, or the file is cut short",
         ) from error
     return rows, separator, early
+
+
+def _below_title(text: str, separator: str) -> tuple[str, list[str]]:
+    """The table without the title that a spreadsheet has above its header, and a note.
+
+    A title is one cell, alone in its row, above a row of which every cell has a name of its own; in
+    a row as wide as the table, it has several words or an empty row below it.
+    """
+    reader = csv.reader(io.StringIO(text), delimiter=separator)
+    titles: list[str] = []
+    lines = 0
+    blank = narrow = False
+    for cells in itertools.islice(_until_error(reader), _TITLE_ROWS):
+        filled = [c.strip() for c in cells if c.strip()]
+        if len(filled) <= 1:
+            if filled and not cells[0].strip():
+                return text, []
+            titles += filled
+            blank = blank or (bool(titles) and not filled)
+            narrow = narrow or len(cells) == 1
+            lines = reader.line_num
+            continue
+        names = len(filled) == len(cells) == len(set(filled)) and not any(map(_is_number, filled))
+        sure = blank or narrow or any(" " in t for t in titles)
+        if not titles or not names or not sure:
+            return text, []
+        shown = "; ".join(f'"{t:.60}"' for t in titles)
+        return text.split("\n", lines)[lines], [
+            f"{lines} row(s) above the header left out: {shown}"
+        ]
+    return text, []
+
+
+def _until_error(reader: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Records up to the first that cannot be read, of which others speak."""
+    with contextlib.suppress(csv.Error):
+        yield from reader
+
+
+def _is_number(text: str) -> bool:
+    return _loose(text) is not None
 
 
 def _short_rows(path: Path, text: str, separator: str) -> list[str]:

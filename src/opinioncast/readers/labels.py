@@ -11,6 +11,7 @@ to some questions: :mod:`opinioncast.readers.missing_answers` looks at the whole
 from __future__ import annotations
 
 import contextlib
+import html
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -52,9 +53,17 @@ class Reading:
 
 
 _PREFIX = re.compile(
-    r"\s*\(?(?P<code>-?\d+)\)?\s*(?:[.):]\s+|[.):](?=\D)|\s[-–=]\s+(?=\D))(?P<text>.*)"
+    r"\s*(?:\[(?P<boxed>-?\d+)\]\s*|\(?(?P<code>-?\d+)\)?\s*"
+    r"(?:[.):]\s+|[.):](?=\D)|\s[-–=]\s+(?=\D)))(?P<text>.*)"
 )
+_BARE_PREFIX = re.compile(r"(?P<code>-?\d+) (?P<text>\D.*)")
+_MARKUP = re.compile(r"</?(?:b|i|u|em|strong|span|font|p|div|br)(?:\s[^<>]*)?/?>", re.IGNORECASE)
 _TAG = re.compile(r"\s*\(\.[a-z]\)\s*$")
+_MARK_FIRST = re.compile(
+    r"[\[({]?\s*(?:vol\b\.?|volunteered|dnr|do not read(?: out| aloud)?|don't read(?: out)?"
+    r"|not read(?: out)?|unprompted|spontaneous|spont\b\.?|nicht vorlesen|no leer|ne pas lire"
+    r"|nao ler|non leggere)\s*[\])}]?\s*[:.–-]?\s+(?=\S)"
+)
 _VOLUNTEERED = re.compile(
     r"\s*[\[({]?\s*\b(?:vol\b\.?|volunteered|dnr|do not read(?: out| aloud)?|don't read(?: out)?"
     r"|not read(?: out)?|unprompted|spontaneous(?:ly)?|spont\b\.?|spontane|spontan|espontanea?"
@@ -89,6 +98,25 @@ _WHOLE_LABEL = [
         r"(?:to )?(?:say|answer|state|disclose|respond|tell)(?: .*)?"
         r"|(?:does|do|did) ?n[o']?t (?:want|wish) to (?:answer|say|respond)|no comment",
     ),
+    (
+        Missing.REFUSED,
+        Sort.CERTAIN,
+        r"(?:prefir[oe]|prefere) nao (?:dizer|responder|informar|declarar|revelar)"
+        r"|prefier[oe] no (?:decir(?:lo)?|responder|contestar|revelar(?:lo)?|indicar(?:lo)?)"
+        r"|(?:je )?prefere ne pas (?:le )?(?:dire|repondre|me prononcer|se prononcer|preciser)"
+        r"|(?:je )?ne (?:souhaite|veu[xt]|desire) pas (?:le |y )?(?:dire|repondre|preciser"
+        r"|[ms]e prononcer)"
+        r"|preferis(?:co|ce) non (?:dir(?:e|lo)|risponder(?:e|vi)|indicar(?:e|lo)|specificare)"
+        r"|non (?:vuole|voglio|intend[oe]) (?:risponder(?:e|vi)|dir(?:e|lo))"
+        r"|(?:ich )?(?:mochte|will|mag)(?: ich)?(?: (?:es|das|dies|dazu|hierzu|darauf))?"
+        r"(?: lieber)? (?:nicht (?:sagen|antworten|angeben|beantworten)"
+        r"|keine (?:angaben?|aussage) machen)"
+        r"|wole nie (?:mowic|odpowiadac|podawac)|odmawiam(?: odpowiedzi)?"
+        r"|nie chce (?:odpowiadac|odpowiedziec|mowic|podac)"
+        r"|wil(?: ik)?(?: (?:het|dat))?(?: liever)? niet (?:zeggen|beantwoorden)"
+        r"|zegt?(?: ik)?(?: (?:het|dat))? liever niet"
+        r"|(?:foredrar|foretrekker|foretraekker) (?:att |a |at )?(?:inte|ikke) svar[ae]",
+    ),
     (Missing.REFUSED, Sort.DOUBTFUL, rf"(?:refused|refusal)(?:\s*[(/].*)?|{_RF}"),
     (
         Missing.NOT_IN_WAVE,
@@ -105,7 +133,7 @@ _WHOLE_LABEL = [
         r"|(?:interview )?break-?off(?:\W.*)?|not in (?:form|version|split|ballot).*",
     ),
     (Missing.NOT_ASKED, Sort.CERTAIN, r"not applicable\s*[:;,(].*"),
-    (Missing.NOT_ASKED, Sort.DOUBTFUL, r"not applicable"),
+    (Missing.NOT_ASKED, Sort.DOUBTFUL, r"not applicable|n/a|n\.a"),
     (
         Missing.NO_ANSWER,
         Sort.CERTAIN,
@@ -116,7 +144,7 @@ _WHOLE_LABEL = [
     (
         Missing.NO_ANSWER,
         Sort.DOUBTFUL,
-        r"no response|no reply|blank|skipped|non-?response",
+        r"no response|no reply|blank|skipped|non-?response|na",
     ),
     (
         Missing.UNKNOWN,
@@ -191,6 +219,7 @@ def _phrases() -> dict[str, Reading]:
         for phrase in phrases
     }
     found |= {folded(p): Reading(Missing.DONT_KNOW, Sort.DONT_KNOW) for p in raw["don't know"]}
+    found |= {folded(p): Reading(Missing.DONT_KNOW, Sort.OFFERED) for p in raw["offered"]}
     found |= {folded(p): Reading(Missing.NO_ANSWER, Sort.CERTAIN) for p in raw["both"]}
     return found
 
@@ -199,12 +228,19 @@ def _phrases() -> dict[str, Reading]:
 def clean_label(text: str, code: float) -> str:
     """A value label without the code some institutions write in front of it.
 
-    "1. Very likely" -> "Very likely" for code 1; "2-3 times" for code 2 stays as it is.
+    "1. Very likely" -> "Very likely" for code 1, "[-1] keine Angabe" -> "keine Angabe"; "2-3 times"
+    for code 2 stays as it is. Without a sign between ("9 Refused") only a missing answer loses its
+    code: "1 child" is an answer. Marks of web pages ("Don&#39;t know", "<b>Yes</b>") are read.
     """
+    if "&" in text or "<" in text:
+        text = _MARKUP.sub(" ", html.unescape(text))
     text = " ".join(text.split())
     match = _PREFIX.fullmatch(text)
-    if match and match["text"] and abs(float(match["code"])) == abs(code):
+    if match and match["text"] and abs(float(match["boxed"] or match["code"])) == abs(code):
         return match["text"].strip()
+    bare = _BARE_PREFIX.fullmatch(text)
+    if bare and float(bare["code"]) == code and reading(bare["text"]) is not None:
+        return bare["text"]
     return text
 
 
@@ -214,10 +250,12 @@ def reading(text: str) -> Reading | None:
 
     "No answer, refused", "NSP / Refus" and the like are read part by part.
     """
-    plain = folded(_TAG.sub("", text))
+    whole = folded(_TAG.sub("", text))
+    plain = _MARK_FIRST.sub("", whole, count=1) if _MARK_FIRST.match(whole) else whole
     unmarked = _VOLUNTEERED.sub("", plain).strip(" .*:;-–[](){}\"'")
     volunteered = (
-        unmarked != plain.strip(" .*:;-–[](){}\"'")
+        plain != whole
+        or unmarked != plain.strip(" .*:;-–[](){}\"'")
         or _BARE_DK.fullmatch(unmarked) is not None
         or re.fullmatch(r"[\[({].*[\])}]", plain) is not None
     )

@@ -169,6 +169,13 @@ def _read_wave(
         if reader is tabular
         else reader.read_raw(path, wanted, encoding)
     )
+    if not raw.frame.height:
+        raise DataError(
+            "A survey file has no respondents",
+            where=path.name,
+            expected="a row per respondent below the header",
+            found=f"{raw.frame.width} columns, no row",
+        )
     flags = Flags()
     names = list(reader.column_names(path, encoding)) if wording else []
     frame, variables = build(
@@ -330,6 +337,7 @@ def build(
             flags=flags,
             file=file,
             rule=rule,
+            strays=numbered[name].strays if name in numbered else None,
         )
         if name in numbered:
             variables[name] = replace(variables[name], texts=numbered[name].texts)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from string import ascii_lowercase
 
 import polars as pl
 
-EMPTY = ("NA", ".", "NaN", "#N/A", "#NULL!")
+from opinioncast.survey.wave import tagged
+
+EMPTY = ("NA", ".", "NaN", "nan", "#N/A", "#NULL!", "NULL", "<NA>")
 """What R, Stata, Python and SPSS write into a cell of a number column that is empty."""
 _COMMA_DECIMAL = re.compile(r"[+-]?(?:\d+|[1-9]\d{0,2}(?:[. \u00a0\u202f'’]\d{3})+)(?:,\d+)?")
 _COMMA_GROUPS = re.compile(r"[+-]?(?:\d+|[1-9]\d{0,2}(?:[, \u00a0\u202f'’]\d{3})+)(?:\.\d+)?")
@@ -33,7 +36,7 @@ def numbers_of(table: pl.DataFrame, separator: str, decimal: str | None) -> Numb
     Args:
         decimal: "," or "." where a person says so.
     """
-    bare = {c.name: _bare(c) for c in table.get_columns()}
+    bare = {c.name: _lettered(_bare(c)) for c in table.get_columns()}
     fits = {n: _commas(b, separator, decimal) for n, b in bare.items()}
     file = decimal or (
         ","
@@ -42,8 +45,9 @@ def numbers_of(table: pl.DataFrame, separator: str, decimal: str | None) -> Numb
         if "thousands" in fits.values() and "decimal" not in fits.values()
         else None
     )
+    groups = {n for n, b in bare.items() if fits[n] == "plain" and _only_point_groups(b)}
     points = any(
-        f == "plain" and bool(b.str.contains(r"^[+-]?\d+\.\d+$").any())
+        f == "plain" and n not in groups and bool(b.str.contains(r"^[+-]?\d+\.\d+$").any())
         for (n, f), b in zip(fits.items(), bare.values(), strict=True)
     )
     if file is None and points and "decimal" not in fits.values():
@@ -57,8 +61,12 @@ def numbers_of(table: pl.DataFrame, separator: str, decimal: str | None) -> Numb
             kind = "unclear" if file is None else "decimal" if file == "," else "thousands"
         if kind == "plain" and _padded(bare[name]):
             kind = "padded"
-        if kind == "plain" and file == "," and _only_point_groups(bare[name]):
-            kind = "point groups" if decimal == "," else "unclear"
+        if name in groups and decimal == ",":
+            kind = "point groups"
+        elif name in groups and (
+            file == "," or (file is None and (separator == ";" or _uneven(bare[name])))
+        ):
+            kind = "unclear"
         numbers = _cast(bare[name], kind)
         if numbers is None:
             kinds.setdefault(kind if kind in _KEPT else "mixed" * _mixed(bare[name]), []).append(
@@ -99,6 +107,14 @@ def _bare(column: pl.Series) -> pl.Series:
     return text.set(text.is_in(EMPTY).fill_null(False), None)
 
 
+def _lettered(bare: pl.Series) -> pl.Series:
+    """Stata's missing letters (".a" to ".z") as the codes that stand for them."""
+    letters = bare.str.contains(r"^\.[a-z]$")
+    if not letters.any() or letters.all():
+        return bare
+    return bare.replace({f".{c}": f"{tagged(c):.0f}" for c in ascii_lowercase})
+
+
 def _commas(bare: pl.Series, separator: str, decimal: str | None) -> str:
     """What the commas of a column are: plain, decimal, thousands, either, choices or text."""
     if not bare.str.contains(r"\d[, \x{a0}\x{202f}'’]\d").any():
@@ -135,6 +151,14 @@ def _padded(bare: pl.Series) -> bool:
 def _only_point_groups(bare: pl.Series) -> bool:
     texts = [t for t in bare.drop_nulls().unique().to_list() if "." in t]
     return bool(texts) and all(_POINT_GROUPS.fullmatch(t) for t in texts)
+
+
+def _uneven(bare: pl.Series) -> bool:
+    """Whether numbers with and without a point stand together as no program writes decimals.
+
+    "1.500" beside "500": shortest decimals would be 1.5, those of a fixed width 500.000.
+    """
+    return bool(bare.str.contains(r"\.\d\d0$").any()) and bool(bare.str.contains(r"^\d+$").any())
 
 
 def _mixed(bare: pl.Series) -> bool:

@@ -5,8 +5,10 @@ Two meanings never share a number: a codebook under which they would is refused.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +25,9 @@ from opinioncast.survey.wave import tagged
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _LEADING = re.compile(r"(-?\d+)(?![\d.,])")
 _LETTER = re.compile(r"\.?([a-z])", re.IGNORECASE)
+_SHAPES = str.maketrans(
+    dict.fromkeys("’‘´`ʼʹ′", "'") | dict.fromkeys("“”„«»", '"') | dict.fromkeys("‐‑‒–—−", "-")
+)
 _STRAY = -101.0
 """Texts nobody explains are numbered from here downwards."""
 
@@ -37,6 +42,7 @@ class Numbered:
         labels: the file's label per number.
         declared: numbers that the file declares missing, or that nobody explains.
         texts: number of each text, as it stands in the file.
+        strays: numbers of texts that nobody explains, with the texts.
     """
 
     column: pl.Series
@@ -44,6 +50,18 @@ class Numbered:
     labels: Mapping[float, str] = field(default_factory=dict)
     declared: tuple[Range, ...] = ()
     texts: Mapping[str, float] = field(default_factory=dict)
+    strays: Mapping[float, str] = field(default_factory=dict)
+
+
+def shape(text: str) -> str:
+    """A text without what programs change on the way: apostrophes, dashes, quotes, blanks.
+
+    Text that was UTF-8 and read as Windows-1252 ("â€™") is put right.
+    """
+    if any(mark in text for mark in "ÃÂâ"):
+        with contextlib.suppress(UnicodeError):
+            text = text.encode("cp1252").decode("utf-8")
+    return " ".join(unicodedata.normalize("NFKC", text).translate(_SHAPES).split())
 
 
 def number_of(text: str) -> float | None:
@@ -132,7 +150,8 @@ def by_codebook(
     """A text column whose codebook lists its answers.
 
     A cell is the code it equals as text ("01" is not "1" where both are codes), else the one code
-    it equals as a number ("1.0" is 1). Options are numbered 1, 2, ... in the codebook's order and
+    it equals as a number ("1.0" is 1), else the one from which only the shape of apostrophes,
+    dashes and quotes sets it apart ("Don’t care"). Options are numbered 1, 2, ... in the codebook's order and
     missing texts -1, -2, ...; where some codes are numbers, these keep their value, texts that
     begin with a free one ("10 - Extremely likely") get it, and the others one that no code has.
     A text the codebook does not list becomes a missing code, flagged with its text; "NA" becomes
@@ -159,18 +178,21 @@ def by_codebook(
     for text in listed:
         if (value := number_of(text)) is not None:
             by_value.setdefault(value, []).append(text)
+    by_shape: dict[str, list[str]] = {}
+    for text in listed:
+        by_shape.setdefault(shape(text), []).append(text)
     cells = column.str.strip_chars()
     numbers: dict[str, float] = {}
     written: dict[str, list[str]] = defaultdict(list)
     strays: list[str] = []
     for text in cells.drop_nulls().unique(maintain_order=True).to_list():
         value = number_of(text)
-        alike = by_value.get(value, []) if value is not None else []
+        alike = by_value.get(value, []) if value is not None else by_shape.get(shape(text), [])
         key = text if text in listed else alike[0] if len(alike) == 1 else None
         if key is not None:
             numbers[text] = listed[key]
             written[key].append(text)
-        elif alike:
+        elif alike and value is not None:
             raise _two_writings(column.name, *alike[:2])
         elif text != "NA":
             strays.append(text)
@@ -191,7 +213,10 @@ def by_codebook(
     }
     missing |= dict.fromkeys(stray_numbers.values(), "missing")
     return Numbered(
-        coded.alias(column.name), replace(by_name, missing_codes=missing), texts=dict(numbers)
+        coded.alias(column.name),
+        replace(by_name, missing_codes=missing),
+        texts=dict(numbers),
+        strays={number: text for text, number in stray_numbers.items()},
     )
 
 
@@ -245,8 +270,9 @@ def by_labels(
 ) -> Numbered | None:
     """A text column to whose values the file gives labels; None: free text with a few labels.
 
-    Codes that are all different numbers ("01", "99") keep their value, others are numbered in the
-    order of the labels. A text without label is missing, and flagged.
+    Codes that are different numbers ("01", "99") keep their value, so that a "9" stays apart from
+    the answers; letters get the number of their place, or one that is free. A text without label
+    is missing, and flagged.
 
     Args:
         labels: the file's label per text.
@@ -259,10 +285,9 @@ def by_labels(
     if len(strays) > max(len(keys), 1):
         flags.add("a text, with labels on some values only", column.name)
         return None
-    values = [number_of(k) for k in keys]
-    whole = [v for v in values if v is not None]
-    by_value = len(whole) == len(keys) and len(set(whole)) == len(keys)
-    numbers = dict(zip(keys, whole if by_value else _counting(1.0, 1.0), strict=False))
+    values = {k: v for k in keys if (v := number_of(k)) is not None}
+    by_value = len(set(values.values())) == len(values)
+    numbers = _placed(list(keys), values if by_value else {})
     taken = set(numbers.values())
     free = (n for n in _counting(_STRAY, -1.0) if n not in taken)
     stray_numbers = dict(zip(strays, free, strict=False))
@@ -293,7 +318,21 @@ def by_labels(
         labels={numbers[k]: t for k, t in keys.items()},
         declared=tuple(gone),
         texts=numbers,
+        strays={number: text for text, number in stray_numbers.items()},
     )
+
+
+def _placed(keys: Sequence[str], values: Mapping[str, float]) -> dict[str, float]:
+    """The number of each text: its value, else its place among all, else the next that is free."""
+    numbers: dict[str, float] = {}
+    taken = set(values.values())
+    for place, key in enumerate(keys, start=1):
+        found = values.get(key)
+        if found is None:
+            found = next(n for n in _counting(float(place), 1.0) if n not in taken)
+            taken.add(found)
+        numbers[key] = found
+    return numbers
 
 
 def with_options(entry: Entry, labels: Mapping[str, str]) -> Entry:
