@@ -341,10 +341,11 @@ def test_who_gave_no_answer_is_not_all_the_others(tmp_path: Path) -> None:
         tmp_path,
         """
         attributes:
-          A: {groups: {Other: {none: [{variable: race, codes: [1]}]}}}
-          B: {groups: {Other: {all: [{none: [{variable: race, codes: [1]}]}]}}}
-          C: {groups: {Neither: {none: [{variable: race, codes: [2]}, {variable: latin, codes: [2]}]}}}
-          D: {groups: {Both: {all: [{variable: race, codes: [1]}, {none: [{variable: latin, codes: [2]}]}]}}}
+          A: {groups: {Other: {none: [&white {variable: race, codes: [1]}]}}}
+          B: {groups: {Other: {all: [{none: [*white]}]}}}
+          C: {groups: {Neither: {none: [{variable: race, codes: [2]},
+                                        &latin {variable: latin, codes: [2]}]}}}
+          D: {groups: {Both: {all: [*white, {none: [*latin]}]}}}
           E: {groups: {Other: {none: [{variable: job, labels: [clerk]}]}}}
         """,
     )

@@ -80,12 +80,13 @@ def decide(texts, counts=None, about="", file=None, rule=None, settled=None):
 @given(
     language=st.sampled_from(sorted(LANGUAGES)),
     how=st.sampled_from(
-        ["plain", "upper", "lower", "acute", "curly", "mojibake", "star", "padded", "boxed", "coded", "web", "not read out"]
+        ["plain", "upper", "lower", "acute", "curly", "mojibake", "star", "padded", "boxed", "coded",
+         "web", "not read out"]
     ),
     first=st.sampled_from([0, 1]),
     options=st.integers(2, 7),
     places=st.sampled_from([(8, 9, 10), (97, 98, 99), (-3, -2, -1), (77, 88, 99), (997, 998, 999)]),
-)
+)  # fmt: skip
 def test_label_sets_in_nine_languages(language, how, first, options, places):
     """Apart from the answers each reads as its reason, and the answers as none. (Oracle: the table
     above, not the word list.)"""

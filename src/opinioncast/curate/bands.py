@@ -49,7 +49,8 @@ _CURRENCY = re.compile(
 _UNITS = re.compile(
     r"\b(?:years?|yrs?|year-olds?|y/?o|dollars?|euros?|pounds?|francs?|hours?|hrs?|minutes?|mins?"
     r"|days?|weeks?|months?|percent|children|people|persons?|times"
-    r"|jahren?|jahre|jaar|jaren|ans|años|anos|anni|lata?|rok(?:u|i)?|år)\b|%|\bof age\b|\bold\b(?!er)"
+    r"|jahren?|jahre|jaar|jaren|ans|años|anos|anni|lata?|rok(?:u|i)?|år)\b"
+    r"|%|\bof age\b|\bold\b(?!er)"
     r"|\b(?:per|a|an|each) (?:year|month|week|day|hour)\b|\b(?:annually|yearly|monthly)\b"
     r"|\b(?:aged?|ages)\b"
 )

@@ -170,8 +170,8 @@ def _entry(item: Mapping[str, Any], where: str) -> Entry:
             "A codebook entry has a value of the wrong kind",
             where=where,
             expected="codes and scale positions as numbers, options and codes that are words as "
-            'texts (true and false in quotes, as the file writes them: "TRUE"), system_missing as a '
-            f"count or one of {', '.join(m.value for m in Missing)}",
+            'texts (true and false in quotes, as the file writes them: "TRUE"), system_missing as '
+            f"a count or one of {', '.join(m.value for m in Missing)}",
             found=error,
         ) from error
     if "ordinal" in item and item["ordinal"] is None and codes:
