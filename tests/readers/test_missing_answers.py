@@ -80,8 +80,8 @@ def decide(texts, counts=None, about="", file=None, rule=None, settled=None):
 @given(
     language=st.sampled_from(sorted(LANGUAGES)),
     how=st.sampled_from(
-        ["plain", "upper", "lower", "acute", "curly", "mojibake", "star", "padded", "boxed", "coded",
-         "web", "not read out"]
+        ["plain", "upper", "lower", "acute", "curly", "mojibake", "star", "padded", "boxed",
+         "coded", "web", "not read out"]
     ),
     first=st.sampled_from([0, 1]),
     options=st.integers(2, 7),

@@ -152,8 +152,9 @@ def by_codebook(
     A cell is the code it equals as text ("01" is not "1" where both are codes), else the one code
     it equals as a number ("1.0" is 1), else the one from which only the shape of apostrophes,
     dashes and quotes sets it apart ("Don’t care"). Options are numbered 1, 2, ... in
-    the codebook's order and missing texts -1, -2, ...; where some codes are numbers, these keep their value, texts that
-    begin with a free one ("10 - Extremely likely") get it, and the others one that no code has.
+    the codebook's order and missing texts -1, -2, ...; where some codes are numbers, these keep
+    their value, texts that begin with a free one ("10 - Extremely likely") get it, and the others
+    one that no code has.
     A text the codebook does not list becomes a missing code, flagged with its text; "NA" becomes
     an empty cell.
 
