@@ -98,7 +98,7 @@ def test_a_damaged_vector_is_made_again(tmp_path: Path, spoil: str) -> None:
     again = SentenceModel("counting", Counting())
     with pytest.warns(DroppedWarning, match="damaged"):
         np.testing.assert_array_equal(again.encode(["a", "bb"], cache=tmp_path), expected)
-    assert len(again.model.seen) == len(values)
+    assert len(again.model.seen) == len(values) == again.dropped
 
 
 def test_another_models_vectors_are_no_ones(tmp_path: Path) -> None:

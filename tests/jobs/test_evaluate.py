@@ -155,7 +155,16 @@ def test_terms_that_do_not_allow_it_keep_observed_shares_out(
     columns = pl.read_csv(tmp_path / "closed" / "scores.csv").columns
     assert columns[-2:] == ["wd", "tv"]
     assert not {"observed", "predicted", "wd_uniform", "entropy", "variance"} & set(columns)
-    private = evaluate_to_files(Inputs(OURS, closed, private=True), tmp_path / "private")
+    told: list[tuple[int, int]] = []
+    private = evaluate_to_files(
+        Inputs(OURS, closed, private=True),
+        tmp_path / "private",
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert [done for done, _ in told] == list(range(len(told)))
+    assert told[-1] == (6, 6)  # scoring, tables, the chart by group, age, sex, the page
+    names = [f.name for f in private.files]  # tables are safe before anything is drawn
+    assert names.index("summary.json") < names.index("groups.svg")
     assert private.withheld is None
 
 

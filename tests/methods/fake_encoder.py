@@ -25,6 +25,7 @@ class FakeEncoder:
     name: str = "fake"
     fingerprint: str = "fake-1"
     width: int = 32
+    dropped: int = 0
 
     def encode(self, texts: Sequence[str], /) -> npt.NDArray[np.float32]:
         out = np.zeros((len(texts), self.width), dtype=np.float32)

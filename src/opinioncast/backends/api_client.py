@@ -201,6 +201,11 @@ class ApiClient:
     def journal(self) -> Journal | None:
         return self._journal
 
+    @property
+    def dropped(self) -> int:
+        """Damaged answers met in the journal."""
+        return 0 if self._journal is None else self._journal.dropped
+
     def give_up(self) -> None:
         """The run is interrupted: nothing is sent any more, nothing under way is waited for."""
         self.stop.set()

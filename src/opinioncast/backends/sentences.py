@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,6 +101,15 @@ class SentenceModel:
         """Vectors in memory, by the file they are kept in: a second question reads no file."""
         return {}
 
+    @cached_property
+    def _met(self) -> Counter[str]:
+        return Counter()
+
+    @property
+    def dropped(self) -> int:
+        """Damaged vectors met so far, on disk."""
+        return self._met["dropped"]
+
     def encode(self, texts: Sequence[str], *, cache: Path | None = None) -> Vectors:
         """Unit vectors of ``texts``, shape (texts, dimensions).
 
@@ -113,7 +123,9 @@ class SentenceModel:
         kept = self._at_hand.setdefault(file, {})
         unread = [k for k in keys if k not in kept]
         if unread:
-            kept |= _read(file, unread)
+            found, bad = _read(file, unread)
+            kept |= found
+            self._met["dropped"] += bad
         new = {k: t for k, t in zip(keys, texts, strict=True) if k not in kept}
         if new:
             self._warn_if_cut(list(new.values()))
@@ -159,10 +171,10 @@ def _store(file: Path) -> Iterator[KeptStore]:
         store.close()
 
 
-def _read(file: Path, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
-    """The vectors that are kept and whole."""
+def _read(file: Path, keys: Sequence[bytes]) -> tuple[dict[bytes, Vectors], int]:
+    """The vectors that are kept and whole, and how many others there were."""
     if not file.exists():
-        return {}
+        return {}, 0
     with _store(file) as store:
         found = {
             key: np.frombuffer(value, dtype="<f4").astype(np.float32)
@@ -172,7 +184,8 @@ def _read(file: Path, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
         if bad:  # none of a unit's length: what an earlier version kept of a fault
             store.delete(_TABLE, bad)
             store.count_dropped(len(bad))
-    return {k: v for k, v in found.items() if k not in bad}
+        dropped = store.dropped
+    return {k: v for k, v in found.items() if k not in bad}, dropped
 
 
 def _write(file: Path, made: dict[bytes, Vectors]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from opinioncast.backends.sentences import SentenceModel
+from opinioncast.cli.progress import progress_bar
 from opinioncast.cli.screen import Screen
 from opinioncast.evaluate.clusters import question_words
 from opinioncast.evidence.worth import OVERALL
@@ -65,7 +66,8 @@ def evaluate(
         encode=None if training is None else SentenceModel.load().encode,
         private=private,
     )
-    run = evaluate_to_files(inputs, out)
+    with progress_bar("tables, figures and page") as progress:
+        run = evaluate_to_files(inputs, out, progress=progress)
     _console.heading(MODEL_OUTPUT, ", compared with survey data\n")
     if OVERALL in run.worth:
         _console.heading(str(run.worth[OVERALL]), " a group, over all cells")

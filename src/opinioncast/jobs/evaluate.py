@@ -33,7 +33,7 @@ from opinioncast.jobs.evaluation_inputs import (
 )
 from opinioncast.jobs.manifest import write_manifest
 from opinioncast.json_text import json_text
-from opinioncast.methods.prediction import seen_before
+from opinioncast.methods.prediction import Progress, seen_before
 from opinioncast.output_folder import holds_folder
 from opinioncast.report.answers_chart import answers_chart
 from opinioncast.report.figure_files import save_figure
@@ -58,6 +58,8 @@ _PEOPLE_ONLY = (
     "covered",
     *WORTH,
 )
+_PARTS = 3
+"""Of an evaluation, beside its figures: scoring, tables, the page."""
 _FEW_CELLS = 5
 """Averages over fewer cells than this say almost what the cells say: withheld with them."""
 
@@ -92,7 +94,9 @@ class EvaluationRun:
 
 
 @holds_folder("evaluate", plan=("scores.csv", "summary.json", "page.html"))
-def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
+def evaluate_to_files(
+    inputs: Inputs, out: Path, *, progress: Progress | None = None
+) -> EvaluationRun:
     """Score, and write everything to ``out``.
 
     ``scores.csv`` (a row per cell); ``by_group``, ``by_wave``, ``by_family``, ``by_entropy`` and,
@@ -101,17 +105,31 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
     ``steerability_ATTRIBUTE`` as SVG and PNG; ``coverage.csv``; ``summary.json``; ``page.html``;
     ``manifest.json``, written last. Observed shares are in them only where the table's meta allows
     passing on group-level results (``redistribution: group-level``) or ``inputs.private`` is set.
+    Figures and the page come after all tables.
+
+    Args:
+        progress: called with parts done and in all: scoring, tables, each figure, the page.
 
     Raises:
         DataError: no usable cell in common.
         InputError: training questions without an encoder.
     """
     started = time.monotonic()
+    done = 0
+
+    def went_on(charts: int = 1) -> None:
+        nonlocal done
+        if progress is not None:
+            progress(done, _PARTS + charts)
+        done += 1
+
+    went_on()
     inputs, library_knew = without_library(inputs)
     scores, same = _scored(inputs)
     other = None if inputs.baseline is None else score_cells(inputs.opinions, inputs.baseline)
     test = None if other is None else paired_test(scores, other)
     worth = measure_worth(scores)
+    went_on()
     withheld = None if inputs.private else why_withheld(inputs.opinions.meta)
     model = name_of(inputs.predictions, "model")
     zero_shot = name_of(inputs.baseline, "baseline") if inputs.baseline is not None else ""
@@ -133,19 +151,8 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
             shown=[c for c in frame.columns if c in _SHOWN or c in KEY or c.endswith("_band")],
         )
     files.append(write_csv(scores.coverage.frame(), out / "coverage.csv", for_excel=False))
-    title = "Predicted and observed answers" + _of(inputs.opinions)
-    chart = group_chart(
-        scores,
-        model=model,
-        title=title,
-        baseline=None if other is None else (zero_shot, other),
-        bounds=lower,
-    )
-    files += save_figure(chart, out / "groups")
-    steered, figures = _steerability(inputs, scores, other, model, zero_shot)
-    named = safe_names(steered)
-    for attribute, figure in zip(steered, figures, strict=True):
-        files += save_figure(figure.figure, out / f"steerability_{named[attribute]}")
+    panels = _steerability(inputs, scores, other, model, zero_shot)
+    steered = {attribute: of[model] for attribute, of in panels.items()}
     told = {n: w for n, w in worth.items() if withheld is None or w.cells >= _FEW_CELLS}
     summary = _summary(lower, scores, test, tables["by_group"], steered, withheld)
     summary["asked_in_training_too"] = None if same is None else same.record()
@@ -155,6 +162,22 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
     summary["library_knew"] = library_knew
     summary["worth"] = {name: w.record() for name, w in told.items()}
     files.append(_write(out / "summary.json", json_text(summary, indent=2)))
+    went_on(charts := 1 + len(panels))
+    title = "Predicted and observed answers" + _of(inputs.opinions)
+    chart = group_chart(
+        scores,
+        model=model,
+        title=title,
+        baseline=None if other is None else (zero_shot, other),
+        bounds=lower,
+    )
+    files += save_figure(chart, out / "groups")
+    figures = []
+    for attribute, name in safe_names(panels).items():
+        went_on(charts)
+        figures.append(_heatmaps(attribute, panels[attribute]))
+        files += save_figure(figures[-1].figure, out / f"steerability_{name}")
+    went_on(charts)
     by_group = tables["by_group"]
     files.append(
         write_page(
@@ -181,6 +204,7 @@ def evaluate_to_files(inputs: Inputs, out: Path) -> EvaluationRun:
             data_card=data_card(inputs.opinions),
         )
     )
+    went_on(charts)
     seconds = round(time.monotonic() - started, 2)
     files.append(write_manifest(out, _record(inputs) | {"seconds": seconds}, files))
     return EvaluationRun(
@@ -321,9 +345,9 @@ def _steerability(
     other: CellScores | None,
     model: str,
     zero_shot: str,
-) -> tuple[dict[str, Steerability], list[PageFigure]]:
-    """Matrices and heatmaps of each attribute with two groups to compare."""
-    found, figures = {}, []
+) -> dict[str, dict[str, Steerability]]:
+    """Of each attribute with two groups to compare: the matrices of each method, by its name."""
+    found = {}
     shared = attributes(scores)
     if other is not None:
         shared = [a for a in shared if a in attributes(other)]
@@ -331,26 +355,23 @@ def _steerability(
         groups = _groups_in_order(attribute, scores, other)
         if len(groups) < 2:
             continue
-        mine = steerability(scores, attribute, groups=groups, seen=inputs.seen)
-        panels = {model: mine}
+        panels = {model: steerability(scores, attribute, groups=groups, seen=inputs.seen)}
         if other is not None:
             panels[zero_shot] = steerability(other, attribute, groups=groups, seen=inputs.seen)
-        found[attribute] = mine
-        label = (
-            standard_attributes()[attribute].label
-            if attribute in standard_attributes()
-            else (attribute)
-        )
-        figures.append(
-            PageFigure(
-                f"Is it steered by {label}?",
-                steerability_figure(panels, title=f"Intergroup disagreement: {label}"),
-                f"Heatmaps of the distance between groups by {label}: people against people, and "
-                "people against the model told to be another group",
-                "; ".join(f"{name}: {_agreement_words(s)}" for name, s in panels.items()) + ".",
-            )
-        )
-    return found, figures
+        found[attribute] = panels
+    return found
+
+
+def _heatmaps(attribute: str, panels: Mapping[str, Steerability]) -> PageFigure:
+    standard = standard_attributes().get(attribute)
+    label = attribute if standard is None else standard.label
+    return PageFigure(
+        f"Is it steered by {label}?",
+        steerability_figure(panels, title=f"Intergroup disagreement: {label}"),
+        f"Heatmaps of the distance between groups by {label}: people against people, and people "
+        "against the model told to be another group",
+        "; ".join(f"{name}: {_agreement_words(s)}" for name, s in panels.items()) + ".",
+    )
 
 
 def _groups_in_order(attribute: str, scores: CellScores, other: CellScores | None) -> list[str]:

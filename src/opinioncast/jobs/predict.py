@@ -260,6 +260,7 @@ def run_record(prediction: Prediction, groups: GroupScheme, seconds: float) -> d
         "tokens_out": 0,
         "retries": 0,  # nor is anything asked again where no service is asked, or anything paid
         "cost": None,
+        "cache_dropped": 0,
         **prediction.record,
         "groups": groups.name,
         "rows": len(prediction),

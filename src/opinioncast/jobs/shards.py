@@ -45,7 +45,7 @@ from opinioncast.survey.tables import KEY
 PREDICTIONS, REST = "predictions.parquet", "prediction.json"
 _WRITTEN_AS = re.compile(r"([1-9]\d*)/([1-9]\d*)")
 _FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")
-_SUMMED = ("parse_failures", "tokens_in", "tokens_out", "retries")
+_SUMMED = ("parse_failures", "tokens_in", "tokens_out", "retries", "cache_dropped")
 """Counts of a prediction's record."""
 _JOINED: Mapping[str, Callable[[list[Any]], Any]] = {
     "nearest_known_question": lambda told: {q: near for one in told for q, near in one.items()},

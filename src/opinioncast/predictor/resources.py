@@ -64,8 +64,15 @@ class Resources:
 
     @property
     def usage(self) -> dict[str, Any]:
-        """What the open models did, for a manifest."""
-        return usage_record(list(self._models.values()))
+        """What the open models did, and how much of what was kept between runs was damaged and made
+        anew (rows, sentence vectors, answers of services), for a manifest."""
+        told = usage_record(list(self._models.values()))
+        cache = self._own_cache if self._given_cache is None else self._given_cache
+        dropped = 0 if cache is None else cache.dropped
+        dropped += sum(m.dropped for m in self._sentences.values())
+        services = told.get("backend_usage", {}).values()
+        dropped += sum(usage.get("kept_answers_dropped", 0) for usage in services)
+        return told | {"cache_dropped": dropped}
 
     @property
     def adapter(self) -> str | None:
