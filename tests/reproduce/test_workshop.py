@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import polars as pl
 import pytest
@@ -16,11 +18,12 @@ pytest.importorskip("peft")
 from opinioncast.backends.protocol import LabelRequest
 from opinioncast.backends.reference import ModelReference
 from opinioncast.errors import InputError
-from opinioncast.evaluate.scores import score_cells
+from opinioncast.evaluate.coverage import Coverage
+from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.methods.zero_shot import ZeroShot
 from opinioncast.predictor.resources import Resources
 from opinioncast.prompts import Prompting
-from opinioncast.reproduce.context import mass_words
+from opinioncast.reproduce.context import Context, compared_words, mass_words
 from opinioncast.reproduce.given import one_adapter
 from opinioncast.reproduce.recipe import MethodRow, load_reproduction
 from opinioncast.reproduce.run import Request, reproduce
@@ -141,3 +144,28 @@ def test_several_seeds_are_trained_and_averaged(request_for: Callable[..., Reque
     assert ours["se"] == pytest.approx(abs(means[0] - means[1]) / 2)  # deviation / root of two
     assert "set: seeds=2" in run.contents[0]["limits"]
     assert run.contents[0]["columns"][3:6] == ["wd", "se", "seeds"]
+
+
+def test_questions_that_a_method_was_trained_on_stand_under_its_scores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An adapter of one's own may have been trained on the very table that is scored."""
+    recipe, setting = load_reproduction("table9", "embedded"), load_setting("embedded")
+    same = {"questions": 4, "asked_in_training_too": 3}
+    metas = {"zero-shot": {"method": "zero-shot"}, "ours": {"method": "m", "same_questions": same}}
+
+    class Shop:
+        def predicted(self, of: Any, table: str, row: MethodRow, model: str) -> Any:
+            return SimpleNamespace(meta=metas["ours" if row == recipe.ours else "zero-shot"])
+
+    context = Context(recipe, setting, Shop())  # type: ignore[arg-type]
+    assert recipe.ours is not None
+    assert recipe.zero_shot is not None
+    said = context.trained_on("opinionqa", recipe.ours, "main")
+    assert said.startswith("m: 3 of 4 questions are in its training table too")
+    assert context.trained_on("opinionqa", recipe.zero_shot, "main") == ""
+    frame = pl.DataFrame({"wd": [0.1], "label_mass": [1.0]})
+    some = CellScores(frame, pl.DataFrame(), Coverage(1, 1, 1, ()))
+    monkeypatch.setattr(Context, "scores", lambda *_: some)
+    monkeypatch.setattr("opinioncast.reproduce.context.base_words", lambda _: "1 cell")
+    assert compared_words(context, "opinionqa") == f"1 cell; {said}"

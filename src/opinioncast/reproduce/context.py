@@ -12,6 +12,7 @@ import polars as pl
 from opinioncast.evaluate.clusters import question_words
 from opinioncast.evaluate.scores import CellScores, shared_cells
 from opinioncast.methods.label_answers import MIN_LABEL_MASS
+from opinioncast.methods.prediction import seen_before
 from opinioncast.reproduce.recipe import MethodRow, ReproductionRecipe, Value
 from opinioncast.reproduce.setting import Setting
 from opinioncast.reproduce.workshop import Workshop
@@ -55,6 +56,11 @@ class Context:
         """Of each of the recipe's seeds."""
         return self.workshop.runs(self.recipe, table, row, model)
 
+    def trained_on(self, table: str, row: MethodRow, model: str) -> str:
+        """How many of the table's questions the method was trained on, in words; empty for none."""
+        made = self.workshop.predicted(self.recipe, table, row, model)
+        return joined(*seen_before(made.meta))
+
     def observed(self, table: str) -> OpinionTable:
         return self.workshop.observed(self.recipe, table)
 
@@ -96,7 +102,8 @@ def compared_words(context: Context, table: str) -> str:
     rows = (recipe.ours, recipe.zero_shot)
     scores = {row.name: context.scores(table, row, recipe.models[0]) for row in rows}
     base = base_words({context.title(table): next(iter(scores.values()))})
-    return joined(base, mass_words(scores))
+    seen = {context.trained_on(table, row, recipe.models[0]): None for row in rows}
+    return joined(base, mass_words(scores), *seen)
 
 
 def absent_words(recipe: ReproductionRecipe, present: Sequence[tuple[str, ...]]) -> str:

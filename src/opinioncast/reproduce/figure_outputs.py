@@ -10,11 +10,7 @@ import numpy as np
 import polars as pl
 
 from opinioncast.csv_files import read_csv
-from opinioncast.curate.overlap import (
-    Encoder,
-    QuestionSet,
-    find_overlap,
-)
+from opinioncast.curate.overlap import Encoder, QuestionSet, find_overlap
 from opinioncast.curate.question_map import question_map
 from opinioncast.errors import InputError
 from opinioncast.evaluate.clusters import question_counts, question_words
@@ -166,6 +162,7 @@ def scaling(context: Context) -> Result:
             scores = scored[float(size)] = context.scores(table, row, model)
             low, high = interval(scores)
             means = scores.mean()
+            means["note"] = joined(means["note"], context.trained_on(table, row, model))
             rows.append(
                 {
                     "model": context.label(model),

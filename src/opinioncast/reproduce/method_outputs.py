@@ -60,7 +60,8 @@ def methods(context: Context) -> Result:
                         of_each = [run.mean()["wd"] for run in runs]
                         values |= {"se": standard_error(of_each), "seeds": len(runs)}
                     mass = mass_words({"": found[row.name]}).replace(":  in", " in")
-                    values["note"] = joined(str(values["note"]), mass)
+                    seen = context.trained_on(table, row, model)
+                    values["note"] = joined(str(values["note"]), mass, seen)
                     name = _answered(context, row, model)
                 rows.append(
                     {
