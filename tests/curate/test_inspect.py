@@ -302,6 +302,18 @@ def test_texts_of_a_column_that_are_no_answers_of_their_own(tmp_path: Path) -> N
     assert any("several choices in one cell" in line for line in found.odd)
 
 
+def test_ages_as_texts_with_an_open_end(tmp_path: Path) -> None:
+    ages = [str(a) for a in range(18, 80)] * 3 + ["80+"] * 9 + ["Refused"] * 4
+    votes = (["Yes", "No"] * len(ages))[: len(ages)]
+    pl.DataFrame({"age": ages, "vote": votes}).write_csv(tmp_path / "t.csv")
+    assert {t.attribute for t in chosen_traits(inspect(tmp_path / "t.csv"))} == {"AGE"}
+    run = init_to_files(tmp_path / "t.csv", tmp_path / "first")
+    recipe, beside = load_curation(run.recipe)
+    table = curate_to_files(recipe, [beside], tmp_path / "table").table.frame
+    n = {g: n for a, g, n in table.select("attribute", "group", "n").iter_rows() if a == "AGE"}
+    assert n == {"18-29": 36, "30-49": 60, "50-64": 45, "65+": 54}  # 15 years x 3, and 9
+
+
 def test_what_the_file_says_is_neither_markup_nor_obeyed(tmp_path: Path) -> None:
     path = tmp_path / "odd.csv"
     nasty = "[/b]<script>x</script>\x1b]52:c:aa\x07\u202e"

@@ -90,6 +90,13 @@ def test_answers_that_mention_such_words_stay_answers(label):
     assert missing_reason(label, declared=False) is None
 
 
+def test_whom_somebody_knows_is_an_answer():
+    for label in ("I do not know anyone with it", "Don't know any of them", "Don't know him"):
+        assert not says_dont_know(label)
+    for label in ("Don't know enough", "I don't know the answer", "Don't know about it"):
+        assert says_dont_know(label)
+
+
 def test_declared_codes_are_read_loosely():
     assert missing_reason("DON’T KNOW", declared=True) is Missing.DONT_KNOW
     assert missing_reason("Haven't thought much about this", declared=True) is Missing.DONT_KNOW

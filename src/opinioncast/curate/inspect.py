@@ -7,6 +7,7 @@ is guessed is marked; ``opinioncast init`` writes the guesses into files to corr
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from opinioncast.curate.bands import read_band
 from opinioncast.curate.guesses import (
     DesignGuess,
     apart_codes,
@@ -24,6 +26,7 @@ from opinioncast.curate.guesses import (
     unlabelled_codes,
 )
 from opinioncast.curate.inspection import Answer, Column, Inspection, Kind
+from opinioncast.curate.intervals import AGE_CEILING
 from opinioncast.curate.oddities import odd_answers, odd_things
 from opinioncast.curate.subjects import subject_of
 from opinioncast.curate.traits import HISPANIC, Answers, Code, Trait, traits_of
@@ -257,17 +260,37 @@ def _traits(
     """Candidates for each attribute, in the order of the standard attributes."""
     found: dict[str, list[Trait]] = {name: [] for name in (*standard_attributes(), HISPANIC)}
     for name, draft in drafts.items():
+        label = draft.variable.label or draft.variable.wording
+        if draft.open_text and (ages := _as_numbers(draft.counts)):
+            # ages with "80+" among them
+            for trait in traits_of(Answers(name, label, {}, ages, number=True), year):
+                found[trait.like].append(trait)
         if name in design.columns or draft.open_text:
             continue
         options = {a.code: a.text for a in draft.answers if a.missing is None}
         gone = {a.code for a in draft.answers if a.missing is not None}
         counts = {c: n for c, n in draft.counts.items() if c not in gone}
-        label = draft.variable.label or draft.variable.wording
         number = not isinstance(next(iter(counts), ""), str) and len(counts) > MAX_OPTIONS
         bare = draft.guessed and wave.respondents[name].dtype.is_numeric()
         for trait in traits_of(Answers(name, label, options, counts, number, bare), year):
             found[trait.like].append(trait)
     return {a: sorted(t, key=lambda t: -t.rank) for a, t in found.items() if t}
+
+
+def _as_numbers(texts: Mapping[Code, int]) -> dict[Code, int]:
+    """Texts as numbers, where all are numbers or bands with one end; "80+" has none."""
+    counts: dict[Code, int] = {}
+    for text, n in texts.items():
+        if _reason(str(text)) is not None:
+            continue
+        band = read_band(str(text))
+        if band is None or (band.low < band.high and math.isfinite(band.low + band.high)):
+            return {}
+        value = band.low if math.isfinite(band.low) else band.high
+        if math.isinf(band.high):
+            value = max(value, AGE_CEILING)
+        counts[value] = counts.get(value, 0) + n
+    return counts
 
 
 def _year(wave: Wave, path: Path) -> int | None:

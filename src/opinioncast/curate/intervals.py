@@ -25,7 +25,7 @@ from opinioncast.survey.wave import Variable
 Mask = npt.NDArray[np.bool_]
 Limits = tuple[float, float]
 
-_AGE_CEILING = 100.0
+AGE_CEILING = 100.0
 """A range of ages that ends here or later has no end in effect: "80+" is inside 65 to 120."""
 _AGE = re.compile(
     r"(?<![a-z])(?:age|alter|edad|âge|età|idade|leeftijd)(?:cat|grp|group|band)?(?![a-z])"
@@ -109,7 +109,7 @@ def answered(values: pl.Series, variable: Variable) -> Mask:
 
 def _open_end(variable: Variable, high: float) -> float:
     """The upper limit for bands without one: a range of ages that ends at 100 has none."""
-    return float("inf") if _is_age(variable) and high >= _AGE_CEILING else high
+    return float("inf") if _is_age(variable) and high >= AGE_CEILING else high
 
 
 def _open_start(bands: Mapping[Any, Band], low: float) -> float:

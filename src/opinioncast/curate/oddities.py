@@ -84,7 +84,8 @@ def odd_things(
         first = columns[names[0]]
         like = next(x for x in first.odd if by_kind.get(re.sub(r'"[^"]*"|\d+', "…", x)) is names)
         odd.append(f"{first.name}: {like}" + (f"; {len(names)} like it" if len(names) > 1 else ""))
-    odd += [str(note) for note in wave.meta.get("notes", ())]
+    told = wave.meta.get("design_notes", ())  # of a recipe, which there is none yet
+    odd += [str(note) for note in wave.meta.get("notes", ()) if note not in told]
     for kind in (Kind.EMPTY, Kind.ONE_ANSWER):
         names = [c.name for c in columns.values() if c.kind is kind]
         if names:

@@ -160,7 +160,9 @@ _WHOLE_LABEL = [
         r"missing|error|unknown|redacted|suppressed|restricted(?:\W.*)?|not available(?:\W.*)?",
     ),
 ]
-_DONT_KNOW_WHOLE = rf"{_DK}(?:\W.*)?|can'?t (?:say|choose)|cannot (?:say|choose)"
+# "I do not know anyone with it" says what somebody knows
+_KNOWN = r"(?!\s+(?:(?:any|some)(?:one|body)?\b|him\b|her\b|them\b|many\b|people\b|a\b))"
+_DONT_KNOW_WHOLE = rf"{_DK}{_KNOWN}(?:\W.*)?|can'?t (?:say|choose)|cannot (?:say|choose)"
 _OFFERED_WHOLE = r"not sure|unsure|no opinion|don'?t recognize.*"
 _SOMEWHERE = [
     (Missing.NO_ANSWER, rf"\b{_DK}\s*(?:/|or)\s*{_RF}\b|\b{_RF}\s*(?:/|or)\s*{_DK}\b"),

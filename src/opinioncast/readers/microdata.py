@@ -75,8 +75,8 @@ def read_wave(
         A wave whose ``meta`` has file (name only), sha256, reader, conventions, respondents, notes
         (one line per kind of finding), flags (kind -> every variable concerned),
         missing_decisions (one per code whose label reads like a missing answer that nobody
-        declared) and design_in_file (columns that look like a design nobody named). Weights are
-        not checked here.
+        declared), design_in_file (columns that look like a design nobody named) and design_notes
+        (the notes on them). Weights are not checked here.
 
     Raises:
         DataError: the file is absent, empty, encrypted, cut short or not what its name says; a
@@ -216,6 +216,7 @@ def _read_wave(
             "flags": {kind: list(lines) for kind, lines in flags.found.items()},
             "missing_decisions": [d.row() for d in flags.decisions],
             "design_in_file": seen.columns,
+            "design_notes": list(seen.notes),
         },
     )
 
