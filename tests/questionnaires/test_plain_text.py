@@ -269,3 +269,60 @@ def test_a_question_in_the_corner_of_its_table(tmp_path: Path) -> None:
     found = fields(imported(tmp_path / "zoo.md", text))
     assert list(found) == ["Q3_1", "Q3_2"]
     assert found["Q3_2"]["battery"] == "Do you trust..."
+
+
+def test_chinese_numbers_letters_and_brackets(tmp_path: Path) -> None:
+    text = """社区调查
+1、您是否赞成这项提案？
+A. 赞成
+B. 反对
+2、您多久去一次公园？ A. 每天 B. 每周 C. 很少
+3、您使用哪些交通工具？（多选）
+A. 汽车
+B. 公交 🚌
+"""
+    found = fields(imported(tmp_path / "zh.txt", text))
+    assert found["Q1"]["options"] == ["赞成", "反对"]
+    assert found["Q2"]["options"] == ["每天", "每周", "很少"]
+    assert found["Q2"]["question"] == "您多久去一次公园？"
+    assert found["Q3"]["select_all"] == "yes"
+
+
+def test_codes_behind_brackets_and_points_on_a_line(tmp_path: Path) -> None:
+    text = """Q1. Are things going well?
+Yes ............... 1
+No ................ 2
+(VOL) Not sure .... 9
+Q2. Etes-vous d'accord ?
+1 - Oui
+2 - Non
+(NSP) 9
+Q3. How satisfied are you? (1 = not at all, 5 = completely)
+1 2 3 4 5
+Q4. A quel point, sur une échelle de 0 à 10 ?
+"""
+    found = fields(imported(tmp_path / "poll.txt", text))
+    assert found["Q1"]["options"] == ["Yes", "No", "Not sure"]
+    assert found["Q1"]["codes"] == ["1", "2", "9"]
+    assert found["Q2"]["codes"] == ["1", "2", "9"]
+    assert found["Q3"]["options"] == ["1", "2", "3", "4", "5"]
+    assert len(found["Q4"]["options"]) == 11
+
+
+def test_items_with_ids_of_their_own(tmp_path: Path) -> None:
+    text = """| Q7. How much do you trust these? | A lot | Not |
+|---|---|---|
+| Q7a The army | ○ | ○ |
+| Q7b The press | ○ | ○ |
+"""
+    found = fields(imported(tmp_path / "zoo.md", text))
+    assert list(found) == ["Q7a", "Q7b"]
+    assert found["Q7b"]["question"] == "The press"
+
+
+def test_questions_as_headings(tmp_path: Path) -> None:
+    first = "# Poll\n## How is the mayor?\n- Good\n- Poor\n"
+    text = f"{first}## The parks\n## Do you vote?\n- Yes\n- No\n"
+    found = fields(imported(tmp_path / "poll.md", text))
+    assert [f["question"] for f in found.values()] == ["How is the mayor?", "Do you vote?"]
+    assert [f["block"] for f in found.values()] == ["Poll", "The parks"]

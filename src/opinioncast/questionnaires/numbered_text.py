@@ -37,6 +37,8 @@ from opinioncast.questionnaires.wording import without_instructions
 Block = Line | Grid
 _FILL_IN = re.compile(r"^[\s_.…]{3,}$")
 _UNMARKED = "lines without a number or mark are taken as its options"
+_ASKS = re.compile(r"[?:？؟：]\s*(?:[(（\[][^)）\]]*[)）\]]\s*)?$|[?？؟]\s")
+_ASKING = ("?", "？", "؟")
 _IMPERATIVE = re.compile(
     r"(?:please\s+)?(?:rank|select|choose|indicate|rate|tick|mark|pick|put)\b", re.I
 )
@@ -82,7 +84,13 @@ class _Reader:
             return
         started = question_of(block)
         told = is_routing(text) or is_direction(text)
-        if started is None and (block.heading or (_is_title(text) and not told)):
+        if started is None and block.heading and text.endswith(_ASKING) and self._ahead(place):
+            yield from self.close()
+            self.current = OpenQuestion(block.where, "", text, self.block, self.routing)
+            self.current.numbered, self.routing = False, []
+            return
+        option = _is_title(text) and not block.heading and self._open_option(block)
+        if started is None and (block.heading or (_is_title(text) and not told and not option)):
             yield from self.close()
             self.block = without_instructions(text)[0]
             return
@@ -119,7 +127,7 @@ class _Reader:
 
     def _hints(self, text: str) -> None:
         assert self.current is not None
-        for instruction in re.findall(r"[\[(]([^\])]*)[\])]", text):
+        for instruction in re.findall(r"[\[(（]([^\])）]*)[\])）]", text):
             self.current.hint(instruction)
 
     def _routed(self, text: str) -> Iterator[Found]:
@@ -146,7 +154,7 @@ class _Reader:
         if found is None or self.named:
             return None
         number = int(found[0])
-        asks = found[1].rstrip().endswith(("?", ":", "？", "؟")) or "? " in found[1]
+        asks = bool(_ASKS.search(found[1].rstrip()))
         after = self._next_list_line(place)
         if number == self.last_number + 1 and (asks or (after is not None and after != number + 1)):
             if not asks and self.current is not None and not self.current.choices and number > 1:

@@ -11,9 +11,11 @@ from opinioncast.questionnaires.found import Choice, Found, Item, Kind
 from opinioncast.questionnaires.text_lines import kind_of
 
 _ENDS = re.compile(
-    r"(?:from|between|scale(?:\s+of)?)\s*:?\s*(?:from\s+)?(-?\d+)\s*(?:to|and|through|[-–—])\s*(\d+)",
+    r"(?:from|between|scale(?:\s+of)?|\bde|\bvon|\bzwischen|\bentre|\bvan|\bda)\s*:?\s*(?:from\s+)?"
+    r"(-?\d+)\s*(?:to|and|through|à|a|bis|und|et|y|tot|[-–—])\s*(\d+)",
     re.I,
 )
+_SCALED = r"\bscale\b|thermometer|rate\b|rating|\béchelle|skala\b|\bescala|\bschaal|\bscala\b"
 ANSWERED = {Kind.OPEN, Kind.NUMBER, Kind.RANKING, Kind.POINTS, Kind.DATE}
 
 
@@ -88,9 +90,7 @@ class OpenQuestion:
         codes = [c.code for c in self.choices]
         if not codes:
             wide = said and int(said[2]) - int(said[1]) >= 4
-            scaled = self.kind is Kind.SLIDER or (
-                wide and re.search(r"\bscale\b|thermometer|rate\b|rating", self.text, re.I)
-            )
+            scaled = self.kind is Kind.SLIDER or (wide and re.search(_SCALED, self.text, re.I))
             if said is None or not wide or not scaled:
                 return None
             return (int(said[1]), int(said[2])), ("", "")

@@ -64,8 +64,7 @@ def battery_of(grid: Grid) -> Found | None:
             Choice(found["text"], found["a"] or found["b"]) if found and not code
             else Choice(text, code)
         )  # fmt: skip
-    items = tuple(_item(r[0], str(n)) for n, r in enumerate(body, start=1))
-    return Found(grid.where, "", stem, choices=tuple(choices), items=items)
+    return Found(grid.where, "", stem, choices=tuple(choices), items=_items([r[0] for r in body]))
 
 
 def _head_of(grid: Grid) -> tuple[list[str], list[list[str]]]:
@@ -215,6 +214,14 @@ def _labelled(cells: list[str]) -> bool:
 def _has_options(cell: str) -> bool:
     lines = [Line("", part) for part in cell.split("\n") if part.strip()]
     return sum(options_of(one, None) is not None for one in lines) >= 2
+
+
+def _items(labels: list[str]) -> tuple[Item, ...]:
+    """Rows of a battery; their own ids ("Q7a The army") where all of them have one."""
+    named = [question_of(Line("", t)) for t in labels]
+    if len(labels) > 1 and all(named) and len({n[0] for n in named if n}) == len(labels):
+        return tuple(Item(n[2], id=n[0]) for n in named if n)
+    return tuple(_item(t, str(n)) for n, t in enumerate(labels, start=1))
 
 
 def _item(text: str, code: str) -> Item:

@@ -55,7 +55,7 @@ _QUESTION = re.compile(
 _CONDITION = re.compile(r"\s*[(\[](?:if|ask)\b[^)\]]*[)\]]", re.I)
 _LETTERED = re.compile(r"[^\W\d_]")
 _NAMED = re.compile(r"(?P<id>[A-Z][A-Z0-9_]{2,20})(?:\t+|\s{2,}|\s+[-–—]\s+)(?P<text>\S.*)", re.S)
-_NUMBER = re.compile(r"(?P<id>\d{1,3})\s*[.)]\s*(?P<text>\S.*)", re.S)
+_NUMBER = re.compile(r"(?P<id>\d{1,3})\s*[.)、．）]\s*(?P<text>\S.*)", re.S)
 
 _BULLET = re.compile(
     r"^\s*(?:[•·▪▫◦‣○◯●◉⃝❍□☐▢❑❏☑☒◻⚪]|\[[\sxX_]{0,3}\]|\([\sxX_]{0,3}\)|[*–—-](?=\s)|_{1,3}(?=\s))"
@@ -63,14 +63,15 @@ _BULLET = re.compile(
     re.S,
 )
 _CODED = re.compile(
-    r"^\s*(?:[\[(]\s*(?P<a>-?\d{1,4}|[A-Za-z])\s*[\])]|(?P<b>-?\d{1,4}|[A-Za-z])\s*[.)\]]"
+    r"^\s*(?:[\[(]\s*(?P<a>-?\d{1,4}|[A-Za-z])\s*[\])]|(?P<b>-?\d{1,4}|[A-Za-z])\s*[.)\]、．）]"
     r"|(?P<c>-?\d{1,4})\s*[:=]|(?P<d>-?\d{1,4})\s+[-–—=]\s|(?P<e>-?\d{1,4})(?:\t|\s{2,}))"
     r"\s*(?P<text>\S.*)$",
     re.S,
 )
 _SPACED = re.compile(r"^\s*(?P<code>-?\d{1,3})\s+(?P<text>[^\W\d].*)$", re.S)
 _TRAILING = re.compile(
-    r"^\s*(?P<text>[^\W_].*?)\s*(?:\.{3,}|…+|_{2,}|\t+|\s{3,}|\s*(?=\(\d|\[\d))\s*"
+    r"^\s*(?P<text>(?:\([^()\d]*\)\s*)?(?:[^\W_]|(?<=\))).*?)"
+    r"\s*(?:\.{3,}|…+|_{2,}|\t+|\s{3,}|(?<=\))\s+(?=\d+\s*$)|\s*(?=\(\d|\[\d))\s*"
     r"[\[(]?(?P<code>-?\d{1,4})[\])]?\s*$",
     re.S,
 )
@@ -113,7 +114,8 @@ _HINTS = (
             r"|mehrfach(?:nennung|antwort|auswahl)|plusieurs\s+réponses|choix\s+multiple"
             r"|(?:respuesta|opción|selección)\s+múltiple|varias\s+respuestas|meerdere\s+antwoorden"
             r"|(?:select|check|mark|tick|code|choose|accept)\s+(?:all|multiple|as\s+many)"
-            r"|all\s+that\s+apply|up\s+to\s+(?:two|three|four|five|\d)",
+            r"|all\s+that\s+apply|up\s+to\s+(?:two|three|four|five|\d)"
+            r"|多选|多選|複数(?:回答|選択)|اختر كل",
             re.I,
         ),
     ),
@@ -175,6 +177,10 @@ def options_of(line: Line, expected: int | None) -> list[tuple[str, str]] | None
         return inline
     if (apart := _apart(text)) or (apart := _codes_behind(text)):
         return apart
+    if re.fullmatch(r"\d{1,2}(?:\s+\d{1,2}){2,}", text):
+        points = [int(n) for n in text.split()]
+        if all(b == a + 1 for a, b in pairwise(points)):
+            return [(str(n), str(n)) for n in points]
     if (
         line.label
         and not line.named
@@ -310,6 +316,12 @@ def split_inline(text: str) -> tuple[str, list[tuple[str, str]]]:
         coded = _apart(text[tabbed.end() :])
         if coded or (len(parts) > 1 and all(map(is_plain_option, parts))):
             return text[: tabbed.start() + 1], coded or [("", p) for p in parts]
+    lettered = re.search(r"[?:؟？]\s*(?=[Aa][.)、．]\s*\S)", text)
+    if lettered is not None:
+        parts = re.split(r"(?:^|\s+)([A-Za-z])[.)、．]\s*", text[lettered.end() :])[1:]
+        codes, words = parts[::2], [w.strip(" ,;/|") for w in parts[1::2]]
+        if len(codes) > 1 and all(words) and all(ord(b) == ord(a) + 1 for a, b in pairwise(codes)):
+            return text[: lettered.start() + 1], list(zip(codes, words, strict=True))
     found = re.search(r"[?:؟？]\s+(?=[\[(]?\d{1,3}[\])]?[.)=\]\s])", text)
     if found is None:
         return text, []
