@@ -74,3 +74,13 @@ def test_every_type(tmp_path: Path) -> None:
         "q10": "computed or hidden, nobody is asked: where=execute",
     }
     assert checked["q7"].where.endswith(", number q7")
+
+
+def test_a_thermometer_of_numbers_is_a_scale(tmp_path: Path) -> None:
+    text = """<survey alt="Zoo">
+<number label="q1" verify="range(0,100)"><title>On a feeling thermometer, how warm?</title></number>
+<number label="q2" verify="range(0,100)"><title>How many cars?</title></number></survey>"""
+    instrument = imported(tmp_path / "zoo.xml", text)
+    assert list(fields(instrument)) == ["q1"]
+    assert len(fields(instrument)["q1"]["options"]) == 5
+    assert checks(instrument)["q2"].why == "open number"

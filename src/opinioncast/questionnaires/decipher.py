@@ -39,6 +39,8 @@ _USES = (  # what a question is made to look like: its answers are of another ki
     ("fvs", Kind.COMPUTED),
 )
 _RANGE = re.compile(r"\(?\s*(-?\d+)\s*,\s*(-?\d+)\s*\)?")
+_RATED = re.compile(r"thermometer|\bscale\b|\brate\b|\brating", re.I)
+"""Numbers between two ends that a title asks for as points of a scale."""
 _LOOPVAR = re.compile(r"\[loopvar:\s*([\w.]+)\s*\]")
 
 
@@ -163,7 +165,9 @@ def _kind(element: Any) -> tuple[Kind, str]:
             return kind, uses
     tag = name_of(element)
     if tag in _NUMERIC:
-        looks = any(word in uses for word in ("slider", "rating"))
+        looks = any(word in uses for word in ("slider", "rating")) or bool(
+            _RATED.search(plain(text_of(child(element, "title"))))
+        )
         return (Kind.SLIDER, "") if looks and _ends(element) else (Kind.NUMBER, "")
     if tag in ("text", "textarea"):
         return Kind.OPEN, ""
