@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,24 @@ def test_tensorboard_holds_the_curve(recipe: FinetuneRecipe, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_mlflow_holds_the_curve(recipe: FinetuneRecipe, tmp_path: Path) -> None:
+    """Run where MLflow is installed; it is none of the project's own packages."""
+    mlflow = pytest.importorskip("mlflow")
+    told = recipe.model_copy(update={"trackers": ("mlflow",)})
+    run = finetune_to_folder(told, tmp_path / "out")
+    place = tmp_path / "out" / "trackers" / "mlflow"
+    database = place / "mlflow.db"
+    client = mlflow.MlflowClient(f"sqlite:///{database}" if database.is_file() else place.as_uri())
+    (kept,) = client.search_runs([client.get_experiment_by_name("opinioncast").experiment_id])
+    assert (kept.info.run_name, kept.info.status) == (recipe.name, "FINISHED")
+    curve = read_csv(run.folder / "curve.csv")
+    for name in ("loss", "valid_wd"):
+        found = {m.step: m.value for m in client.get_metric_history(kept.info.run_id, name)}
+        rows = curve.select("step", name).drop_nulls()
+        assert found == pytest.approx(dict(rows.with_columns(pl.col(name).cast(pl.Float64)).rows()))
+
+
+@pytest.mark.slow
 def test_nobody_is_told_by_default(recipe: FinetuneRecipe, tmp_path: Path) -> None:
     run = finetune_to_folder(recipe, tmp_path / "out")
     assert not (tmp_path / "out" / "trackers").exists()
@@ -87,16 +106,21 @@ def test_a_tracker_that_is_not_there_is_named(
         assert error.value.where == f"trackers: {name}"
 
 
+@pytest.mark.parametrize("database", [True, False])
 def test_no_account_is_needed(
-    recipe: FinetuneRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: FinetuneRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: bool
 ) -> None:
     """Offline, in files of the run, unless the tracker's own variables say otherwise."""
     from accelerate import Accelerator
 
     from opinioncast.jobs.trackers import told
 
-    for name in ("WANDB_MODE", "MLFLOW_TRACKING_URI"):
+    for name in ("WANDB_MODE", "MLFLOW_TRACKING_URI", "MLFLOW_ALLOW_FILE_STORE"):
         monkeypatch.delenv(name, raising=False)
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda n: database if n == "sqlalchemy" else real(n)
+    )
     asked: dict[str, Any] = {}
     accelerator = Accelerator(cpu=True)
     monkeypatch.setattr(
@@ -105,7 +129,10 @@ def test_no_account_is_needed(
     both = recipe.model_copy(update={"trackers": ("wandb", "mlflow")})
     with told(accelerator, both, tmp_path / "out"):
         assert os.environ["WANDB_MODE"] == "offline"
-        assert os.environ["MLFLOW_TRACKING_URI"].endswith("/out/trackers/mlflow")
+        where = os.environ["MLFLOW_TRACKING_URI"]
+        at = (tmp_path / "out" / "trackers" / "mlflow").resolve()
+        assert where == (f"sqlite:///{at}/mlflow.db" if database else at.as_uri())
+        assert database or os.environ["MLFLOW_ALLOW_FILE_STORE"] == "true"
     assert asked["config"]["optimizer.learning_rate"] == recipe.optimizer.learning_rate
     assert all(isinstance(v, (str, int, float)) for v in asked["config"].values())
     monkeypatch.setenv("WANDB_MODE", "online")

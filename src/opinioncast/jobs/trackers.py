@@ -54,20 +54,20 @@ def told(accelerator: Accelerator, recipe: FinetuneRecipe, out: Path) -> Iterato
     if not recipe.trackers:
         yield
         return
-    folder = out / FOLDER
+    folder = (out / FOLDER).resolve()
     if accelerator.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
     accelerator.project_configuration.logging_dir = str(folder)
-    local = {
-        "WANDB_MODE": "offline",
-        "MLFLOW_TRACKING_URI": (folder / "mlflow").resolve().as_uri(),
-    }
+    local = {"WANDB_MODE": "offline", **_mlflow_in(folder / "mlflow")}
     ours = {name: value for name, value in local.items() if name not in os.environ}
     os.environ.update(ours)
     accelerator.init_trackers(
         "opinioncast",
         config=_flat(recipe.model_dump(mode="json")),
-        init_kwargs={"wandb": {"name": recipe.name, "dir": str(folder)}},
+        init_kwargs={
+            "wandb": {"name": recipe.name, "dir": str(folder)},
+            "mlflow": {"run_name": recipe.name, "logging_dir": (folder / "mlflow").as_uri()},
+        },
     )
     try:
         yield
@@ -77,6 +77,15 @@ def told(accelerator: Accelerator, recipe: FinetuneRecipe, out: Path) -> Iterato
         accelerator.trackers = []
         for name in ours:
             del os.environ[name]
+
+
+def _mlflow_in(folder: Path) -> dict[str, str]:
+    """Where MLflow writes: into a database of one file, which it wants, or into plain files where
+    its small package (mlflow-skinny) is installed without a database's."""
+    if importlib.util.find_spec("sqlalchemy"):
+        folder.mkdir(parents=True, exist_ok=True)
+        return {"MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}"}
+    return {"MLFLOW_TRACKING_URI": folder.as_uri(), "MLFLOW_ALLOW_FILE_STORE": "true"}
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
