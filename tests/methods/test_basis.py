@@ -136,6 +136,7 @@ class _Knowing:
 
     name = "knowing"
     encoder = FakeEncoder()
+    seen = ("sex: I am female.",)
 
     @property
     def known_questions(self):
@@ -181,3 +182,11 @@ def test_a_group_of_ones_own_has_no_basis_and_standard_ones_have() -> None:
     assert by["Female"]["low"] == [0.4, 0.4]
     assert found.record["rows_without_basis"] == 1
     assert set(found.record["nearest_known_question"]) == {"q"}
+    near = nearest_known(_Knowing(), asked)[0]
+    assert [r["known_question"] for r in by.values()] == pytest.approx([near, near], abs=1e-4)
+    assert by["Female"]["known_group"] == 1
+    own_text, female_text = FakeEncoder().encode(["tenure: I own.", "sex: I am female."])
+    assert by["Own"]["known_group"] == pytest.approx(float(own_text @ female_text), abs=1e-4)
+    # who knows no groups says nothing of them
+    plain = predict(cells, method="uniform").frame
+    assert plain["known_group"].to_list() == plain["known_question"].to_list() == [None, None]

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from opinioncast.errors import DataError, InputError, StorageError
 from opinioncast.survey.groups import Subpopulation
+from opinioncast.survey.identity import content_hash
 from opinioncast.survey.question import Question
-from opinioncast.survey.tables import OpinionTable, PredictionTable, opinion_row
+from opinioncast.survey.tables import KEY, OpinionTable, PredictionTable, opinion_row
 
 TRUST = Question("trust", "Can people be trusted?", ("Yes", "No", "It depends"), (1, 3, -1), "GSS")
 WAR = Question("war", "Is war near — or «far»?", ("Near", "Far"), (1, 2), "GSS", "2018")
@@ -320,7 +321,8 @@ def test_intervals_that_are_none(change: dict[str, Any], show: str) -> None:
 
 def earlier_table(tmp_path: Path) -> tuple[Path, pl.DataFrame]:
     """A file as version 0.1.0 wrote it, hashed as that did."""
-    columns = [c for c in PredictionTable.schema if c not in ("low", "high", "basis")]
+    later = ("low", "high", "basis", "known_question", "known_group")
+    columns = [c for c in PredictionTable.schema if c not in later]
     columns.insert(columns.index("model"), "share_error_90")
     frame = pl.DataFrame(
         [
@@ -340,6 +342,22 @@ def earlier_table(tmp_path: Path) -> tuple[Path, pl.DataFrame]:
     meta = {"kind": "PredictionTable", "content_hash": digest.hexdigest()}
     path.with_name("earlier.parquet.json").write_text(json.dumps(meta))
     return path, frame
+
+
+def test_a_table_from_before_rows_said_how_near_what_is_known_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "before.parquet"
+    columns = [c for c in PredictionTable.schema if not c.startswith("known_")]
+    row = opinion_row(WAR, FEMALE, [0.25, 0.75], model="m", method="x")
+    frame = PredictionTable.from_rows([row]).frame.select(columns)
+    frame.write_parquet(path)
+    meta = {"kind": "PredictionTable", "content_hash": content_hash(frame, KEY)}
+    path.with_name("before.parquet.json").write_text(json.dumps(meta))
+    read = PredictionTable.read(path).frame
+    assert read.columns == list(PredictionTable.schema)
+    assert read["known_question"].to_list() == [None]
+    frame.with_columns(method=pl.lit("y")).write_parquet(path)  # changed since
+    with pytest.raises(DataError, match="does not match its sidecar"):
+        PredictionTable.read(path)
 
 
 def test_a_table_of_an_earlier_version_is_read(tmp_path: Path) -> None:

@@ -23,10 +23,17 @@ import numpy as np
 import polars as pl
 
 from opinioncast.documents import read_document
-from opinioncast.methods.embedding.features import TextEncoder, Vectors
+from opinioncast.methods.embedding.features import TextEncoder, Vectors, group_texts
 from opinioncast.methods.error_bars import interval
 from opinioncast.methods.prediction import Method, Prediction
-from opinioncast.survey import Cells, PredictionTable, Question, Subpopulation, standard_attributes
+from opinioncast.survey import (
+    Cells,
+    GroupScheme,
+    PredictionTable,
+    Question,
+    Subpopulation,
+    standard_attributes,
+)
 from opinioncast.survey.tables import MODEL, NO_BASIS
 
 _WORD = re.compile(r"[^\W\d_]+")
@@ -82,6 +89,19 @@ class KnowsQuestions(Protocol):
     def encoder(self) -> TextEncoder: ...
 
 
+@runtime_checkable
+class KnowsGroups(Protocol):
+    """A method that can say which conditions of groups it learned from."""
+
+    @property
+    def seen(self) -> Sequence[str]:
+        """As :func:`opinioncast.methods.embedding.features.condition_text` words them."""
+        ...
+
+    @property
+    def encoder(self) -> TextEncoder: ...
+
+
 def words_of(text: str) -> list[str]:
     """The words of a text in small letters, without accents' variants."""
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
@@ -122,18 +142,30 @@ def lacks_basis(question: Question, cosine: float | None) -> str:
 def nearest_known(method: Method, questions: Sequence[Question]) -> list[float | None]:
     """How near the nearest question that a method learned from is to each; None where it cannot
     say."""
-    knowing = _knowing(method)
+    knowing = next((m for m in _parts(method) if isinstance(m, KnowsQuestions)), None)
     if knowing is None or not questions:
         return [None] * len(questions)
     vectors = knowing.encoder.encode([q.text for q in questions])
     return [float(v) for v in (vectors @ knowing.known_questions.T).max(axis=1)]
 
 
-def _knowing(method: Method) -> KnowsQuestions | None:
-    if isinstance(method, KnowsQuestions):
-        return method
-    parts = getattr(method, "parts", ())
-    return next((m for m, _ in parts if isinstance(m, KnowsQuestions)), None)
+def nearest_known_groups(method: Method, groups: GroupScheme) -> list[float | None]:
+    """How near the nearest group that a method learned from is to each: the least over a group's
+    conditions, 1 for everyone; None where the method cannot say."""
+    knowing = next((m for m in _parts(method) if isinstance(m, KnowsGroups)), None)
+    if knowing is None or not knowing.seen:
+        return [None] * len(groups)
+    texts = group_texts(list(groups), groups.attributes)
+    new = sorted({t for conditions in texts for t in conditions} - set(knowing.seen))
+    near = dict.fromkeys(knowing.seen, 1.0)
+    if new:
+        cosines = knowing.encoder.encode(new) @ knowing.encoder.encode(list(knowing.seen)).T
+        near |= dict(zip(new, cosines.max(axis=1).tolist(), strict=True))
+    return [min((near[t] for t in conditions), default=1.0) for conditions in texts]
+
+
+def _parts(method: Method) -> list[Method]:
+    return [method, *(m for m, _ in getattr(method, "parts", ()))]
 
 
 def group_is_known(subpopulation: Subpopulation) -> bool:
@@ -144,11 +176,11 @@ def group_is_known(subpopulation: Subpopulation) -> bool:
 def with_basis(prediction: Prediction, cells: Cells, method: Method) -> Prediction:
     """The prediction with rows that have no basis saying so, and intervals as wide as that.
 
-    Rows whose settings were never measured keep intervals from 0 to 1. The record has how near the
-    nearest known question is, and counts the rows.
+    Rows whose settings were never measured keep intervals from 0 to 1. Each row has how near the
+    nearest known question and group are; the record has the questions', and counts the rows.
     """
-    frame = prediction.table.frame
     near = nearest_known(method, cells.questions)
+    frame = _with_nearness(prediction.table.frame, cells, near, method)
     why = {_key(q): lacks_basis(q, cosine) for q, cosine in zip(cells.questions, near, strict=True)}
     groups = {
         g.key: "" if group_is_known(g) else "group not known" for g in cells.groups.subpopulations
@@ -170,14 +202,29 @@ def with_basis(prediction: Prediction, cells: Cells, method: Method) -> Predicti
     told = {q.question_id: c for q, c in zip(cells.questions, near, strict=True) if c is not None}
     if told:
         record["nearest_known_question"] = {i: round(c, 3) for i, c in told.items()}
-    if not counted:
-        return replace(prediction, record=record)
     lists = pl.List(pl.Float64)
     new = frame.with_columns(
         *(pl.Series(n, columns[n], dtype=lists) for n in ("low", "high")),
         pl.Series("basis", columns["basis"], dtype=pl.String),
     )
     return replace(prediction, table=PredictionTable(new, prediction.table.meta), record=record)
+
+
+def _with_nearness(
+    frame: pl.DataFrame, cells: Cells, near: Sequence[float | None], method: Method
+) -> pl.DataFrame:
+    by_question = {_key(q): c for q, c in zip(cells.questions, near, strict=True)}
+    groups = [g.key for g in cells.groups.subpopulations]
+    by_group = dict(zip(groups, nearest_known_groups(method, cells.groups), strict=True))
+    keys = list(frame.select("family", "wave", "question_id", "attribute", "group").iter_rows())
+    told = {
+        "known_question": [by_question[key[:3]] for key in keys],
+        "known_group": [by_group[key[3:]] for key in keys],
+    }
+    return frame.with_columns(
+        pl.Series(n, [None if v is None else min(round(v, 4), 1.0) for v in values], pl.Float64)
+        for n, values in told.items()
+    )
 
 
 def _key(question: Question) -> tuple[str, str, str]:

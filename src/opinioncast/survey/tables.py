@@ -249,9 +249,10 @@ class _Table:
                 found=kind,
             )
         table = cls(frame, meta)
-        written = table.frame
+        # an earlier version's columns as they were
+        written = table.frame.select([c for c in cls.schema if c in frame.columns])
         if cls.earlier is not None and HALF_WIDTH in frame.columns:
-            written = _checked(frame, cls.earlier, cls.kind)  # its columns as they were
+            written = _checked(frame, cls.earlier, cls.kind)
         if not _has_content(written, meta.get("content_hash")):
             raise DataError(
                 f"{cls.kind} does not match its sidecar",
@@ -327,6 +328,9 @@ class PredictionTable(_Table):
             null where nobody set them: in what a method gives by itself.
         basis: what the row rests on: "model", "model and 100 respondents", ..., with "never
             measured" or "no basis" where that is so; "model" where it is left out.
+        known_question, known_group: how near the nearest question and the nearest group that the
+            method learned from are (cosine of their wordings, 1 for the very one); null where the
+            method cannot say.
         model, method: what produced the row.
 
     Tables of earlier versions carry ``share_error_90``, one half-width for all options of a row:
@@ -339,6 +343,8 @@ class PredictionTable(_Table):
         "low": pl.List(pl.Float64),
         "high": pl.List(pl.Float64),
         "basis": pl.String,
+        "known_question": pl.Float64,
+        "known_group": pl.Float64,
         "model": pl.String,
         "method": pl.String,
     }
@@ -383,6 +389,8 @@ class PredictionTable(_Table):
                 "label_mass",
                 "order_spread",
                 "basis",
+                "known_question",
+                "known_group",
                 "model",
                 "method",
                 "source",
