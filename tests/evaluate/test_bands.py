@@ -32,7 +32,10 @@ def test_entropy_bands() -> None:
     assert frame["wd"].to_list() == pytest.approx([0.475, 0.3, 0])
 
 
-def test_similarity_bands() -> None:
+@pytest.mark.parametrize("rows", [1024, 3])
+def test_similarity_bands(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.setattr("opinioncast.evaluate.bands._ROWS", rows)
+
     def encode(texts: Sequence[str]) -> np.ndarray:
         angle = np.array([float(t) for t in texts]) / 10
         return np.stack([np.cos(angle), np.sin(angle)], axis=1)

@@ -208,6 +208,22 @@ def test_the_bound_of_some_questions_needs_that_of_each_cell() -> None:
     assert blind["note"][-1] == blind["note"][0]
 
 
+def test_one_group_of_other_questions_makes_the_whole_another() -> None:
+    """Also where it is not the last: all three groups are there, one of them in part."""
+    found = known(True, *FOUR).of(scored(("a", "x"), ("b", "x"), ("b", "y"), ("c", "x")))
+    assert human(found)[OVERALL[1]] == pytest.approx((0.1 + 0.6 + 0.8) / 4)
+    assert found["note"][-1] == "of the groups and questions scored"
+
+
+def test_a_group_without_any_scale_has_no_bound() -> None:
+    table = OpinionTable.from_rows([opinion_row(Q3, A, [0.5, 0.5]), opinion_row(Q2, B, [0.5, 0.5])])
+    drawn = [Drawn(A, (Q3,), np.full((2, 2), 0.5)), Drawn(B, (Q2,), np.array([[0.6, 0.4]] * 2))]
+    frame = human_bound(table, drawn).groups
+    assert frame["group"].to_list() == [*(g.conditions[0][1] for g in (A, B)), OVERALL[1]]
+    assert frame["human"].to_list() == pytest.approx([None, 0.1, 0.1])
+    assert frame["empty_draws"].to_list() == [0, 0, 0]
+
+
 def test_a_bound_of_nobody_knows_how_many_questions_says_so() -> None:
     untold = Bounds(known(False, *FOUR).groups.drop("n_questions"))
     found = untold.of(scored(("a", "x"), ("b", "x"), ("c", "x")))

@@ -122,6 +122,8 @@ def test_what_only_one_side_has() -> None:
         f"{cov.MISSING_GROUPS}: 1, not in the averages (SEX=Female)",
     ]
     assert absent(observed, observed) == []
+    three = (cov.MISSING_QUESTIONS, cov.UNKNOWN_QUESTIONS, cov.MISSING_GROUPS)
+    assert [w.split()[0] for w in three] == ["questions", "predicted", "groups"]
 
 
 def test_a_finding_in_words_and_as_a_row() -> None:
@@ -137,6 +139,7 @@ def test_a_finding_in_words_and_as_a_row() -> None:
         1,
         0,
     )
+    assert coverage.frame().columns == ["what", "count", "done", "examples"]
     assert coverage.frame().rows() == [
         ("a kind", 2, "left out", "one; two"),
         ("another", 1, "left out", ""),

@@ -206,6 +206,23 @@ def test_every_column_by_hand() -> None:
     assert np.isfinite(collapsed.mean()["kl"])
 
 
+def test_the_intervals_of_shares_by_hand() -> None:
+    """Three options; the second share lies outside; a row without intervals counts in neither."""
+    row = opinion_row(SCALED, MEN, [0.25, 0.75, 0])
+    ends = {"low": [0.2, 0.7, 0.0], "high": [0.55, 0.85, 0.1]}
+    made = PredictionTable.from_rows([row | ends, opinion_row(SCALED, WOMEN, [0.5, 0.5, 0])])
+    scores = score_cells(OBSERVED, made)
+    known = scores.frame.filter(pl.col("group") == "Male").row(0, named=True)
+    inside = [
+        low - 1e-9 <= share <= high + 1e-9
+        for low, share, high in zip(ends["low"], known["observed"], ends["high"], strict=True)
+    ]
+    assert known["covered"] == pytest.approx(sum(inside) / 3)
+    assert known["half_width"] == pytest.approx((0.35 + 0.15 + 0.1) / 2 / 3)
+    assert scores.mean()["half_width"] == pytest.approx(known["half_width"])
+    assert scores.frame.filter(pl.col("group") == "Female")["covered"].to_list() == [None]
+
+
 def test_intervals_of_groups_see_the_same_questions() -> None:
     rng = np.random.default_rng(0)
     questions = [Question(f"q{i}", f"Question {i}?", ("a", "b"), (1, 2)) for i in range(40)]

@@ -152,6 +152,13 @@ def test_labels_name_attributes_too() -> None:
     assert scheme.subpopulations == (Subpopulation((("POLPARTY", "Democrat"), ("RACE", "Asian"))),)
 
 
+def test_a_group_may_have_a_sign_of_equality_in_its_name(tmp_path: Path) -> None:
+    text = 'attributes:\n  AGEING: {label: age, question: How old are you?, groups: ["age <= 30", "age = 31"]}\n'
+    scheme = load_groups(write(tmp_path, text + "groups: {AGEING: all}\n"))
+    assert scheme.parse("AGEING=age = 31").conditions == (("AGEING", "age = 31"),)
+    assert scheme.parse("age = AGE <= 30").conditions == (("AGEING", "age <= 30"),)
+
+
 def test_selecting_keeps_the_attributes() -> None:
     chosen = load_groups("paper22").select("SEX=Male", "SEX=male", "TOTAL")
     assert [str(s) for s in chosen] == ["SEX=Male", "TOTAL"]

@@ -140,9 +140,10 @@ def test_answers_that_only_sound_so_stay(option: str) -> None:
 def test_in_the_middle_somebody_put_it_there() -> None:
     asked = as_asked(question("Favor?", "Favor", "Not sure", "Oppose", scale=(1, 2, 3)))
     assert asked.questions[0].ordinal == (1, 2, 3)
+    assert not asked.several
 
 
-@pytest.mark.parametrize("code", [8, 9, 99, 998])
+@pytest.mark.parametrize("code", [8, 9, 99, 998, 9999])
 def test_another_option_with_a_missing_code_is_asked_about(code: int) -> None:
     options = ("Very bad", "Bad", "Fair", "Good", "Very good", "Other")
     with pytest.raises(InputError, match="code of a missing answer") as caught:
@@ -214,6 +215,11 @@ def test_toplines_that_rounding_explains(shares: list[float], rounded: bool) -> 
     else:
         with pytest.raises(InputError, match="sum"):
             check_distribution(shares, len(shares), where="x", tolerance=tolerance)
+
+
+@pytest.mark.parametrize("shares", [[], [math.nan, 50], [40, math.inf, 60]])
+def test_shares_that_are_no_numbers_have_no_rounding(shares: list[float]) -> None:
+    assert rounding_tolerance(shares) == 0
 
 
 @pytest.mark.slow

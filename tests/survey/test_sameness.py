@@ -91,6 +91,9 @@ def test_what_is_kept_of_a_wording() -> None:
 def test_items() -> None:
     assert item_key("82", "SATIS_W82") == item_key("92", "SATIS_W92") == item_key("", "satis")
     assert item_key("2018a", "natspac_W2018a") == "natspac"
+    assert (
+        item_key("2018Fall", "natspac_W2018fall") == item_key("2018 fall", "NATSPAC") == "natspac"
+    )
     assert item_key("", "_W82") == "_w82"  # nothing would be left
 
 
@@ -151,7 +154,9 @@ def test_meaning_is_counted_where_a_model_is_at_hand() -> None:
     assert [s.question.question_id for s in meant.of(["key"])] == ["a2"]
 
 
-def test_links_by_meaning_join_clusters() -> None:
+@pytest.mark.parametrize("cells", [16_000_000, 1])
+def test_links_by_meaning_join_clusters(monkeypatch: pytest.MonkeyPatch, cells: int) -> None:
+    monkeypatch.setattr("opinioncast.survey.sameness._BLOCK_CELLS", cells)
     texts = [*TOWARD][:4]
     linked = alike([*texts, texts[0]], encode, threshold=0.85)
     assert linked == [(0, 1), (1, 3)]  # the repeated text is the first one's

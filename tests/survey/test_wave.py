@@ -20,6 +20,7 @@ def test_a_wave_counts_its_respondents() -> None:
     wave = Wave("GSS", "2018", FRAME, {"trust": TRUST}, Design(weight="w"), respondent_id="id")
     assert len(wave) == 2
     assert wave.variables["trust"].missing[-9_000_001.0] is Missing.REFUSED
+    assert TRUST.system_missing is Missing.UNKNOWN  # an empty cell says nothing by itself
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from opinioncast.survey.tables import KEY
 Encode = Callable[[Sequence[str]], npt.NDArray[np.floating]]
 """Texts to vectors of length one, shape (texts, dimensions)."""
 
+_ROWS = 1024  # questions compared at a time
 EVENNESS_EDGES = (0.5, 0.75, 0.9)
 _EVENNESS_NAMES = (
     "1 agreed (evenness below 0.5)",
@@ -93,7 +94,7 @@ def similarity_bands(
     known = np.asarray(encode(texts))
     mine = np.asarray(encode([q.text for q in asked]))
     nearest = np.concatenate(
-        [(mine[i : i + 1024] @ known.T).max(axis=1) for i in range(0, len(mine), 1024)]
+        [(mine[i : i + _ROWS] @ known.T).max(axis=1) for i in range(0, len(mine), _ROWS)]
     ).astype(float)
     edges = np.quantile(nearest, np.linspace(0, 1, bands + 1))
     place = np.clip(np.searchsorted(edges, nearest, side="right") - 1, 0, bands - 1)
