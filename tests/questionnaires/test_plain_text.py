@@ -300,6 +300,7 @@ Q2. Etes-vous d'accord ?
 Q3. How satisfied are you? (1 = not at all, 5 = completely)
 1 2 3 4 5
 Q4. A quel point, sur une échelle de 0 à 10 ?
+Q5. How likely, on a scale of 0 (certainly not) to 10 (certainly)?
 """
     found = fields(imported(tmp_path / "poll.txt", text))
     assert found["Q1"]["options"] == ["Yes", "No", "Not sure"]
@@ -307,6 +308,7 @@ Q4. A quel point, sur une échelle de 0 à 10 ?
     assert found["Q2"]["codes"] == ["1", "2", "9"]
     assert found["Q3"]["options"] == ["1", "2", "3", "4", "5"]
     assert len(found["Q4"]["options"]) == 11
+    assert len(found["Q5"]["options"]) == 11
 
 
 def test_items_with_ids_of_their_own(tmp_path: Path) -> None:

@@ -76,3 +76,11 @@ def test_columns_of_ours_are_read_as_ours(tmp_path: Path) -> None:
     read = read_questionnaire(path)
     assert read.check_list is None
     assert read.questions[0].options == ("Yes", "No")
+
+
+def test_no_answer_is_no_letter_and_a_column_says_multi(tmp_path: Path) -> None:
+    head = "Frage;Typ;Antwortmöglichkeiten"
+    text = f"{head}\nZufrieden?;SA;Ja|Nein|k. A.\nWas haben Sie?;Multi;Auto|Rad\n"
+    found = fields(imported(tmp_path / "zoo.csv", text))
+    assert found["Q1"]["options"] == ["Ja", "Nein", "k. A."]
+    assert found["Q2"]["select_all"] == "yes"

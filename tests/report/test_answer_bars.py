@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
 from opinioncast.report.answer_bars import (
     bar_starts,
     drawn_order,
     ink_on,
+    long_rows,
     option_colours,
     option_names,
 )
@@ -74,3 +76,19 @@ def test_two_long_options_tell_apart() -> None:
     same = [f"{LONG * 3} {i}" for i in range(2)]
     assert len(set(option_names(same, 30))) == 2
     assert option_names(["Yes", "No"]) == ["Yes", "No"]
+
+
+def test_groups_of_one_name_are_told_apart() -> None:
+    frame = pl.DataFrame(
+        {
+            "attribute": ["RACE", "RACE", "RELIG", "RELIG"],
+            "group": ["White", "Other", "Hindu", "Other"],
+            "options": [["Yes", "No"]] * 4,
+            "distribution": [[0.5, 0.5]] * 4,
+            "low": [None] * 4,
+            "high": [None] * 4,
+            "basis": [None] * 4,
+        }
+    )
+    labels = long_rows(frame)["label"].unique(maintain_order=True).to_list()
+    assert labels == ["RACE · White", "RACE · Other", "RELIG · Hindu", "RELIG · Other"]

@@ -15,6 +15,7 @@ import altair as alt
 import polars as pl
 
 from opinioncast.report.answer_bars import (
+    MODEL,
     NUMBERED,
     bar_starts,
     drawn_order,
@@ -26,13 +27,13 @@ from opinioncast.report.report import MODEL_OUTPUT
 from opinioncast.survey import Question
 
 _MARKS = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke", "wedge")
-_ROW, _WIDTH = 20, 190
-_WRAPPED = 31
+_ROW, _WIDTH, _ACROSS = 20, 150, 4
+_WRAPPED = 24
 _LABELS = alt.Axis(labelLimit=260, labelOverlap=False)
 
 
 def interval_chart(question: Question, rows: pl.DataFrame) -> alt.FacetChart:
-    """A column per option: each group's share as a dot on its 90% interval.
+    """A panel per option, four in a row: each group's share as a dot on its 90% interval.
 
     Args:
         rows: of :func:`long_rows`.
@@ -41,9 +42,7 @@ def interval_chart(question: Question, rows: pl.DataFrame) -> alt.FacetChart:
     labels = rows.unique("place", maintain_order=True).sort("place")["label"].to_list()
     options = list(question.options)
     y = alt.Y("label:N", sort=labels, title=None, axis=_LABELS)
-    colour = alt.Color(
-        "option:N", sort=options, legend=None, scale=_scale(options, option_colours(question))
-    )
+    colour = alt.value(MODEL)  # an option has a column of its own
     base = alt.Chart(_wrapped(rows))
     details = [
         alt.Tooltip("label:N", title="group"),
@@ -72,9 +71,8 @@ def interval_chart(question: Question, rows: pl.DataFrame) -> alt.FacetChart:
         )
     header = alt.Header(title=None, labelFontSize=12, labelAnchor="start", labelLimit=0)
     chart = alt.layer(*layers).properties(width=_WIDTH, height=height)
-    return chart.facet(
-        column=alt.Column("shown:N", sort=_shown(options), header=header)
-    ).properties(title=_title(question))
+    shown = alt.Facet("shown:N", sort=_shown(options), header=header)
+    return chart.facet(facet=shown, columns=_ACROSS).properties(title=_title(question))
 
 
 def stacked_chart(question: Question, rows: pl.DataFrame) -> alt.LayerChart | alt.FacetChart:
@@ -106,7 +104,14 @@ def stacked_chart(question: Question, rows: pl.DataFrame) -> alt.LayerChart | al
                 "option:N",
                 sort=order,
                 scale=_scale(order, beside),
-                legend=alt.Legend(title=None, orient="top", columns=2, labelLimit=420),
+                legend=alt.Legend(
+                    title=None,
+                    orient="top",
+                    columns=2,
+                    labelLimit=420,
+                    symbolType="square",
+                    symbolStrokeWidth=0,
+                ),
             ),
             tooltip=["label:N", "option:N", alt.Tooltip("share:Q", format=".0f", title="%")],
         )
@@ -129,7 +134,7 @@ def stacked_chart(question: Question, rows: pl.DataFrame) -> alt.LayerChart | al
 
 def _title(question: Question) -> alt.TitleParams:
     return alt.TitleParams(
-        textwrap.wrap(question.text, 100), subtitle=MODEL_OUTPUT, anchor="start", offset=12
+        textwrap.wrap(question.text, 52), subtitle=MODEL_OUTPUT, anchor="start", offset=12
     )
 
 

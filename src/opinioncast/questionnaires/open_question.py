@@ -12,7 +12,7 @@ from opinioncast.questionnaires.text_lines import kind_of
 
 _ENDS = re.compile(
     r"(?:from|between|scale(?:\s+of)?|\bde|\bvon|\bzwischen|\bentre|\bvan|\bda)\s*:?\s*(?:from\s+)?"
-    r"(-?\d+)\s*(?:to|and|through|à|a|bis|und|et|y|tot|[-–—])\s*(\d+)",
+    r"(-?\d+)\s*(?:\([^()]*\)\s*)?(?:to|and|through|à|a|bis|und|et|y|tot|[-–—])\s*(\d+)",
     re.I,
 )
 _SCALED = r"\bscale\b|thermometer|rate\b|rating|\béchelle|skala\b|\bescala|\bschaal|\bscala\b"

@@ -38,6 +38,10 @@ _NUMBERED = re.compile(
     r"[\s._-]*(?:\d{1,2}|[A-Za-z])(?:\s*text)?",
     re.I,
 )
+_SEVERAL = re.compile(
+    r"multi\w*|m\.?[ar]\.?|check\s*box(?:es)?|check\s*all|tick\s*all|mehrfach\w*|múltiple|multiple",
+    re.I,
+)
 _EVERYONE = re.compile(
     r"(?:ask\s+)?(?:all|everyone|every\s*body|alle|tous|todos|tutti|[-–—/]+|n/?a)\.?", re.I
 )
@@ -99,7 +103,8 @@ def _lines_of(place: str, cells: tuple[str, ...], columns: Columns) -> list[Line
     label = f"Q{name}" if name.isdecimal() else re.sub(r"\s+", "_", name)
     made.append(Line(place, wording, label=label, named=bool(label) or "number" not in columns))
     if kind := " ".join(cell("kind").split()):
-        made.append(Line(place, f"[{kind}]"))
+        several = "multiple response: " if _SEVERAL.fullmatch(kind) else ""
+        made.append(Line(place, f"[{several}{kind}]"))
     options = options_in_cell(answers)
     if len(options) > 1:
         return made + [Line(place, o, bulleted=True) for o in options]

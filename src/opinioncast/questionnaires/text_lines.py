@@ -188,7 +188,7 @@ def options_of(line: Line, expected: int | None) -> list[tuple[str, str]] | None
     ):
         return [(line.label.strip("[]().:"), text)]
     coded = _CODED.match(text)
-    if coded:
+    if coded and not re.fullmatch(r"[A-Za-z]\.?\s*[A-Za-z]\.", text):  # "k. A." is no answer "k"
         code = next(coded[k] for k in "abcde" if coded[k])
         return [(code, coded["text"].strip())]
     spaced = _SPACED.match(text)

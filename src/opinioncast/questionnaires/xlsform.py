@@ -252,10 +252,11 @@ class _Form:
 
 
 def _ends(parameters: str) -> tuple[int, int] | None:
-    said = dict(re.findall(r"(start|end|step)\s*=\s*(-?\d+)(?![.\d])", parameters))
-    if "start" in said and "end" in said:
-        return int(said["start"]), int(said["end"])
-    return None
+    said = {"start": "1", "end": "10"} | dict(re.findall(r"(\w+)\s*=\s*([^\s;,]+)", parameters))
+    ends = said["start"], said["end"]  # left out, they are 1 and 10: pyxform's
+    if not all(re.fullmatch(r"-?\d+", e) for e in ends):
+        return None
+    return int(ends[0]), int(ends[1])
 
 
 def recognised(content: bytes) -> bool:

@@ -49,12 +49,16 @@ def long_rows(rows: pl.DataFrame, observed: pl.DataFrame | None = None) -> pl.Da
     """A row per group and option of one question's predictions.
 
     Returns:
-        ``place`` (of the group, from the top), ``label``, ``option``, ``number`` (of the option),
-        ``share``, ``low``, ``high`` in percent, ``basis``; with ``observed``, ``people``.
+        ``place`` (of the group, from the top), ``label`` (each once), ``option``, ``number`` (of
+        the option), ``share``, ``low``, ``high`` in percent, ``basis``; with ``observed``,
+        ``people``.
     """
     shown = []
-    for attribute, group in zip(attributes_once(rows["attribute"]), rows["group"], strict=True):
-        shown.append(f"{attribute} · {group}" if attribute else group)
+    groups = rows["group"].to_list()
+    once = attributes_once(rows["attribute"])
+    for attribute, own, group in zip(once, rows["attribute"], groups, strict=True):
+        named = attribute or (own if groups.count(group) > 1 else "")
+        shown.append(f"{named} · {group}" if named else group)
     told: dict[tuple[str, str], list[float]] = {}
     if observed is not None:
         told = {
