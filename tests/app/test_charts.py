@@ -72,7 +72,7 @@ def test_options_that_begin_alike_are_told_apart() -> None:
     long = "I would describe the state of the economy of my country today as "
     question = Question("q", "How?", tuple(long + w for w in ("good", "fair", "bad")))
     chart = interval_chart(question, long_rows(rows(question))).to_dict()
-    names = chart["facet"]["column"]["sort"]
+    names = chart["facet"]["sort"]
     assert len(set(names)) == 3
     assert all(len(n) <= 34 for n in names)
 
