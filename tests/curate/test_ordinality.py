@@ -185,3 +185,31 @@ def test_numbered_lines_and_ranks(options: list[str], expected: tuple[int, ...])
 
 def test_who_the_question_does_not_concern_is_off_the_scale() -> None:
     assert detect_scale(["yes", "no", "never married"]).ordinal == (1.0, 2.0, -1.0)
+
+
+LANGUAGES = {
+    "es": (["Mucho", "Bastante", "Poco", "Nada"], ["No sabe", "N.S./N.C.", "Sin opinión"]),
+    "it": (["Molto", "Abbastanza", "Poco", "Per niente"], ["Non so", "Nessuna opinione"]),
+    "de": (["Sehr gut", "Gut", "Schlecht", "Sehr schlecht"], ["Weiß nicht", "Keine Meinung"]),
+    "fr": (["Toujours", "Souvent", "Parfois", "Jamais"], ["Ne sait pas", "Sans opinion"]),
+    "pt": (["Muito", "Bastante", "Pouco", "Nada"], ["Não sabe", "Sem opinião"]),
+    "pl": (["Zawsze", "Często", "Rzadko", "Nigdy"], ["Nie wiem", "Trudno powiedzieć"]),
+    "nl": (["Altijd", "Vaak", "Soms", "Nooit"], ["Weet niet", "Geen mening"]),
+}
+
+
+@given(
+    st.sampled_from(sorted(LANGUAGES)),
+    st.integers(0, 2),
+    st.sampled_from([0, 1, 3, 4]),
+    st.booleans(),
+)
+def test_a_dont_know_takes_no_rank_wherever_it_stands(
+    language: str, word: int, place: int, falling: bool
+) -> None:
+    words, unsure = LANGUAGES[language]
+    options = words[::-1] if falling else list(words)
+    options.insert(place, unsure[word % len(unsure)])
+    expected = [1.0, 2.0, 3.0, 4.0]
+    expected.insert(place, -1.0)
+    assert same_scale(detect_scale(options).ordinal, expected)

@@ -22,6 +22,7 @@ import numpy as np
 from opinioncast.curate.points import rating_values
 from opinioncast.documents import parse_yaml
 from opinioncast.errors import InputError
+from opinioncast.readers.labels import Sort, listed_reading
 from opinioncast.survey.question import OFF_SCALE
 
 Positions = tuple[float, ...]
@@ -189,8 +190,16 @@ def _off_scale(texts: Sequence[str]) -> list[bool]:
     is its middle; so may "both". First, last or elsewhere they are none.
     """
     lexicon = _lexicon()
-    off = [bool(lexicon.off_scale.fullmatch(t)) for t in texts]
-    soft = [not o and bool(lexicon.unsure.fullmatch(t)) for o, t in zip(off, texts, strict=True)]
+    listed = [listed_reading(t) for t in texts]  # "weiß nicht", "sin opinión"
+    offered = [r is not None and r.sort is Sort.OFFERED for r in listed]
+    off = [
+        bool(lexicon.off_scale.fullmatch(t)) or (r is not None and not o)
+        for t, r, o in zip(texts, listed, offered, strict=True)
+    ]
+    soft = [
+        not gone and (o or bool(lexicon.unsure.fullmatch(t)))
+        for gone, o, t in zip(off, offered, texts, strict=True)
+    ]
     other_middle = "both" in texts or any(
         lexicon.midpoint.fullmatch(t) and not lexicon.bare_neither.fullmatch(t) for t in texts
     )

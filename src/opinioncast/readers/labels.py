@@ -187,6 +187,7 @@ _WHOLE = [(reason, sort, re.compile(pattern)) for reason, sort, pattern in _WHOL
 _DECLARED = [(reason, re.compile(pattern)) for reason, pattern in _SOMEWHERE]
 _DONT_KNOW = re.compile(_DONT_KNOW_WHOLE)
 _OFFERED = re.compile(_OFFERED_WHOLE)
+_PARTS = re.compile(r"\s*[/,;|]\s*|\s+-\s+|\s+(?:or|oder|ou|o)\s+")
 _BARE_DK = re.compile(r"d\.?k\.?")
 
 _APOSTROPHES = re.compile(r"â€™|â€˜|Â´|[’‘´`ʼʹ′＇\u0091\u0092\ufffd]")
@@ -263,7 +264,7 @@ def reading(text: str) -> Reading | None:
     )
     found = _whole(unmarked) if volunteered else _whole(plain) or _whole(plain.strip("[](){} "))
     if found is None:
-        parts = [p for p in re.split(r"\s*[/,;|]\s*|\s+-\s+|\s+(?:or|oder|ou|o)\s+", unmarked) if p]
+        parts = _parts(unmarked)
         if len(parts) > 1:
             found = _together([_whole(p) for p in parts])
     if found is None:
@@ -280,6 +281,19 @@ def _whole(plain: str) -> Reading | None:
     if _OFFERED.fullmatch(plain):
         return Reading(Missing.DONT_KNOW, Sort.OFFERED)
     return _phrases().get(plain)
+
+
+def _parts(plain: str) -> list[str]:
+    return [p for part in _PARTS.split(plain) if (p := part.strip(" ."))]
+
+
+def listed_reading(text: str) -> Reading | None:
+    """What a label says by the word list of languages other than English alone."""
+    plain = folded(text)
+    parts = _parts(plain)
+    return _phrases().get(plain) or (
+        _together([_phrases().get(p) for p in parts]) if len(parts) > 1 else None
+    )
 
 
 def _together(parts: list[Reading | None]) -> Reading | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -322,7 +321,8 @@ def build(
             continue
         values = column.to_numpy()
         values = values[~np.isnan(values)]
-        counts = dict(sorted(Counter(values.tolist()).items()))
+        codes, tally = np.unique(values, return_counts=True)
+        counts: dict[float, int] = dict(zip(codes.tolist(), tally.tolist(), strict=True))
         variables[name] = describe(
             name,
             counts,
