@@ -29,7 +29,7 @@ from opinioncast.survey import Question
 _MARKS = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke", "wedge")
 _ROW, _WIDTH, _ACROSS = 20, 150, 4
 _WRAPPED = 24
-_LABELS = alt.Axis(labelLimit=260, labelOverlap=False)
+_LABELS = alt.Axis(labelLimit=260, labelOverlap=False, labelFlush=False)
 
 
 def interval_chart(question: Question, rows: pl.DataFrame) -> alt.FacetChart:
