@@ -23,7 +23,6 @@ kills, odd``, and ``disks``.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
 import json
 import os
@@ -41,7 +40,7 @@ from typing import Any
 from campaign_files import FILE_KINDS
 from campaign_inputs import KINDS as INPUT_KINDS
 from campaign_inputs import Try
-from campaign_kills import Report, full, killed
+from campaign_kills import STOPPED, Report, full, killed
 from campaign_models import MODEL_KINDS
 from campaign_processes import Outcome, Process, called, command, serving
 
@@ -76,7 +75,9 @@ def tried(
     running: dict[int, tuple[str, Process]] = {}
     ended = 0
     while True:
-        while len(running) < given.at_once and (number := next(numbers, 0)):
+        while (
+            len(running) < given.at_once and not STOPPED.is_set() and (number := next(numbers, 0))
+        ):
             make = kinds[(number - 1) % len(kinds)]
             process = one(f"{given.seed}/{make.__name__}/{number}", make, root / f"try{number}")
             running[number] = make.__name__, process
@@ -126,12 +127,10 @@ def main() -> None:
         if given.keep is not None and folder.exists():
             shutil.copytree(folder, given.keep / where.replace(" ", "_"), dirs_exist_ok=True)
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped: what was found till then
+    for number in (signal.SIGTERM, signal.SIGINT):  # stopped: what was found till then
+        signal.signal(number, lambda *_: STOPPED.set())
     filled = 0
-    with (
-        tempfile.TemporaryDirectory(prefix="campaign", ignore_cleanup_errors=True) as name,
-        contextlib.suppress(KeyboardInterrupt),
-    ):
+    with tempfile.TemporaryDirectory(prefix="campaign", ignore_cleanup_errors=True) as name:
         root = Path(name)
         tried(given, tries, root, report, book.done)
         killed(given.seed, root, kills, report, book.done, given.commands)

@@ -10,6 +10,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
@@ -20,6 +21,8 @@ from campaign_inputs import OUT
 from campaign_processes import Outcome, Process, command, in_process, leftovers
 
 Report = Callable[..., None]
+STOPPED = threading.Event()
+"""Set by a signal: nothing new is begun. An exception would be lost where a library runs."""
 _LONGEST = 300  # seconds of a command that nobody kills
 
 
@@ -74,6 +77,8 @@ def killed(
     random.Random(f"{seed}/kill").shuffle(names)
     for number in range(rounds if names else 0):
         where = f"kill {number}"
+        if STOPPED.is_set():
+            break
         if where in done:
             continue
         folder = root / f"kill{number}"
@@ -113,6 +118,8 @@ def full(chance: random.Random, root: Path, rounds: int, report: Callable[..., N
     """Commands onto a disk too small for them; how many runs there were."""
     templates = Templates(root / "d")
     for number in range(rounds):
+        if STOPPED.is_set():
+            return number
         folder = root / f"disk{number}"
         name = chance.choice(ON_SMALL_DISKS)
         templates.laid(name, folder)

@@ -93,6 +93,7 @@ class Process:
         try:
             os.setsid()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             os.chdir(self.folder)
             os.environ["OPINIONCAST_CACHE"] = str(self.folder / "cache")
             os.environ["OPINIONCAST_DATA"] = str(self.folder / "data")

@@ -89,3 +89,19 @@ def markdown_text(text: str, *, paragraph: bool = False) -> str:
 def _block(found: re.Match[str]) -> str:
     """What begins a heading, a list or a rule where it begins a line."""
     return f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}"
+
+
+_DIGITS = 15
+"""Of a whole number that floating point holds exactly."""
+
+
+def whole_number(text: str) -> int | None:
+    """The whole number that a text is; None for other texts, and for one of more than 15 digits,
+    which is nobody's code, point or count (and thousands of which Python refuses to read).
+
+    >>> whole_number(" 12"), whole_number("-3"), whole_number("1.5"), whole_number("9" * 16)
+    (12, -3, None, None)
+    """
+    digits = text.strip()
+    bare = digits[1:] if digits.startswith(("-", "+")) else digits
+    return int(digits) if bare.isdecimal() and len(bare) <= _DIGITS else None

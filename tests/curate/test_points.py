@@ -114,3 +114,11 @@ def test_off_the_scale_wherever_it_stands(options: list[str], expected: tuple[in
 )
 def test_what_a_point_is(text: str, point: int | None) -> None:
     assert point_of(text) == point
+
+
+def test_numbers_of_any_length_are_no_points() -> None:
+    assert point_of("9" * 5000) is None
+    endless = Variable("q", "", "W", (float("inf"), 1.0, 2.0), ("inf", "1", "2"))
+    assert complete_points(endless, [False] * 3) is endless
+    far = Variable("q", "", "W", (1.0, 2.0, 3e12), ("1", "2", "3e+12"))
+    assert complete_points(far, [False] * 3) is far  # no list of 3e12 numbers is made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import zipfile
 from pathlib import Path
@@ -134,3 +135,25 @@ def test_a_format_can_be_named(tmp_path: Path) -> None:
     assert format_of(file, "qualtrics").name == "qualtrics"
     with pytest.raises(InputError, match="no such format"):
         format_of(file, "quantum")
+
+
+NUMBERS = {
+    "zoo.sss": '<sss version="2.0"><survey><record ident="V"><variable ident="1" type="single">'
+    '<name>Q1</name><label>Good?</label><values><range from="0" to="{}"/><value code="{}">Yes'
+    '</value><value code="2">{}</value></values></variable></record></survey></sss>',
+    "zoo.xml": '<survey><number label="q1" uses="slidernumber.1" verify="range(0,{})"><title>Warm, '
+    'from 0 to {}?</title></number><radio label="q2"><title>Is it?</title><row label="r1">{}</row>'
+    '<row label="r2">1</row><row label="r3">2</row></radio></survey>',
+    "zoo.json": '{{"title": "Z", "pages": [{{"questions": [{{"id": "1", "family": "open_ended", '
+    '"subtype": "numerical", "headings": [{{"heading": "Warm?"}}], "display_options": '
+    '{{"display_type": "slider"}}, "validation": {{"min": "0", "max": "{}"}}}}]}}]}}',
+    "zoo.txt": "1. Is it?\n  {}) Yes\n  2) No\n\n2. Rate it from 0 to {}\n  0 {}\n  10 hot\n",
+}
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "9" * 15, "1e400", "-1", "\u00b2", "\u0663"])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_of_any_length_are_no_fault(tmp_path: Path, name: str, digits: str) -> None:
+    (tmp_path / name).write_text(NUMBERS[name].format(*[digits] * 3), "utf-8")
+    with contextlib.suppress(InputError):
+        read_questionnaire(tmp_path / name)

@@ -94,3 +94,16 @@ def test_thousands_of_variables_take_seconds(tmp_path):
     path.write_bytes(path.read_bytes()[:-200_000] + b"</stata_dta>")
     with pytest.raises(DataError):
         read_wave(path, family="T", wave="1")
+
+
+@pytest.mark.parametrize("tag", [b"<K>", b"<N>", b"<map>"])
+def test_a_damaged_head_is_an_error_that_names_the_file(tmp_path, tag):
+    path = tmp_path / "f.dta"
+    pyreadstat.write_dta(pl.DataFrame({"a": [1.0, 2.0]}), str(path))
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(tag, b"<?>" + tag[3:], 1))
+    with pytest.raises(DataError, match=r"f\.dta"):
+        column_names(path)
+    path.write_bytes(whole[: whole.index(b"<map>") + 20])
+    with pytest.raises(DataError, match=r"f\.dta"):
+        column_names(path)

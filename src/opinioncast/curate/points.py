@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from opinioncast.survey.question import MAX_OPTIONS
 from opinioncast.survey.wave import Variable
+from opinioncast.texts import whole_number
 
 _POINT = re.compile(r"([-+]?\d+)(?:\s*(?:[-–—=:.)]|\()\s*[^\d\s].*|\s+[-–—]\s+.*)?")
 """A number by itself, or with the words of an end: "0 - Not at all likely", "10 (best)"."""
@@ -19,7 +20,7 @@ _NUMBER = re.compile(r"[-+]?\d+(?![\d.,]*\d)")
 def point_of(text: str) -> int | None:
     """The number of a scale's point; None for other texts ("4 or more", "2-3 times")."""
     found = _POINT.fullmatch(text.strip())
-    return int(found.group(1)) if found else None
+    return whole_number(found.group(1)) if found else None
 
 
 def rating_values(
@@ -70,9 +71,11 @@ def complete_points(variable: Variable, off_scale: Sequence[bool]) -> Variable:
     bare = [c for c, t in zip(codes, texts, strict=True) if t.strip() == f"{c:g}"]
     if len(bare) < 2 or _by_code(texts, codes) is None or rating_values(texts, codes) is None:
         return variable
+    if max(codes) - min(codes) >= MAX_OPTIONS:
+        return variable
     line = [float(c) for c in range(int(min(codes)), int(max(codes)) + 1)]
     absent = [c for c in line if c not in variable.codes and c not in variable.missing]
-    if not absent or len(line) > MAX_OPTIONS or 2 * len(absent) >= len(line):
+    if not absent or 2 * len(absent) >= len(line):
         return variable
     named = dict(zip(variable.codes, variable.options, strict=True))
     off = {variable.codes[i] for i, o in enumerate(off_scale) if o}
@@ -88,10 +91,10 @@ def complete_points(variable: Variable, off_scale: Sequence[bool]) -> Variable:
 
 def _by_code(texts: Sequence[str], codes: Sequence[float] | None) -> list[int] | None:
     """The codes, where they are the numbers in the texts ("4 or more" is 4) and run one way."""
-    if codes is None or any(c != int(c) for c in codes):
+    if codes is None or not all(float(c).is_integer() for c in codes):
         return None
     said = [_NUMBER.match(t.strip()) for t in texts]
-    if any(m and int(m.group()) != c for m, c in zip(said, codes, strict=True)):
+    if any(m and whole_number(m.group()) != c for m, c in zip(said, codes, strict=True)):
         return None
     steps = [b - a for a, b in pairwise(codes)]
     one_way = all(s > 0 for s in steps) or all(s < 0 for s in steps)

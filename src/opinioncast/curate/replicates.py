@@ -133,10 +133,10 @@ def find_columns(wanted: str | Sequence[str], available: Sequence[str], where: s
     if not isinstance(wanted, str):
         names = list(wanted)
     elif wanted.endswith("*"):
-        shape = re.compile(re.escape(wanted[:-1]) + r"(\d+)", re.IGNORECASE)
+        shape = re.compile(re.escape(wanted[:-1]) + r"(\d{1,6})", re.IGNORECASE)
         found = [(int(m.group(1)), c) for c in available if (m := shape.fullmatch(c))]
         names = [name for _, name in sorted(found)]
-    elif span := re.fullmatch(r"(.*?)(\d+)\s*-\s*(.*?)(\d+)", wanted):
+    elif span := re.fullmatch(r"(.*?)(\d{1,6})\s*-\s*(.*?)(\d{1,6})", wanted):
         stem, first, _, last = span.groups()
         width = len(first) if first.startswith("0") else 0
         names = [f"{stem}{i:0{width}d}" for i in range(int(first), int(last) + 1)]

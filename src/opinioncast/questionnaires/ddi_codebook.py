@@ -5,6 +5,7 @@ Frequencies are what people answered: they become ``observed`` of everyone asked
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from opinioncast.questionnaires.xml_elements import (
     line_of,
     text_of,
 )
+from opinioncast.texts import whole_number
 
 _YES = re.compile(
     r"(?:1|yes|ja|oui|sí|si|sim|mentioned|selected|checked|quoted|chosen|genannt|ausgewählt|"
@@ -162,7 +164,7 @@ def _observed(counts: Mapping[str, list[float | None]]) -> Mapping[str, Any]:
 
     def whole(values: list[float | None]) -> list[float] | None:
         kept = [v for v in values if v is not None and v >= 0]
-        return kept if kept and len(kept) == len(values) and sum(kept) > 0 else None
+        return kept if kept and len(kept) == len(values) and 0 < sum(kept) < math.inf else None
 
     plain_counts = whole(counts["freq"])
     shown = whole(counts["weighted"]) or plain_counts or whole(counts["percent"])
@@ -180,14 +182,10 @@ def _missing(element: Any) -> set[str]:
     for declared in children(element, "invalrng"):
         codes |= {attribute(i, "VALUE") for i in children(declared, "item")}
         for each in children(declared, "range"):
-            low, high = attribute(each, "min"), attribute(each, "max")
-            if _whole(low) and _whole(high) and int(high) - int(low) < 1000:
-                codes |= {str(n) for n in range(int(low), int(high) + 1)}
+            low, high = (whole_number(attribute(each, end)) for end in ("min", "max"))
+            if low is not None and high is not None and high - low < 1000:
+                codes |= {str(n) for n in range(low, high + 1)}
     return codes
-
-
-def _whole(text: str) -> bool:
-    return text.lstrip("-").isdecimal()
 
 
 def _with_batteries(

@@ -24,6 +24,7 @@ from opinioncast.questionnaires.xml_elements import (
     name_of,
     text_of,
 )
+from opinioncast.texts import whole_number
 
 _QUESTIONS = {"radio", "checkbox", "select", "number", "float", "text", "textarea", "image"}
 _NUMERIC = {"number", "float"}
@@ -179,7 +180,8 @@ def _kind(element: Any) -> tuple[Kind, str]:
 def _ends(element: Any) -> tuple[int, int] | None:
     for name in ("verify", "range"):
         if found := _RANGE.search(attribute(element, name)):
-            return int(found[1]), int(found[2])
+            low, high = whole_number(found[1]), whole_number(found[2])
+            return None if low is None or high is None else (low, high)
     return None
 
 

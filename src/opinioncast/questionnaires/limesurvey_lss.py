@@ -16,6 +16,7 @@ from opinioncast.questionnaires.limesurvey_types import LimeQuestion, found_of
 from opinioncast.questionnaires.limits import xml_root
 from opinioncast.questionnaires.wording import plain
 from opinioncast.questionnaires.xml_elements import child, children, line_of, name_of, text_of
+from opinioncast.texts import whole_number
 
 Row = Mapping[str, str]
 
@@ -143,7 +144,7 @@ def _both(first: str, second: str) -> str:
 
 
 def _number(text: str | None) -> int:
-    return int(text) if text and text.lstrip("-").isdecimal() else 0
+    return whole_number(text or "") or 0
 
 
 FORMAT = InstrumentFormat(

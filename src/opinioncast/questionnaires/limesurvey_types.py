@@ -112,5 +112,5 @@ def _ends(attributes: Mapping[str, str]) -> tuple[int, int]:
     low, high = attributes.get("slider_min") or "0", attributes.get("slider_max") or "100"
     try:
         return int(float(low)), int(float(high))
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0, 100

@@ -9,10 +9,12 @@ from typing import Any
 
 from opinioncast.questionnaires.found import Choice, Found, Item, Kind
 from opinioncast.questionnaires.text_lines import kind_of
+from opinioncast.texts import whole_number
 
 _ENDS = re.compile(
     r"(?:from|between|scale(?:\s+of)?|\bde|\bvon|\bzwischen|\bentre|\bvan|\bda)\s*:?\s*(?:from\s+)?"
-    r"(-?\d+)\s*(?:\([^()]*\)\s*)?(?:to|and|through|à|a|bis|und|et|y|tot|[-–—])\s*(\d+)",
+    r"(-?\d{1,9})\s*(?:\([^()]*\)\s*)?(?:to|and|through|à|a|bis|und|et|y|tot|[-–—])\s*(\d{1,9})"
+    r"(?!\d)",
     re.I,
 )
 _SCALED = r"\bscale\b|thermometer|rate\b|rating|\béchelle|skala\b|\bescala|\bschaal|\bscala\b"
@@ -47,8 +49,8 @@ class OpenQuestion:
         if not self.choices:
             return 1
         last = self.choices[-1].code
-        if last.lstrip("-").isdecimal():
-            return int(last) + 1
+        if (number := whole_number(last)) is not None:
+            return number + 1
         return 1 if last.isalpha() else None  # after "a.", "b." the common options may come
 
     def found(self) -> Iterator[Found]:
@@ -94,9 +96,9 @@ class OpenQuestion:
             if said is None or not wide or not scaled:
                 return None
             return (int(said[1]), int(said[2])), ("", "")
-        if not 2 <= len(codes) <= 3 or not all(c.lstrip("-").isdecimal() for c in codes):
+        numbers = [n for c in codes if (n := whole_number(c)) is not None]
+        if not 2 <= len(codes) <= 3 or len(numbers) < len(codes):
             return None
-        numbers = [int(c) for c in codes]
         low, high = min(numbers), max(numbers)
         if high - low < 4 or said is None or (int(said[1]), int(said[2])) != (low, high):
             return None

@@ -16,6 +16,7 @@ from opinioncast.questionnaires.declaration import Head, Instrument, InstrumentF
 from opinioncast.questionnaires.found import Choice, Found, Item, Kind
 from opinioncast.questionnaires.json_file import has_keys, json_object, mapping, sequence
 from opinioncast.questionnaires.wording import option_text, plain
+from opinioncast.texts import whole_number
 
 _NO_ID = re.compile(r"[\s|,;:/\\]+")  # as ids are mended where entries are made
 _MULTIPLE = {"MAVR", "MAHR", "MACOL", "MSB"}
@@ -278,8 +279,9 @@ def _slider(
     stars = payload.get("Selector") == "STAR"
     low = 1 if stars else settings.get("CSSliderMin")
     high = settings.get("StarCount") if stars else settings.get("CSSliderMax")
-    if str(low).lstrip("-").isdecimal() and str(high).isdecimal():
-        ends = (int(str(low)), int(str(high)))
+    first, last = whole_number(str(low)), whole_number(str(high))
+    if first is not None and last is not None and last >= 0:
+        ends = (first, last)
     words = [str(mapping(v).get("Display") or "") for v in sequence(payload.get("Labels"))]
     labels = (words[0], words[-1]) if len(words) > 1 else ("", "")
     return Found(**common, kind=Kind.SLIDER, items=items, ends=ends, end_labels=labels)

@@ -11,6 +11,7 @@ from opinioncast.questionnaires.declaration import Head, Instrument, InstrumentF
 from opinioncast.questionnaires.found import Choice, Found, Item, Kind
 from opinioncast.questionnaires.json_file import has_keys, json_object, mapping, sequence
 from opinioncast.questionnaires.wording import plain
+from opinioncast.texts import whole_number
 
 _KINDS = {
     "single_choice": Kind.SINGLE,
@@ -102,8 +103,8 @@ def _numerical(question: Mapping[str, Any], common: Mapping[str, Any]) -> Found:
     slider = shown.get("display_type") == "slider"
     if not slider:
         return Found(**common, kind=Kind.NUMBER)
-    whole = all(str(v).lstrip("-").isdecimal() for v in (low, high))
-    ends = (int(str(low)), int(str(high))) if whole else (0, 100)  # what the service takes
+    first, last = whole_number(str(low)), whole_number(str(high))
+    ends = (0, 100) if first is None or last is None else (first, last)  # what the service takes
     labels = (str(shown.get("left_label") or ""), str(shown.get("right_label") or ""))
     return Found(**common, kind=Kind.SLIDER, ends=ends, end_labels=labels)
 

@@ -23,6 +23,7 @@ from opinioncast.questionnaires.xml_elements import (
     text_of,
 )
 from opinioncast.survey.question import MAX_OPTIONS
+from opinioncast.texts import whole_number
 
 _KINDS = {
     "single": Kind.SINGLE,
@@ -99,9 +100,9 @@ def _choices(variable: Any, language: str) -> list[Choice]:
     coded = {attribute(v, "code") for v in children(values, "value")}
     if attribute(variable, "type") in ("single", "multiple"):
         for each in children(values, "range"):
-            low, high = attribute(each, "from"), attribute(each, "to")
-            if low.isdecimal() and high.isdecimal() and int(high) - int(low) <= MAX_OPTIONS:
-                points = [str(n) for n in range(int(low), int(high) + 1)]
+            low, high = (whole_number(attribute(each, end)) for end in ("from", "to"))
+            if low is not None and high is not None and 0 <= low <= high <= low + MAX_OPTIONS:
+                points = [str(n) for n in range(low, high + 1)]
                 made += [Choice(p, p) for p in points if p not in coded]
     for value in children(values, "value"):
         score = attribute(value, "score")

@@ -12,6 +12,7 @@ from typing import Any
 
 from opinioncast.questionnaires.found import Choice, Found, Item, Kind
 from opinioncast.questionnaires.word_document import Paragraph, WordTable
+from opinioncast.texts import whole_number
 
 Blocks = Sequence[Paragraph | WordTable]
 
@@ -170,7 +171,7 @@ class _Reader:
     def _slider(self, flat: list[str]) -> None:
         current = self.current
         assert current is not None
-        numbers = [int(t) for t in flat if t.lstrip("-").isdecimal()]
+        numbers = [n for t in flat if (n := whole_number(t)) is not None]
         items = [t for t in flat if _CODED.match(t)]
         if numbers and current.kind is None:
             current.kind = Kind.SLIDER

@@ -20,6 +20,7 @@ from opinioncast.questionnaires.found import Choice, Found, Item, Kind
 from opinioncast.questionnaires.limits import check_zip
 from opinioncast.questionnaires.wording import from_markdown
 from opinioncast.questionnaires.xlsx_file import WORKBOOK, sheets
+from opinioncast.texts import whole_number
 
 Row = Mapping[str, str]
 
@@ -253,10 +254,9 @@ class _Form:
 
 def _ends(parameters: str) -> tuple[int, int] | None:
     said = {"start": "1", "end": "10"} | dict(re.findall(r"(\w+)\s*=\s*([^\s;,]+)", parameters))
-    ends = said["start"], said["end"]  # left out, they are 1 and 10: pyxform's
-    if not all(re.fullmatch(r"-?\d+", e) for e in ends):
-        return None
-    return int(ends[0]), int(ends[1])
+    # left out, they are 1 and 10: pyxform's
+    low, high = whole_number(said["start"]), whole_number(said["end"])
+    return None if low is None or high is None else (low, high)
 
 
 def recognised(content: bytes) -> bool:

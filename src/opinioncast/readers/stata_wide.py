@@ -73,12 +73,16 @@ def layout_of(path: Path) -> _Layout | None:
     if release not in (b"117", b"118", b"119"):
         return None
     order = "<" if b"<byteorder>LSF" in head[:80] else ">"
-    at = head.index(b"<K>") + 3
+    at, number_of_rows = (head.find(tag) + 3 for tag in (b"<K>", b"<N>"))
+    if at < 3 or number_of_rows < 3:
+        return None  # damaged: pyreadstat says how
     variables = int(struct.unpack_from(order + ("I" if release == b"119" else "H"), head, at)[0])
-    at = head.index(b"<N>") + 3
-    rows = int(struct.unpack_from(order + ("I" if release == b"117" else "Q"), head, at)[0])
-    found = head.find(b"<map>", at)
-    if variables < WIDE or found < 0:
+    if variables < WIDE:
+        return None
+    kind = order + ("I" if release == b"117" else "Q")
+    rows = int(struct.unpack_from(kind, head, number_of_rows)[0])
+    found = head.find(b"<map>", number_of_rows)
+    if not 0 <= found <= len(head) - 117:  # the tag and 14 numbers
         return None
     places = struct.unpack_from(order + "14Q", head, found + 5)
     old = release == b"117"

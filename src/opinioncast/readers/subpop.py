@@ -25,6 +25,7 @@ from opinioncast.files import atomic_path, checksum
 from opinioncast.readers.raw import check_names
 from opinioncast.survey.question import check_distribution
 from opinioncast.survey.tables import OpinionTable
+from opinioncast.texts import whole_number
 
 REFUSED = "Refused"
 COLUMNS = (
@@ -206,7 +207,7 @@ def subpop_rows(table: OpinionTable, *, whole: bool = False) -> list[dict[str, A
             "question": row["question"],
             "options": [*row["options"], REFUSED],
             "n": row["n"],
-            "wave": int(row["wave"]) if row["wave"].isdecimal() else row["wave"] or None,
+            "wave": _numbered(row["wave"]),
         }
         if whole:
             line |= {"qkey": key} | {c: row[c] for c in ("wave", "family", "n_eff", "se")}
@@ -312,3 +313,9 @@ def literal(text: str, where: str) -> Any:
                 expected="a list in JSON or Python notation",
                 found=text,
             ) from error
+
+
+def _numbered(wave: str) -> int | str | None:
+    """A wave as SubPOP has it: a number where it is one; None where there is none."""
+    number = whole_number(wave) if wave.isdecimal() else None
+    return (wave or None) if number is None else number

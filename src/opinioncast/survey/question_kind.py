@@ -18,6 +18,7 @@ from itertools import pairwise
 
 from opinioncast.errors import InputError
 from opinioncast.survey.question import OFF_SCALE, Question
+from opinioncast.texts import whole_number
 
 YES_NO = ("Yes", "No")
 """Options of the items that a question with several answers becomes."""
@@ -58,7 +59,8 @@ _POINTS = re.compile(
     re.IGNORECASE,
 )
 _RANGE = re.compile(
-    r"(?:from|between|scale(?:\s+of)?)\s*:?\s*(?P<low>-?\d+)\s*(?:to|and|through|[-–—])\s*(?P<high>\d+)",
+    r"(?:from|between|scale(?:\s+of)?)\s*:?\s*(?P<low>-?\d{1,9})\s*"
+    r"(?:to|and|through|[-–—])\s*(?P<high>\d{1,9})(?!\d)",
     re.IGNORECASE,
 )
 _THERMOMETER = re.compile(
@@ -330,7 +332,7 @@ def _leading_number(option: str) -> int | None:
         return None
     rest = option[found.end() :].strip()
     band = re.search(r"\d|^(?:to|or|and|\+|-|–|—|more|less|plus|bis|à)\b|^[+–—<>%]", rest)
-    return None if band else int(found[0])
+    return None if band else whole_number(found[0])
 
 
 def _bands(low: int, high: int) -> str:
