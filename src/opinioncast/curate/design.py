@@ -334,19 +334,25 @@ def taylor_errors(design: SampleDesign, chosen: Array, answered: Array, sizes: I
         Shape (options,); NaN where nobody answered, and under ``average`` where every stratum with
         answers is lonely.
     """
+    # PSUs without members differ from their stratum's mean by the mean: counting them is enough
+    held = np.flatnonzero((answered > 0).any(axis=1))
+    if not len(held):
+        return np.full(chosen.shape[1], np.nan)
+    chosen, answered, stratum = chosen[held], answered[held], design.stratum[held]
     base = np.repeat(answered.sum(axis=0), sizes)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = chosen.sum(axis=0) / base
         contribution = (chosen - share * np.repeat(answered, sizes, axis=1)) / base
-    n = design.sizes
-    first = np.searchsorted(design.stratum, np.arange(len(n)))
+    first = np.flatnonzero(np.diff(stratum, prepend=-1))
+    strata, members = stratum[first], np.diff(first, append=len(stratum))
+    n, alone = design.sizes[strata], design.alone[strata]
     means = np.add.reduceat(contribution, first, axis=0) / n[:, None]
-    alone = design.alone
     if design.lonely_psu == "adjust":
         means[alone] = 0.0
-    scale = design.unsampled * np.where(n == 1, 1.0, n / np.maximum(n - 1, 1))
-    squares = (contribution - means[design.stratum]) ** 2
-    variance = np.asarray(scale[design.stratum] @ squares)
+    scale = design.unsampled[strata] * np.where(n == 1, 1.0, n / np.maximum(n - 1, 1))
+    contribution -= np.repeat(means, members, axis=0)
+    squares = np.square(contribution, out=contribution)
+    variance = np.repeat(scale, members) @ squares + (scale * (n - members)) @ means**2
     if design.lonely_psu == "average" and alone.any():
         present = np.add.reduceat(answered > 0, first, axis=0, dtype=np.intp) > 0
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from opinioncast.survey.wave import Missing, Variable, Wave
 
@@ -80,12 +79,14 @@ def not_asked(wave: Wave, variable: Variable) -> Bools:
 
 def _missing(wave: Wave, variable: Variable, reasons: set[Missing]) -> Bools:
     column = wave.respondents[variable.name]
-    empty = column.is_null()
-    out = empty.to_numpy() & (variable.system_missing in reasons)
+    empty = variable.system_missing in reasons
+    if not column.dtype.is_numeric():
+        return np.asarray(column.is_null().to_numpy() & empty)
+    # NumPy: thousands of columns are looked at several times
+    values = column.to_numpy()
+    out = np.isnan(values) if empty else np.zeros(len(values), dtype=bool)
     codes = [c for c, reason in variable.missing.items() if reason in reasons]
-    if codes and column.dtype.is_numeric():
-        out = out | column.cast(pl.Float64).is_in(codes).fill_null(False).to_numpy()
-    return np.asarray(out)
+    return np.asarray(out | np.isin(values, codes)) if codes else out
 
 
 def find_filters(
@@ -205,7 +206,7 @@ def _answers(
     column = wave.respondents[variable.name]
     if not column.dtype.is_numeric():
         return None
-    raw = column.cast(pl.Float64).to_numpy()
+    raw = column.to_numpy()
     usable = ~_missing(wave, variable, {*_NOT_ASKED, Missing.NOT_IN_WAVE}) & ~np.isnan(raw)
     values, place = np.unique(raw[usable], return_inverse=True)
     if not 2 <= len(values) <= max_values:
