@@ -86,7 +86,9 @@ def _by_question(table: PredictionTable, observed: OpinionTable | None) -> None:
         st.caption("Bars have no intervals: look at the dots before reading small differences.")
     else:
         st.altair_chart(interval_chart(question, long))
-    st.caption(f"Share in percent ({interval_words(rows)}). Black tick: observed, where known.")
+    if kind != "stacked bars":
+        words = interval_words(rows, "line")
+        st.caption(f"Dot: share in percent ({words}). Black tick: observed, where known.")
     with st.expander("The numbers"):
         shown = long.select(
             pl.col("label").alias("group"),

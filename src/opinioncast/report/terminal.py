@@ -161,12 +161,16 @@ def worth_words(meta: Mapping[str, Any]) -> str:
     )
 
 
-def interval_words(rows: pl.DataFrame) -> str:
-    """What stands in brackets behind a share, of rows of one question."""
+def interval_words(rows: pl.DataFrame, shown: str = "in brackets") -> str:
+    """What stands with a share, of rows of one question.
+
+    Args:
+        shown: how the interval is.
+    """
     known = rows.filter(pl.col("low").is_not_null())
     measured = known.filter(~pl.col("basis").str.contains(NEVER_MEASURED, literal=True))
     if measured.height:
-        return "in brackets: 90% interval, measured"
+        return f"{shown}: 90% interval, measured"
     return "error never measured: any share is possible" if known.height else "no intervals"
 
 
