@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import polars as pl
@@ -54,6 +55,41 @@ def test_a_validation_question_that_is_trained_on_is_refused(tmp_path: Path) -> 
     with pytest.raises(InputError, match="asks what the training"):
         train_network_to_folder(TRAIN, table(["apple"]), FakeEncoder(), KernelSettings(), tmp_path)
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "value"),
+    [
+        (TrainingSettings, "epochs", 0),
+        (TrainingSettings, "members", 0),
+        (TrainingSettings, "patience", 0),
+        (TrainingSettings, "batch", -1),
+        (TrainingSettings, "learning_rate", 0.0),
+        (TrainingSettings, "learning_rate", math.nan),
+        (TrainingSettings, "wasserstein", -0.5),
+        (TrainingSettings, "weight_decay", math.inf),
+        (TrainingSettings, "smooth", 1.5),
+        (TrainingSettings, "forget", 1.0),
+        (KernelSettings, "smooth", 1.0),
+        (KernelSettings, "ridge", 0.0),
+        (KernelSettings, "group_ridge", -0.1),
+        (KernelSettings, "width", math.nan),
+    ],
+)
+def test_numbers_that_cannot_be(settings: type, name: str, value: float) -> None:
+    with pytest.raises(InputError, match="cannot be trained like this") as caught:
+        settings(**{name: value})
+    assert caught.value.where == f"{settings.__name__}.{name}"
+
+
+def test_a_share_of_nobody_needs_smoothing(tmp_path: Path) -> None:
+    frame = TRAIN.frame.with_columns(distribution=pl.lit([1.0, 0.0], pl.List(pl.Float64)))
+    settings = KernelSettings(smooth=0.0)
+    sure = OpinionTable(frame, TRAIN.meta)
+    with pytest.raises(InputError, match="share of 0 has no logarithm"):
+        train_network_to_folder(sure, HELD, FakeEncoder(width=16), settings, tmp_path / "a")
+    run = train_network_to_folder(TRAIN, HELD, FakeEncoder(width=16), settings, tmp_path / "b")
+    assert run.scores.mean()["wd"] == pytest.approx(0, abs=0.02)  # everyone says 0.7 of anything
 
 
 def test_an_empty_folder_holds_no_model(tmp_path: Path) -> None:

@@ -247,7 +247,7 @@ def test_a_learning_rate_that_diverges_is_stopped() -> None:
             rule_table(0, 2),
             rule_table(6, 7),
             FakeEncoder(),
-            replace(QUICK, learning_rate=float("inf"), members=1),
+            replace(QUICK, learning_rate=1e12, members=1),
         )
 
 

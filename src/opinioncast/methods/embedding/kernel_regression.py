@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from opinioncast.errors import DataError
+from opinioncast.errors import DataError, InputError
 from opinioncast.evaluate.scores import score_cells
 from opinioncast.methods.embedding.features import (
     QuestionFeatures,
@@ -38,7 +38,13 @@ from opinioncast.methods.embedding.features import (
     question_features,
 )
 from opinioncast.methods.embedding.files import fitting_weights, read_model, write_model
-from opinioncast.methods.embedding.measure import Metric, check_measurable
+from opinioncast.methods.embedding.measure import (
+    ANY,
+    SOME,
+    Metric,
+    check_measurable,
+    check_numbers,
+)
 from opinioncast.methods.embedding.rows import Shares, rows_in_batches
 from opinioncast.methods.prediction import Prediction, Progress
 from opinioncast.survey import (
@@ -66,6 +72,9 @@ class KernelSettings:
         ridge: of options.
         group_width, group_ridge: of the regression between conditions.
         smooth: share of the uniform distribution mixed into observed shares before the logarithm.
+
+    Raises:
+        InputError: a number that cannot be.
     """
 
     width: float = 0.5
@@ -74,6 +83,12 @@ class KernelSettings:
     group_width: float = 1.0
     group_ridge: float = 0.1
     smooth: float = 0.1
+
+    def __post_init__(self) -> None:
+        widths = dict.fromkeys(("width", "scale_width", "group_width"), (0, ANY))
+        # without a ridge there may be no solution
+        ridges = dict.fromkeys(("ridge", "group_ridge"), (SOME, ANY))
+        check_numbers(self, {**widths, **ridges, "smooth": (0, 1 - SOME)})
 
 
 @dataclass(frozen=True)
@@ -318,6 +333,13 @@ def _fit(train: OpinionTable, encoder: TextEncoder, settings: KernelSettings) ->
 
 def _centred_log(shares: Sequence[float], smooth: float) -> Array:
     p = np.asarray(shares, dtype=float)
+    if smooth == 0 and not (p > 0).all():
+        raise InputError(
+            "A share of 0 has no logarithm",
+            where="KernelSettings.smooth",
+            expected="a number above 0, where nobody chose some option",
+            found=smooth,
+        )
     log = np.log((1 - smooth) * p + smooth / len(p))
     return np.asarray(log - log.mean())
 

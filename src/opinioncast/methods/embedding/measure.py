@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import polars as pl
@@ -10,8 +11,25 @@ from opinioncast.errors import InputError
 from opinioncast.survey import OpinionTable
 from opinioncast.survey.question import OFF_SCALE
 
+SOME, ANY = 1e-12, 1e12
+"""The least number above 0 that a setting may have, and the largest."""
+
 Metric = Literal["wd", "kl"]
 """Mean Wasserstein distance, or mean KL divergence where questions have no scale."""
+
+
+def check_numbers(settings: object, allowed: Mapping[str, tuple[float, float]]) -> None:
+    """Raise InputError where a setting is no number between its least and its most, both of which
+    it may be."""
+    for name, (least, most) in allowed.items():
+        value = getattr(settings, name)
+        if not least <= value <= most:
+            raise InputError(
+                "An embedding model cannot be trained like this",
+                where=f"{type(settings).__name__}.{name}",
+                expected=f"a number from {least:g}" + (f" to {most:g}" if most < ANY else " up"),
+                found=value,
+            )
 
 
 def check_measurable(validation: OpinionTable, metric: Metric) -> None:

@@ -29,7 +29,13 @@ from opinioncast.methods.embedding.features import (
     group_texts,
     question_features,
 )
-from opinioncast.methods.embedding.measure import Metric, check_measurable
+from opinioncast.methods.embedding.measure import (
+    ANY,
+    SOME,
+    Metric,
+    check_measurable,
+    check_numbers,
+)
 from opinioncast.methods.embedding.network import (
     EmbeddingNetwork,
     NetworkShape,
@@ -66,6 +72,9 @@ class TrainingSettings:
         forget: probability with which a condition's offset is left out, so that the embedding
             alone learns to carry the group.
         smooth: share of the uniform distribution mixed into the targets.
+
+    Raises:
+        InputError: a number that cannot be.
     """
 
     shape: NetworkShape = field(default_factory=NetworkShape)
@@ -81,6 +90,12 @@ class TrainingSettings:
     forget: float = 0.5
     smooth: float = 0.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        counts = dict.fromkeys(("members", "epochs", "patience", "batch"), (1, ANY))
+        weights = dict.fromkeys(("weight_decay", "wasserstein", "contrast"), (0, ANY))
+        shares = dict.fromkeys(("forget", "smooth"), (0, 1 - SOME))
+        check_numbers(self, {**counts, **weights, **shares, "learning_rate": (SOME, ANY)})
 
 
 @dataclass(frozen=True)
