@@ -23,6 +23,11 @@ from opinioncast.report.terminal import interval_words, worth_words
 from opinioncast.survey import OpinionTable, PredictionTable, Question, load_groups
 
 _TABLE = "predictions.parquet"
+_SCROLLED = (
+    "<style>[data-testid='stVegaLiteChart'] "
+    "{overflow-x: auto; max-width: calc(100vw - 2rem)}</style>"
+)
+"""Panels that a narrow window has no room for are scrolled to, not cut off."""
 
 
 def finished(project: Project) -> list[runs.Run]:
@@ -85,6 +90,7 @@ def _by_question(table: PredictionTable, observed: OpinionTable | None) -> None:
         st.altair_chart(stacked_chart(question, long), width="stretch")
         st.caption("Bars have no intervals: look at the dots before reading small differences.")
     else:
+        st.html(_SCROLLED)
         st.altair_chart(interval_chart(question, long))
     if kind != "stacked bars":
         words = interval_words(rows, "line")

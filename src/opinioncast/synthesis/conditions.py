@@ -227,9 +227,9 @@ class _Reader:
             return made
         if kind == "name" and said.casefold() == "selected" and self._ahead(1)[0] == "open":
             self.place += 2
-            name = self._named(self._take("name"))
+            asked = self._named(self._take("name"))
             self._take("comma")
-            made = self._matching(name, "=", [self._value()])
+            made = self._matching(asked, "=", [self._value()])
             self._take("close")
             return made
         if kind == "compare" and self.last is not None:  # "Q13 < 95 or == 96"

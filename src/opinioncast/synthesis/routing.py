@@ -149,9 +149,9 @@ def _answers(placed: Sequence[Placed], known: Mapping[str, Question]) -> dict[st
             made[one.question_id.casefold()] = Answers({**yes, **mine.by_word})
             items.setdefault(one.part_of, []).append(one)
     for name, parts in items.items():
-        codes = [p.question_id.removeprefix(f"{name}_") for p in parts]
+        keys = [p.question_id.removeprefix(f"{name}_") for p in parts]
         firsts = [(p.question_id, 0) for p in parts]
-        made[name.casefold()] = answers_of([p.item for p in parts], firsts, codes)
+        made[name.casefold()] = answers_of([p.item for p in parts], firsts, keys)
     short: dict[str, list[str]] = {}
     for name in made:  # "Q12_Turnout" is called Q12, where no other begins like it
         short.setdefault(name.partition("_")[0], []).append(name)
