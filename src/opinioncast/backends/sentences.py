@@ -16,7 +16,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from opinioncast.backends.bert_sentences import BertSentences
 from opinioncast.backends.catalogue import CATALOGUE, EMBEDDED_SENTENCES, folder_of, label_of
 from opinioncast.backends.quiet import quiet_loading
 from opinioncast.errors import ModelError
@@ -115,6 +114,8 @@ class SentenceModel:
             ModelError: the embedded model, or for another kind than it sentence-transformers, is
                 not installed, or the model cannot be loaded.
         """
+        from opinioncast.backends.bert_sentences import BertSentences  # PyTorch: where needed
+
         wanted = EMBEDDED_SENTENCES if name is None else str(name)
         path = Path(folder_of(wanted))
         try:
