@@ -6,14 +6,12 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
 from opinioncast.banners.rounding import half_up, points_text, share_text
 from opinioncast.banners.table import PREDICTION, STARS, Array, Banner, Line, QuestionTable
 from opinioncast.files import atomic_path
 from opinioncast.report.disclosure import AAPOR, ESOMAR, Card
+from opinioncast.report.html import html_page
 from opinioncast.report.report import MODEL_OUTPUT
-from opinioncast.texts import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +29,9 @@ def write_banner_page(banner: Banner, card: Card, path: Path, *, title: str) -> 
     Raises:
         StorageError: the file cannot be written.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("opinioncast.report"),
-        autoescape=True,
-        trim_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    page = environment.get_template("banner.html").render(
-        title=visible(title),
+    page = html_page(
+        "banner.html",
+        title=title,
         origin=MODEL_OUTPUT if banner.kind == PREDICTION else "Survey results",
         predicted=banner.kind == PREDICTION,
         columns=banner.columns,
@@ -46,9 +39,9 @@ def write_banner_page(banner: Banner, card: Card, path: Path, *, title: str) -> 
         total=-1 if banner.total is None else banner.total,
         tables=[
             {
-                "name": visible(t.question.question_id),
-                "wording": visible(t.question.text),
-                "base_text": visible(t.base_text),
+                "name": t.question.question_id,
+                "wording": t.question.text,
+                "base_text": t.base_text,
                 "rows": shown_rows(banner, t),
                 "notes": t.notes,
             }
@@ -71,9 +64,7 @@ def shown_rows(banner: Banner, table: QuestionTable) -> list[Row]:
         hidden = tuple(
             STARS if banner.kind != PREDICTION and flag == STARS else "" for flag in table.flags
         )
-        rows.append(
-            Row(line.kind, visible(line.label), _figures(line, line.values, hidden, places))
-        )
+        rows.append(Row(line.kind, line.label, _figures(line, line.values, hidden, places)))
         if line.low is not None and line.high is not None:
             ends = tuple(
                 _interval(line, float(low), float(high), places)

@@ -31,7 +31,5 @@ def html_page(
     return environment.get_template(template).render(content)
 
 
-def _shown(value: Any) -> Any:
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return visible(value)
-    return value
+def _shown(value: Any) -> str:
+    return value if isinstance(value, Markup) else visible(str(value))
