@@ -30,6 +30,7 @@ LARGE = {
             "num_attention_heads": 40,
         },
     ),
+    "mistral_7b": ("MistralConfig", {}),
     "llama3_70b": (
         "LlamaConfig",
         {
@@ -42,7 +43,7 @@ LARGE = {
         },
     ),
 }
-"""Configurations as published; Llama-2-7B's are transformers' defaults."""
+"""Configurations as published; those of Llama-2-7B and Mistral-7B are transformers' defaults."""
 
 
 @pytest.fixture
@@ -74,7 +75,12 @@ def test_trained_weights_are_counted_as_peft_makes_them(
 
 @pytest.mark.parametrize(
     ("name", "billions", "shards", "most"),
-    [("llama2_7b", 6.74, 1, 80), ("llama2_13b", 13.0, 1, 80), ("llama3_70b", 70.6, 8, 80)],
+    [
+        ("llama2_7b", 6.74, 1, 80),
+        ("llama2_13b", 13.0, 1, 80),
+        ("mistral_7b", 7.24, 1, 80),
+        ("llama3_70b", 70.6, 8, 80),
+    ],
 )
 def test_the_papers_models_fit_where_the_docs_say(
     large: Callable[[str], str], name: str, billions: float, shards: int, most: float
@@ -83,6 +89,27 @@ def test_the_papers_models_fit_where_the_docs_say(
     found = estimate(large(name), recipe, device="cuda", shards=shards)
     assert found.parameters / 1e9 == pytest.approx(billions, rel=0.01)
     assert found.total / GB < most
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_the_papers_models_have_the_bytes_that_pytorch_and_peft_count(
+    large: Callable[[str], str], name: str
+) -> None:
+    """The models themselves, without memory (meta tensors), and the recipes' adapters on them."""
+    recipe, _ = load_finetune(name)
+    assert recipe.lora is not None
+    found = estimate(large(name), recipe, device="cuda", shards=1)
+    config = transformers.AutoConfig.from_pretrained(large(name))
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+        base = sum(p.nbytes for p in model.parameters())
+        adapted = add_adapter(model, recipe.lora, seed=0)
+    trained = [p for p in adapted.parameters() if p.requires_grad]
+    assert found.trained == sum(p.numel() for p in trained)
+    if recipe.lora.quantize is None:
+        assert found.weights == base
+    # weight, gradient and AdamW's two moments of each, four bytes apiece
+    assert found.training == 16 * found.trained
 
 
 @pytest.mark.parametrize(("in_hardware", "weights"), [(True, "13.5"), (False, "27.0")])
