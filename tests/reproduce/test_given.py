@@ -12,6 +12,7 @@ pytest.importorskip("peft")
 from opinioncast.errors import InputError, ModelError
 from opinioncast.models import SHIPPED_ADAPTER
 from opinioncast.reproduce.given import GivenAdapters, trainings_of
+from opinioncast.reproduce.models import ADAPTER_FILES
 from opinioncast.reproduce.recipe import load_reproduction
 from opinioncast.reproduce.run import Request
 
@@ -38,9 +39,10 @@ def test_of_models_trainings_and_seeds(folders: list[str]) -> None:
     table1 = load_reproduction("table1", "paper")
     assert given.of(table1, "llama2_7b", "fine_tuned") == Path(a)
     assert given.of(table1, "mistral_7b", "fine_tuned") is None
-    assert given.used(table1) == {"llama2_7b": (Path(a), Path(c))}
+    assert given.used(table1) == {"llama2_7b": (Path(a),)}  # of its one seed
     twice = table1.model_copy(update={"seeds": 2})
     assert given.of(twice, "llama2_7b", "fine_tuned", 1) == Path(c)
+    assert given.used(twice) == {"llama2_7b": (Path(a), Path(c))}
     with pytest.raises(InputError, match="fewer adapters than seeds"):
         given.of(table1.model_copy(update={"seeds": 3}), "llama2_7b", "fine_tuned")
 
@@ -65,6 +67,26 @@ def test_what_is_refused(folders: list[str]) -> None:
     with pytest.raises(InputError, match="used by none") as caught:
         request.check_adapters(*request.load())
     assert "llama2_7b:one_hot=FOLDER" in str(caught.value)
+
+
+def test_one_adapter_is_not_two_seeds(folders: list[str]) -> None:
+    """Its scatter would be nothing; and of one seed a second adapter is used by none."""
+    for number, folder in enumerate(folders):
+        for name in ADAPTER_FILES:
+            (Path(folder) / name).write_text(str(number % 2), "utf-8")
+    a, b, c = folders  # c is a copy of a
+
+    def checked(*given: str, seeds: int) -> list[str]:
+        texts = [f"llama2_7b={folder}" for folder in given]
+        changes = [f"seeds={seeds}"]
+        request = Request(["table1"], setting="paper", adapters=texts, changes=changes)
+        return request.check_adapters(*request.load())
+
+    assert checked(a, b, seeds=2) == []
+    with pytest.raises(InputError, match="One adapter is given for two seeds"):
+        checked(a, c, seeds=2)
+    with pytest.raises(InputError, match="used by none"):
+        checked(a, b, seeds=1)
 
 
 def test_the_plan_leaves_out_what_is_given_and_the_run_says_so() -> None:

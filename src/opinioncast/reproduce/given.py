@@ -93,9 +93,21 @@ class GivenAdapters:
         return given[run]
 
     def check(self) -> None:
-        """Raise ModelError where a folder holds no PEFT adapter."""
+        """Raise ModelError where a folder holds no PEFT adapter, InputError where two seeds of a
+        training are one adapter: their scatter would be nothing."""
         for folder in self.folders():
             adapter_identity(folder)
+        for (model, training), folders in self.named.items():
+            seen: dict[str, Path] = {}
+            for folder in folders:
+                other = seen.setdefault(adapter_identity(folder), folder)
+                if other is not folder:
+                    raise InputError(
+                        "One adapter is given for two seeds",
+                        where=f"--adapter {model}:{training}",
+                        expected="an adapter of each seed's own",
+                        found=f"{other} and {folder} hold the same weights",
+                    )
 
     def folders(self) -> list[Path]:
         """Every folder given."""
@@ -109,7 +121,8 @@ class GivenAdapters:
         for model, training in trainings_of(recipe):
             given = self.named.get((model, training))
             if given:
-                found[model if training == FINE_TUNED else f"{model}:{training}"] = given
+                name = model if training == FINE_TUNED else f"{model}:{training}"
+                found[name] = given[: recipe.seeds]
             elif self.of(recipe, model, training) is not None and self.single is not None:
                 found[""] = (self.single,)
         return found

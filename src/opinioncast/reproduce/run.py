@@ -159,14 +159,14 @@ class Request:
 
         Raises:
             ModelError: a folder holds no PEFT adapter.
-            InputError: no recipe uses one of them, or there are fewer than seeds.
+            InputError: no recipe uses one of them, there are fewer than seeds, or one is two.
         """
         given = self.given(setting)
         given.check()
         used = [given.used(r) for r in recipes]
-        for model, training in given.named:
+        for (model, training), folders in given.named.items():
             key = model if training == FINE_TUNED else f"{model}:{training}"
-            if not any(key in u for u in used):
+            if max(len(u.get(key, ())) for u in used) < len(folders):  # one a seed, or none
                 raise _unused(recipes, f"{key}=FOLDER")
         if given.single is None:
             return []
@@ -188,7 +188,7 @@ class Request:
             if not name and is_shipped(folders[0]):
                 said = "shipped adapter in place of a training of the recipe's own"
             else:
-                hashes = ", ".join(adapter_identity(f)[:12] for f in folders[: recipe.seeds])
+                hashes = ", ".join(adapter_identity(f)[:12] for f in folders)
                 said = f"fine-tuned adapter given{f' for {name}' if name else ''}: {hashes}"
             parts.append(said)
             parts += self._prompted_otherwise(recipe, setting, name, folders[0])
