@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -328,3 +329,11 @@ def test_questions_as_headings(tmp_path: Path) -> None:
     found = fields(imported(tmp_path / "poll.md", text))
     assert [f["question"] for f in found.values()] == ["How is the mayor?", "Do you vote?"]
     assert [f["block"] for f in found.values()] == ["Poll", "The parks"]
+
+
+def test_a_long_paragraph_is_read_in_no_time(tmp_path: Path) -> None:
+    long = "word and " * 3000
+    text = f"{long}\n\nQ1. Too high? {long}\n1. Yes\n2. No\n\n{long}\n"
+    begun = time.process_time()
+    imported(tmp_path / "long.txt", text)
+    assert time.process_time() - begun < 5

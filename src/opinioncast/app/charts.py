@@ -27,7 +27,7 @@ from opinioncast.report.report import MODEL_OUTPUT
 from opinioncast.survey import Question
 
 _MARKS = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke", "wedge")
-_ROW, _WIDTH, _ACROSS = 20, 150, 4
+_ROW, _WIDTH, _ACROSS, _BARS = 20, 150, 4, 610
 _WRAPPED = 24
 _LABELS = alt.Axis(labelLimit=260, labelOverlap=False, labelFlush=False)
 
@@ -128,7 +128,7 @@ def stacked_chart(question: Question, rows: pl.DataFrame) -> alt.LayerChart | al
         )
     )
     return alt.layer(bars, numbers).properties(
-        width="container", height=alt.Step(_ROW), title=_title(question)
+        width=_BARS, height=alt.Step(_ROW), title=_title(question)
     )
 
 

@@ -27,7 +27,7 @@ _SCROLLED = (
     "<style>[data-testid='stVegaLiteChart'] "
     "{overflow-x: auto; max-width: calc(100vw - 2rem)}</style>"
 )
-"""Panels that a narrow window has no room for are scrolled to, not cut off."""
+"""What of a chart a narrow window has no room for is scrolled to, not cut off."""
 
 
 def finished(project: Project) -> list[runs.Run]:
@@ -85,13 +85,13 @@ def _by_question(table: PredictionTable, observed: OpinionTable | None) -> None:
     rows = _rows(table.frame, question)
     people = None if observed is None else _rows(observed.frame, question)
     long = long_rows(rows, people if people is not None and people.height else None)
+    st.html(_SCROLLED)
     kind = st.radio("Chart", ["dots with intervals", "stacked bars"], horizontal=True)
     if kind == "stacked bars":
-        st.altair_chart(stacked_chart(question, long), width="stretch")
+        st.altair_chart(stacked_chart(question, long), width="content")
         st.caption("Bars have no intervals: look at the dots before reading small differences.")
     else:
-        st.html(_SCROLLED)
-        st.altair_chart(interval_chart(question, long))
+        st.altair_chart(interval_chart(question, long), width="content")
     if kind != "stacked bars":
         words = interval_words(rows, "line")
         st.caption(f"Dot: share in percent ({words}). Black tick: observed, where known.")

@@ -84,9 +84,7 @@ _INLINE = re.compile(
 _TABBED = re.compile(
     r"\s*[\[(]?(?P<a>\d{1,4})[\]).:=]*\s+(?P<b>\S.*)|(?P<c>\S.*?)\s*[\[(]?(?P<d>\d{1,4})[\])]?\s*"
 )
-_BEHIND = re.compile(
-    r"(?P<text>[^\d()\[\]]*[^\s\d()\[\],;])\s*[\[(](?P<code>-?\d{1,4})[\])][\s,;/|]*"
-)
+_BEHIND = re.compile(r"\s*[\[(](-?\d{1,4})[\])][\s,;/|]*")
 
 _ROUTING = re.compile(
     r"^[\W_]*(?:ask(?:ed)?\b.*\b(?:if|all|only|those|half|respondents?)|(?:programmer[^:]*:\s*)?"
@@ -282,8 +280,8 @@ def coded_behind(lines: list[str]) -> list[tuple[str, str]]:
 def _apart(text: str) -> list[tuple[str, str]] | None:
     """Options between tabs, each with its code: "Yes 1", "No 2"."""
     parts = [p.strip() for p in re.split(r"\t+", text) if p.strip()]
-    found = [_TABBED.fullmatch(p) for p in parts]
-    if len(parts) < 2 or not all(found):
+    found = [_TABBED.fullmatch(p) for p in parts] if len(parts) > 1 else []
+    if not found or not all(found):
         return None
     made = [(m["a"] or m["d"], (m["b"] or m["c"]).strip()) for m in found if m]
     return made if _rising([c for c, _ in made]) else None
@@ -291,10 +289,11 @@ def _apart(text: str) -> list[tuple[str, str]] | None:
 
 def _codes_behind(text: str) -> list[tuple[str, str]] | None:
     """Options on one line with their codes behind them: "Yes (1) No (2)"."""
-    found = list(_BEHIND.finditer(text))
-    if len(found) < 2 or "".join(m[0] for m in found) != text:
+    words = _BEHIND.split(text)  # words, code, words, code, ..., what is behind the last code
+    texts, codes = words[:-1:2], words[1::2]
+    if len(codes) < 2 or words[-1] or any(not t or re.search(r"[\d()\[\]]", t) for t in texts):
         return None
-    made = [(m["code"], m["text"].strip()) for m in found]
+    made = [(c, t.strip()) for c, t in zip(codes, texts, strict=True)]
     return made if _rising([c for c, _ in made]) else None
 
 
