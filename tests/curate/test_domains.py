@@ -152,3 +152,13 @@ def test_bounds_resample_the_whole_design(tmp_path: Path) -> None:
     for resample in ("psus", "respondents"):
         table = bounds_of(loaded.with_bounds({"resample": resample}), [beside]).groups
         assert table.height >= 2
+
+
+def test_texts_of_a_condition_are_there_and_numbers_in_quotes_are_numbers() -> None:
+    frame = pl.DataFrame({"land": ["DE", "AT ", None], "zone": [1.0, 2.0, 1.0]})
+    wave = Wave("T", "1", frame, {n: Variable(n) for n in frame.columns})
+    assert only(wave, {"land": ("DE", "AT")}, "where").tolist() == [True, True, False]
+    assert only(wave, {"zone": "01"}, "where").tolist() == [True, False, True]
+    with pytest.raises(InputError, match="does not have") as error:
+        only(wave, {"land": ("DE", "Austria")}, "where")
+    assert error.value.found == "Austria"

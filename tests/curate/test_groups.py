@@ -392,3 +392,14 @@ def test_limits_of_coded_bands(tmp_path: Path, limits: str, expected: list[int] 
         )
     found = group_masks(data, mine, [one("HH", "some")])
     assert found.masks[:, 0].astype(int).tolist() == expected
+
+
+def test_groups_whose_codes_are_exchanged_are_refused(tmp_path: Path) -> None:
+    data = wave({"sex": [1.0, 2.0, 2.0]}, SEX)
+    text = "attributes: {{SEX: {{variable: sex, groups: {{Male: [{}], Female: [{}]}}}}}}"
+    wanted = [one("SEX", "Male"), one("SEX", "Female")]
+    with pytest.raises(DataError, match="codes of another one") as error:
+        group_masks(data, recipe(tmp_path, text.format(2, 1)), wanted)
+    assert "code 1" in str(error.value.expected)
+    found = group_masks(data, recipe(tmp_path, text.format(1, 2)), wanted)
+    assert found.masks.sum(axis=0).tolist() == [1, 2]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import os
 from itertools import pairwise
 from pathlib import Path
@@ -274,6 +276,15 @@ def test_a_small_file_from_nothing_to_a_table(kind: str, tmp_path: Path) -> None
     edited.write_text(edited.read_text("utf-8") + "# mine\n", "utf-8")
     with pytest.raises(InputError, match="there already"):
         init_to_files(path, tmp_path / "first")
+    (tmp_path / "second").mkdir()  # a run killed after its first file: the same command goes on
+    made, text = run.files[0].name, run.files[0].read_bytes()
+    (tmp_path / "second" / made).write_bytes(text)
+    note = {"file": made, "sha256": hashlib.sha256(text).hexdigest(), "command": "init"}
+    (tmp_path / "second" / ".opinioncast-0123abcd.jsonl").write_text(json.dumps(note) + "\n")
+    again = init_to_files(path, tmp_path / "second")
+    assert sorted(f.name for f in (tmp_path / "second").iterdir()) == sorted(
+        f.name for f in again.files
+    )
     assert edited.read_text("utf-8").endswith("# mine\n")
 
 

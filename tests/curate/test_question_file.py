@@ -114,5 +114,13 @@ def test_codes_settle_it() -> None:
     )
 
 
+def test_codes_that_exchange_the_labels_of_the_file_are_refused() -> None:
+    labels = LIFE.options
+    exchanged = ChosenQuestion("Q", (labels[2], labels[1], labels[0]), codes=(1.0, 2.0, 3.0))
+    match = match_options(LIFE, exchanged)
+    assert not match.places
+    assert f'"{labels[2]}" is given the code of "{labels[0]}"' in match.note
+
+
 def test_a_variable_without_labels_fits_nothing() -> None:
     assert not match_options(Variable("age"), ChosenQuestion("Q")).places

@@ -276,3 +276,15 @@ def test_brackets_abbreviations_and_customary_pairs():
     states = {26: "MT", 27: "NC", 28: "ND", 29: "NE"}
     assert decide(states).missing == {}
     assert decide({1: "Yes", 2: "No", 3: "Decline to answer"}).missing == {3.0: Missing.REFUSED}
+
+
+def test_a_label_of_the_recipe_that_is_nowhere_is_said(tmp_path):
+    frame = pl.DataFrame({"q": [1.0, 2.0, 9.0] * 5, "r": [1.0] * 15})
+    labels = {"q": {1.0: "Yes", 2.0: "No", 9.0: "Refused"}, "r": {1.0: "Nem tudja"}}
+    pyreadstat.write_sav(frame, str(tmp_path / "f.sav"), variable_value_labels=labels)
+    rule = MissingRule.of({"labels": {"Refusd": "answer", "Nem tudja": "don't know"}})
+    wave = read_wave(tmp_path / "f.sav", family="T", wave="1", columns=["q"], missing=rule)
+    found = [n for n in wave.meta["notes"] if "does not have" in n]
+    assert len(found) == 1
+    assert 'refusd (like it: "refused")' in found[0]
+    assert "nem tudja" not in found[0]

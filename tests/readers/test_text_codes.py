@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from opinioncast.errors import DataError
 from opinioncast.readers import read_wave
-from opinioncast.readers.codebook import Entry, load_codebook, load_wording
+from opinioncast.readers.codebook import Entry, crossed, load_codebook, load_wording
 from opinioncast.readers.describe import Flags
 from opinioncast.readers.text_codes import by_codebook, by_labels, number_of, resolve
 from opinioncast.survey import Missing, tagged
@@ -190,3 +190,67 @@ def test_a_string_variable_with_labels_and_missing_values(tmp_path):
     free = pl.DataFrame({"t": [f"text {i}" for i in range(9)]})
     pyreadstat.write_sav(free, str(path), variable_value_labels={"t": {"": "nothing said"}})
     assert read_wave(path, family="T", wave="1").variables["t"].codes == ()
+
+
+SWAPPED = {"q": {"codes": [1, 2], "options": ["No", "Yes"]}}
+
+
+@pytest.mark.parametrize("kind", ["labels", "texts"])
+def test_a_codebook_that_gives_a_code_the_label_of_another_decides_nothing(tmp_path, kind):
+    """Order taken for meaning, by the person who wrote the codebook."""
+    frame = pl.DataFrame({"q": [1.0] * 30 + [2.0] * 10})
+    path = tmp_path / "f.sav"
+    book = dict(SWAPPED["q"])
+    if kind == "labels":
+        pyreadstat.write_sav(frame, str(path), variable_value_labels={"q": {1: "Yes", 2: "No"}})
+    else:
+        path = tmp_path / "f.csv"
+        frame.select(pl.col("q").replace_strict({1.0: "Yes", 2.0: "No"})).write_csv(path)
+        book["codes"] = ["Yes", "No"]
+    file = tmp_path / "book.json"
+    file.write_text(json.dumps({"q": book}))
+    if kind == "texts":
+        with pytest.raises(DataError, match="the text of another"):
+            read_wave(path, family="T", wave="1", codebook=file)
+    else:
+        wave = read_wave(path, family="T", wave="1", codebook=file)
+        assert 'says "No" for a code that the file labels "Yes"' in wave.variables["q"].undecided
+    file.write_text(json.dumps({"q": book | {"relabel": True}}))  # a person's word on it
+    variable = read_wave(path, family="T", wave="1", codebook=file).variables["q"]
+    assert not variable.undecided
+    assert variable.options == ("No", "Yes")
+    file.write_text(json.dumps({"q": book | {"options": ["It is so", "It is not"]}}))
+    variable = read_wave(path, family="T", wave="1", codebook=file).variables["q"]
+    assert not variable.undecided
+
+
+@settings(max_examples=300)
+@given(st.permutations(range(4)), st.sampled_from(["plain", "upper", "worded"]))
+def test_any_exchange_of_labels_is_found(order, how):
+    labels = ["Agree", "Neither", "Disagree", "Depends"]
+    texts = [labels[i] for i in order]
+    if how != "plain":
+        texts = [t.upper() if how == "upper" else f"I would say: {t}" for t in texts]
+    expected = how != "worded" and list(order) != [0, 1, 2, 3]
+    assert (crossed(texts, labels) is not None) == expected
+
+
+def test_a_codebook_of_a_spreadsheet(tmp_path):
+    book = tmp_path / "b.tsv"
+    book.write_text("Variable\tCode\tOption\tMissing\nq\t1\tYes\t\nq\t9\t\trefused\n")
+    entry = load_codebook(book)["q"]
+    assert (entry.codes, entry.options) == (("1",), ("Yes",))
+    book.write_text("variable\tcode\tlabel\nq\t1\tYes\n")
+    with pytest.raises(DataError, match="no column of what they mean"):
+        load_codebook(book)
+
+
+def test_what_a_codebook_lists_though_it_reads_missing_is_said(tmp_path):
+    data, book = tmp_path / "d.csv", tmp_path / "b.json"
+    data.write_text("q\n" + "1\n2\n9\n8\n" * 5)
+    options = ["Yes", "No", "Don't know", "Refused"]
+    book.write_text(json.dumps({"q": {"codes": [1, 2, 8, 9], "options": options}}))
+    wave = read_wave(data, family="T", wave="1", codebook=book)
+    assert wave.variables["q"].options == tuple(options)
+    assert any("kept as it says" in n and '9 "Refused" x 5' in n for n in wave.meta["notes"])
+    assert not any("Don't know" in n for n in wave.meta["notes"])

@@ -14,10 +14,9 @@ UNDECIDED = "missing answers not decided"
 
 _KEEP = "if it is an opinion question all the same, `keep: {%s: why}` in a selection file"
 _ADVICE: dict[str, str] = {
-    MISFIT: "give `codes` or `labels` of each option of %s in the question file (its details say "
-    "what the file has)",
-    UNDECIDED: "say which answers of %s are missing: `missing: {labels: ...}` in the wave, or "
-    "`missing_codes` and `answers` under `correct` (the details say which)",
+    MISFIT: "give `codes` or `labels` of each option of %s in the question file",
+    UNDECIDED: "say what the answers of %s are, in the codebook or under `correct`, or "
+    "`missing: {labels: ...}` in the wave",
     NOT_IN_FILE: "check the spelling of %s in the question file; names are case sensitive",
     UNUSABLE: "mend the options of %s in the codebook (`correct`)",
     Reason.NO_WORDING: "give the question as asked: `wording: FILE.json` with "
@@ -42,6 +41,11 @@ _ADVICE: dict[str, str] = {
 }
 
 
+_IN_DETAIL = frozenset((MISFIT, UNDECIDED, UNUSABLE))
+"""Reasons that only the particulars make clear."""
+_LONG = 320
+
+
 def advice(report: pl.DataFrame) -> list[str]:
     """One line per reason of a report's dropped variables, first what a codebook or setting mends.
 
@@ -50,14 +54,16 @@ def advice(report: pl.DataFrame) -> list[str]:
     """
     dropped = report.filter(~pl.col("kept"))
     reasons = dropped.group_by("reason", maintain_order=True).agg(
-        pl.len().alias("n"), pl.col("variable").first()
+        pl.len().alias("n"), pl.col("variable").first(), pl.col("detail").first()
     )
     lines = []
     order = {str(reason): i for i, reason in enumerate(_ADVICE)}
     rows = sorted(reasons.iter_rows(), key=lambda row: order.get(row[0], len(order)))
-    for reason, n, variable in rows:
+    for reason, n, variable, detail in rows:
         told = _ADVICE.get(reason, "see the details of %s in the report")
         line = told.replace("%s", variable)
+        if reason in _IN_DETAIL and detail:
+            line += f" ({variable}: {detail if len(detail) <= _LONG else detail[:_LONG] + '...'})"
         lines.append(f"{n} x {reason}: {line}")
     return lines
 

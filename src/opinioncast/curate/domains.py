@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from opinioncast.errors import DataError, InputError
+from opinioncast.readers.text_codes import number_of
 from opinioncast.survey.wave import Variable, Wave
 
 Mask = npt.NDArray[np.bool_]
@@ -80,8 +81,20 @@ def _holds(column: pl.Series, variable: Variable, values: Sequence[Value], where
                 expected="texts (put them in quotes)",
                 found=numbers,
             )
-        return column.cast(pl.String).is_in(texts).fill_null(False).to_numpy()
+        held = column.cast(pl.String).str.strip_chars()
+        strange = [t for t in texts if t not in set(held.drop_nulls().unique())]
+        if strange:
+            raise InputError(
+                "A condition names a text the variable does not have",
+                where=f"{where}, variable {variable.name}",
+                expected="; ".join(held.drop_nulls().unique().sort().head(12)),
+                found=", ".join(strange),
+            )
+        return held.is_in(texts).fill_null(False).to_numpy()
     labels = {o.casefold(): c for c, o in zip(variable.codes, variable.options, strict=True)}
+    if not labels:  # "01" in quotes, of a column of numbers
+        numbers += [value for t in texts if (value := number_of(t)) is not None]
+        texts = [t for t in texts if number_of(t) is None]
     unknown = [t for t in texts if t.casefold() not in labels]
     if unknown:
         raise InputError(

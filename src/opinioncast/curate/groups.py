@@ -133,6 +133,7 @@ def _attribute_masks(
     for way in attribute.alternatives:
         masks = {}
         try:
+            _check_names(wave, way)
             for group, condition in way.groups.items():
                 try:
                     masks[group] = _holds(condition, wave) & domain
@@ -153,6 +154,35 @@ def _attribute_masks(
             lost[group] = f"{', '.join(sorted(way.variables))} does not tell it apart"
     _check_overlap(masks, attribute, source)
     return masks, lost, _notes(wave, attribute, way, masks, domain)
+
+
+def _check_names(wave: Wave, way: Alternative) -> None:
+    """Refuse a group made of one code and named as the file labels a code of another group."""
+    told = {g: c for g, c in way.groups.items() if isinstance(c, Codes)}
+    for group, condition in told.items():
+        column = _column(wave, condition.variable)
+        variable = wave.variables.get(column) if column else None
+        if variable is None:
+            continue
+        labels = dict(zip(variable.codes, map(_plain, variable.options), strict=True))
+        named = [c for c, text in labels.items() if text == _plain(group)]
+        others = [
+            other
+            for other, its in told.items()
+            if other != group and its.variable == condition.variable and set(named) & set(its.codes)
+        ]
+        # a code without a label is refused by itself
+        known = set(condition.codes) <= set(labels)
+        if named and others and known and not set(named) & set(condition.codes):
+            raise DataError(
+                "A group has the codes of another one",
+                where=f"variable {variable.name}, group {group}",
+                expected=f"code {named[0]:g}, which the file labels so",
+                found=f"codes {', '.join(f'{c:g}' for c in condition.codes)}; {named[0]:g} is in "
+                f"{others[0]}",
+                hint="exchange the codes; if the file's labels are wrong, correct them (`correct`, "
+                "with `relabel: true`)",
+            )
 
 
 def _notes(

@@ -16,6 +16,7 @@ from opinioncast.curate.option_texts import match_texts
 from opinioncast.curate.ordinality import normal_option
 from opinioncast.documents import read_document, text_of, texts_of
 from opinioncast.errors import InputError
+from opinioncast.readers.codebook import crossed
 from opinioncast.survey.wave import Variable
 
 REFUSED = "Refused"
@@ -106,6 +107,15 @@ def _by_code(variable: Variable, codes: Sequence[float], options: tuple[str, ...
     if strange or len(set(codes)) != len(codes):
         return Match((), (), f"codes {list(codes)} for the file's {_listed(variable)}")
     places = tuple(place[c] for c in codes)
+    swapped = crossed(options, [variable.options[i] for i in places]) if options else None
+    if swapped:
+        return Match(
+            (),
+            (),
+            f'"{swapped[0]}" is given the code of "{swapped[1]}", and the file has it for another '
+            f"({_listed(variable)}): correct `codes`; if the file's labels are wrong, correct "
+            "them first (`correct`, with `relabel: true`)",
+        )
     left = [o for i, o in enumerate(variable.options) if i not in places]
     note = f"left out: {'; '.join(left)}" if left else ""
     return Match(places, options or tuple(variable.options[i] for i in places), note)

@@ -4,6 +4,7 @@ JSON and YAML hold a list of entries, or a mapping with ``questions``, or entrie
 An entry: ``variable``; ``question``; ``options`` and ``codes`` (numbers, or the
 answers' texts in text columns); ``ordinal`` (null: no scale); ``missing_codes`` (code -> reason, or
 a list of codes); ``answers`` (codes that are answers though their label reads like a missing one);
+``relabel`` (true: the texts stand though the file gives them to other codes);
 ``system_missing`` (a reason, or the count to check); ``weight``; ``wording``
 ("verbatim", "from_label"), ``wording_source``; ``variable_label``; ``n_unweighted`` (a count to
 check). CSV holds one row per code: ``variable, code, option`` and, where there are any,
@@ -13,7 +14,7 @@ check). CSV holds one row per code: ``variable, code, option`` and, where there 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ from opinioncast.csv_files import text_table
 from opinioncast.documents import parse_json, parse_yaml, texts_of
 from opinioncast.errors import DataError
 from opinioncast.readers.dialect import decode
+from opinioncast.readers.labels import folded
 from opinioncast.readers.raw import check_kind
 from opinioncast.survey.wave import Missing
 
+_TABLES = (".csv", ".tsv")
 Code = float | str
 """A number, or a text as it is written: "01" and "1" may be two codes of a text column."""
 
@@ -48,6 +51,21 @@ class Entry:
     weight: str | None = None
     wording_source: str = ""
     n_unweighted: int | None = None
+    relabel: bool = False
+
+
+def crossed(texts: Sequence[str], labels: Sequence[str]) -> tuple[str, str] | None:
+    """A text of a codebook that the file has as the label of another code, and the label it has.
+
+    Args:
+        texts, labels: of the same codes, by the codebook and by the file ("" for none).
+    """
+    own = [folded(t) for t in labels]
+    for text, label in zip(map(folded, texts), own, strict=True):
+        if text and label and text != label and text in own:
+            at = own.index(label)
+            return texts[at], labels[at]
+    return None
 
 
 def load_codebook(
@@ -94,7 +112,7 @@ def load_codebook(
 
 
 def _raw_entries(path: Path) -> list[Any]:
-    if path.suffix.casefold() == ".csv":
+    if path.suffix.casefold() in _TABLES:
         return _from_rows(path)
     content = _load(path)
     if isinstance(content, Mapping) and "questions" in content:
@@ -120,7 +138,7 @@ def load_wording(path: Path) -> dict[str, tuple[str, str]]:
     JSON or YAML: variable -> question, or variable -> {label, question}. CSV: columns
     ``variable, question``.
     """
-    content = None if path.suffix.casefold() == ".csv" else _load(path)
+    content = None if path.suffix.casefold() in _TABLES else _load(path)
     if isinstance(content, Mapping) and all(isinstance(v, str) for v in content.values()):
         return {str(name): ("", text.strip()) for name, text in content.items()}
     if isinstance(content, Mapping) and "questions" not in content:
@@ -137,7 +155,7 @@ def _load(path: Path) -> Any:
         raise DataError(
             "A codebook is of an unknown kind",
             where=path.name,
-            expected=".json, .yaml, .yml or .csv",
+            expected=".json, .yaml, .yml, .csv or .tsv",
             found=path.suffix or "no ending",
         )
     if not path.is_file():
@@ -165,6 +183,9 @@ def _entry(item: Mapping[str, Any], where: str) -> Entry:
         reason = Missing(empty) if isinstance(empty, str) else empty
         n = item.get("n_unweighted")
         n = None if n is None else int(n)
+        relabel = item.get("relabel", False)
+        if not isinstance(relabel, bool):
+            raise TypeError(f"relabel is true or false: {relabel!r}")
     except (TypeError, ValueError) as error:
         raise DataError(
             "A codebook entry has a value of the wrong kind",
@@ -198,6 +219,7 @@ def _entry(item: Mapping[str, Any], where: str) -> Entry:
         weight=item.get("weight") or None,
         wording_source=": ".join(part for part in (kind, source) if part),
         n_unweighted=n,
+        relabel=relabel,
     )
 
 
@@ -220,6 +242,17 @@ def _from_rows(path: Path) -> list[Any]:
     """Entries of a CSV codebook, one row per code, rows of a variable in the order of options."""
     check_kind(path)
     table = text_table(decode(path)[0], path.name, "A codebook", DataError)
+    lower = {c: c.strip().casefold() for c in table.columns}
+    if len(set(lower.values())) == len(lower):
+        table = table.rename(lower)
+    if "code" in table.columns and "option" not in table.columns:
+        raise DataError(
+            "A codebook has codes and no column of what they mean",
+            where=path.name,
+            expected="columns variable, code, option",
+            found=", ".join(table.columns),
+            hint="name the column of the answers' texts `option`",
+        )
     if "variable" not in table.columns:
         raise DataError(
             "A codebook has no column of variables",

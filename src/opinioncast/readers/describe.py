@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from opinioncast.errors import DataError
-from opinioncast.readers.codebook import Entry
+from opinioncast.readers.codebook import Entry, crossed
 from opinioncast.readers.conventions import Conventions
 from opinioncast.readers.file_labels import FileLabels
 from opinioncast.readers.labels import (
+    Sort,
     clean_label,
     is_cut,
     missing_reason,
@@ -113,6 +114,7 @@ def describe(
     ordinal = None
     if entry is not None:
         options, ordinal = _apply(entry, options, missing, counts, texts, conventions, flags)
+        undecided = undecided or _crossed(entry, texts)
     if options:
         bare = [c for c in counts if c not in options and c not in missing]
         missing |= {c: conventions.reasons.get(c, Missing.UNKNOWN) for c in bare}
@@ -149,6 +151,20 @@ def describe(
         weight=entry.weight if entry else None,
         wording_source=source,
         undecided=undecided,
+    )
+
+
+def _crossed(entry: Entry, texts: Mapping[float, str]) -> str:
+    """Why a codebook whose texts the file gives to other codes decides nothing; empty if not so."""
+    if entry.relabel or not entry.codes or not entry.options:
+        return ""
+    found = crossed(entry.options, [texts.get(float(c), "") for c in entry.codes])
+    if found is None:
+        return ""
+    return (
+        f'the codebook says "{found[0]}" for a code that the file labels "{found[1]}", and the '
+        "file has that text for another code; correct the codebook, or, if it is the file that is "
+        f"wrong, say so ({entry.variable}: `relabel: true`)"
     )
 
 
@@ -287,6 +303,19 @@ def _apply(
         chosen = {c: texts[c] for c in codes}
     else:
         chosen = dict(zip(codes, entry.options, strict=True))
+    gone = [
+        f'{c:g} "{t}" x {observed.get(c, 0)}'
+        for c, t in chosen.items()
+        if observed.get(c) and (said := reading(t)) is not None and said.sort is not Sort.OFFERED
+        if said.sort is not Sort.DONT_KNOW or said.volunteered
+    ]
+    if gone:
+        flags.add(
+            "answers by the codebook that read like missing ones, kept as it says (else list them "
+            "under `missing_codes`)",
+            name,
+            ", ".join(gone[:4]),
+        )
     never = [c for c in codes if c not in observed]
     if never:
         flags.add("codebook options that nobody chose", name, ", ".join(f"{c:g}" for c in never))

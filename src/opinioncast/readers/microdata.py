@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -20,7 +21,7 @@ from opinioncast.readers.conventions import PLAIN, Conventions
 from opinioncast.readers.describe import Flags, describe
 from opinioncast.readers.file_design import check_ids, file_weight, unnamed_design
 from opinioncast.readers.file_labels import FileLabels
-from opinioncast.readers.labels import clean_label, reading
+from opinioncast.readers.labels import clean_label, folded, reading
 from opinioncast.readers.missing_answers import MissingRule, summaries
 from opinioncast.readers.raw import RawFile, check_kind, check_names
 from opinioncast.readers.response_sets import mark_sets
@@ -116,6 +117,19 @@ def column_names(path: str | Path, encoding: str | None = None) -> list[str]:
     return list(_format(path).column_names(path, encoding))
 
 
+_SHEET = "save the sheet as CSV (UTF-8), in a spreadsheet program"
+_OF_R = "save it from R: haven::write_sav(data, 'file.sav'), or write.csv(data, 'file.csv')"
+_FIXED = (
+    "if its columns are of fixed width, read it with the setup file beside it in SPSS, Stata or R, "
+    "and save it as .sav or .dta"
+)
+_OTHER_KINDS = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), _SHEET),
+    **dict.fromkeys((".rds", ".rda", ".rdata"), _OF_R),
+    **dict.fromkeys((".dat", ".asc"), _FIXED),
+}
+
+
 def _format(path: Path) -> ModuleType:
     """The module that reads this ending; both have ``column_names`` and ``read_raw``."""
     suffix = path.suffix.casefold()
@@ -126,7 +140,7 @@ def _format(path: Path) -> ModuleType:
             where=path.name,
             expected=", ".join(known),
             found=suffix or "no ending",
-            hint="unpack it first if it is an archive",
+            hint=_OTHER_KINDS.get(suffix, "unpack it first if it is an archive"),
         )
     check_kind(path)
     return spss_stata if suffix in spss_stata.SUFFIXES else tabular
@@ -185,6 +199,7 @@ def _read_wave(
         flags,
         rule=missing,
     )
+    _unmet_labels(raw, missing, flags)
     frame, variables = mark_sets(frame, variables, raw, flags)
     if respondent_id is not None:
         check_ids(frame, respondent_id, id_within)
@@ -247,6 +262,20 @@ def _wording(path: Path, names: Sequence[str], flags: Flags) -> dict[str, tuple[
         else:
             flags.add("questions of the wording file whose variable the data lack", name)
     return found
+
+
+def _unmet_labels(raw: RawFile, rule: MissingRule, flags: Flags) -> None:
+    """Flag labels of a person's rule on missing answers that stand nowhere in the file."""
+    if not rule.labels:
+        return
+    labels = raw.everywhere()[0] if raw.everywhere else raw.value_labels
+    known = {folded(clean_label(t, c)) for each in labels.values() for c, t in each.items()}
+    known |= {folded(t) for each in raw.text_labels.values() for t in each.values()}
+    for label in rule.labels:
+        if label not in known:
+            near = difflib.get_close_matches(label, known, n=1)
+            like = f'like it: "{near[0]}"' if near else ""
+            flags.add("labels of `missing` in the recipe that the file does not have", label, like)
 
 
 def _all_by_name(names: Sequence[str], entries: Mapping[str, Entry]) -> list[str]:

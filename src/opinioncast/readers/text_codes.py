@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from opinioncast.errors import DataError
-from opinioncast.readers.codebook import Code, Entry
+from opinioncast.readers.codebook import Code, Entry, crossed
 from opinioncast.readers.describe import Flags
 from opinioncast.readers.labels import folded
 from opinioncast.readers.raw import Range
@@ -166,6 +166,15 @@ def by_codebook(
             ("01", "1") that are one code.
     """
     codes, gone = entry.codes or (), tuple(entry.missing_codes)
+    swapped = crossed(entry.options, list(map(str, codes))) if entry.options else None
+    if swapped and not entry.relabel:
+        raise DataError(
+            "A codebook gives one answer the text of another",
+            where=f"variable {entry.variable}",
+            expected="for each text of the file what it says, in other words if you like",
+            found=f'"{swapped[0]}" for "{swapped[1]}"',
+            hint="correct the order of `options`; if the file is wrong, add `relabel: true`",
+        )
     table = _numbering(entry, code_of)
     listed: dict[str, float] = {}
     for code in (*codes, *gone):
