@@ -79,6 +79,7 @@ class OutputFolder:
         self._written: dict[str, str] = {}  # by the name as written
         self._names: dict[str, str] = {}  # casefolded -> as written
         self._owned = self._earlier()
+        self._unfinished = {name for path in self._ledgers() for name in of_ledger(path)}
         self._sweep()
 
     # --- what is asked by opinioncast.files -------------------------------------------------------
@@ -134,6 +135,12 @@ class OutputFolder:
                 self._say(name, f"{name} is not of an earlier run of this program: it is left")
 
     # --- what jobs ask ----------------------------------------------------------------------------
+
+    def may_make(self, target: Path) -> bool:
+        """Whether nothing of a person's is at ``target``: it is free, or holds what a killed run
+        put there and nobody changed. For jobs that refuse what is there already."""
+        name = self._relative(target)
+        return not self._there(name) or (name in self._unfinished and self._is_own(name))
 
     def refuse_folders(self, names: Sequence[str]) -> None:
         """Raise InputError where a folder has the name of a file to be written."""

@@ -12,6 +12,7 @@ from opinioncast.errors import InputError
 from opinioncast.jobs.import_questionnaire import import_questionnaire
 from opinioncast.output_folder import KeptAsideWarning
 from opinioncast.questionnaires import read_questionnaire
+from opinioncast.questionnaires.check_list import CheckList
 
 QSF = """{"SurveyEntry": {"SurveyName": "Zoo", "SurveyLanguage": "EN"}, "SurveyElements": [
 {"Element": "BL", "Payload": [{"ID": "B", "Description": "Main", "BlockElements": [
@@ -59,6 +60,21 @@ def test_import_edit_and_read_back(qsf: Path, tmp_path: Path) -> None:
     assert "Are rents too high?" in out.with_name("kept-1.zoo.yaml").read_text("utf-8")
     import_questionnaire(qsf, out, overwrite=True)  # nobody edited that one
     assert sorted(f.name for f in out.parent.iterdir()) == sorted([*names, "kept-1.zoo.yaml"])
+
+
+def test_an_import_that_was_killed_is_made_again(
+    qsf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "new" / "zoo.yaml"
+    with monkeypatch.context() as patch:  # as a kill between the files leaves it
+        patch.setattr(CheckList, "markdown", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            import_questionnaire(qsf, out)
+    assert out.is_file()
+    import_questionnaire(qsf, out)
+    assert len(list(out.parent.iterdir())) == 3
+    with pytest.raises(InputError, match="is there already"):  # a whole one is a person's
+        import_questionnaire(qsf, out)
 
 
 def test_bad_names(qsf: Path, tmp_path: Path) -> None:

@@ -64,21 +64,21 @@ def import_questionnaire(
             found=out.suffix or "no ending",
         )
     kind = format_of(path, format_name)
-    if out.exists() and not overwrite:
-        raise InputError(
-            "A questionnaire of this name is there already",
-            where=str(out),
-            expected="a new file: what was edited in the old one would be lost",
-            found="a file",
-            hint="choose another name with -o, or say --overwrite",
-        )
-    content = read_bytes(path)
-    instrument = kind.read(path, content)
-    asked = questionnaire(instrument, path, content, groups)
-    check_list = instrument.check_list or CheckList(kind.help)
-    checks = out.with_name(out.stem + CHECK_LIST_ENDING)
-    comment = f"Imported from {path.name}; {checks.name} says what was left out and why."
-    with output_file(out, "import"):
+    with output_file(out, "import") as owner:
+        if not overwrite and not owner.may_make(out):
+            raise InputError(
+                "A questionnaire of this name is there already",
+                where=str(out),
+                expected="a new file: what was edited in the old one would be lost",
+                found="a file",
+                hint="choose another name with -o, or say --overwrite",
+            )
+        content = read_bytes(path)
+        instrument = kind.read(path, content)
+        asked = questionnaire(instrument, path, content, groups)
+        check_list = instrument.check_list or CheckList(kind.help)
+        checks = out.with_name(out.stem + CHECK_LIST_ENDING)
+        comment = f"Imported from {path.name}; {checks.name} says what was left out and why."
         with atomic_path(out) as temporary:
             temporary.write_text(written(instrument, comment), encoding="utf-8")
         with atomic_path(checks) as temporary:

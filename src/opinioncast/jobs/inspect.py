@@ -14,7 +14,7 @@ from opinioncast.curate.starter import StarterFiles, starter_files
 from opinioncast.errors import InputError
 from opinioncast.files import atomic_path
 from opinioncast.jobs.manifest import write_manifest
-from opinioncast.output_folder import holds_folder
+from opinioncast.output_folder import held, holds_folder
 from opinioncast.report.inspection import write_inspection
 
 PAGE = "inspection.html"
@@ -72,7 +72,9 @@ def init_to_files(
     """
     found = inspect(path, codebook=codebook, wording=wording, encoding=encoding)
     starter = starter_files(found, out)
-    there = [name for name in starter.texts if (out / name).exists()]
+    owner = held(out)
+    assert owner is not None
+    there = [name for name in starter.texts if not owner.may_make(out / name)]
     if there:
         raise InputError(
             "A file that would be written is there already",
