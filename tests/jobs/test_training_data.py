@@ -151,6 +151,12 @@ def test_two_tables_with_one_question_are_refused_or_it_is_taken_out(
     assert sum(data.taken_out.count(r) for r in ("key", "wording")) == 1
 
 
+def test_where_all_is_taken_out_nothing_is_trained(recipe: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Nothing is left to train on") as caught:
+        rows(recipe(validation="table.parquet", same_questions="remove"), tmp_path)
+    assert f"{len(QUESTIONS)} of {len(QUESTIONS)} by key" in str(caught.value)
+
+
 def encoded(texts: Sequence[str]) -> np.ndarray:
     """One direction a topic: the word after the last hyphen."""
     topics = [t.rsplit("-", 1)[-1] for t in texts]

@@ -89,6 +89,13 @@ def training_data(
         if recipe.same_questions == "remove":
             taken_out = sameness_of(table, valid, encode)
             table = without_questions(table, [s.question for s in taken_out.found])
+            if not len(table):
+                raise InputError(
+                    "Nothing is left to train on",
+                    where="same_questions: remove",
+                    expected="training questions that the validation tables do not ask",
+                    found=f"{taken_out.words()}: all are asked there too",
+                )
     if recipe.groups is None:
         groups = GroupScheme.of_standard(table.subpopulations(), "the training table")
     else:
