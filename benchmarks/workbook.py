@@ -2,6 +2,7 @@
 
     python benchmarks/workbook.py            # predicted by the default method
     python benchmarks/workbook.py --quick    # by the network: no language model
+    python benchmarks/workbook.py --questions 20    # predicts and tabulates the first 20
 
 A questionnaire of 100 questions is written with python-docx as pollsters write them (sections, who
 is asked, coded options, "don't know", a few batteries in tables), and then goes the way of a user:
@@ -128,15 +129,21 @@ class Steps:
         self.seconds[name] = time.perf_counter() - started
         self.cpu[name] = time.process_time() - used
         self.peak_mb[name] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(
+            f"{name:<14}{self.seconds[name]:>9.2f}{self.cpu[name]:>9.2f}{self.peak_mb[name]:>9.0f}",
+            flush=True,
+        )
         return made
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="predicted by the network")
+    parser.add_argument("--questions", type=int, default=QUESTIONS, help="the first so many")
     options = parser.parse_args()
     named = {"method": "network"} if options.quick else {}
     method = PredictSettings(use_cache=False if not options.quick else None, **named)
+    print(f"{'step':<14}{'seconds':>9}{'of cpu':>9}{'peak MB':>9}", flush=True)
     groups, settings, steps = load_groups(*GROUPS), BannerSettings(), Steps()
     only = BannerRequest(formats=("xlsx",))
     other = Question("other", "Are you afraid of spiders?", ("Yes", "No"))
@@ -148,6 +155,7 @@ def main() -> None:
         asked = read.questionnaire.questions
         if len(asked) != QUESTIONS:
             raise SystemExit(f"{len(asked)} of {QUESTIONS} questions were read")
+        asked = asked[: options.questions]
         with Predictor(method) as predictor:
             steps.take("load", lambda: predictor.predict([other], groups))
             predicted = steps.take("model", lambda: predictor.predict(asked, groups))
@@ -161,9 +169,6 @@ def main() -> None:
         steps.take("records", lambda: synthesize_to_files(table, out / "d", SynthesisRequest()))
         size = (out / "b" / "banner.xlsx").stat().st_size / 1e6
     whole = sum(steps.seconds[s] for s in ("import", "model", "workbook"))
-    print(f"{'step':<14}{'seconds':>9}{'of cpu':>9}{'peak MB':>9}")
-    for name, seconds in steps.seconds.items():
-        print(f"{name:<14}{seconds:>9.2f}{steps.cpu[name]:>9.2f}{steps.peak_mb[name]:>9.0f}")
     figures = {
         "method": method.method,
         "questions": len(asked),
