@@ -288,6 +288,14 @@ def test_a_small_file_from_nothing_to_a_table(kind: str, tmp_path: Path) -> None
     assert edited.read_text("utf-8").endswith("# mine\n")
 
 
+def test_a_column_of_which_every_text_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "NA,yes\nn/a,no\nRefused,yes\n" * 40, "utf-8")
+    found = inspect(path).columns["a"]
+    assert found.kind is Kind.EMPTY
+    assert {a.text for a in found.missing} == {"NA", "n/a", "Refused"}
+
+
 def test_a_file_without_answers_still_gives_files_that_read(tmp_path: Path) -> None:
     path = tmp_path / "words.csv"
     path.write_text("a,b\n" + "".join(f"text {i},more {i}\n" for i in range(40)), "utf-8")

@@ -333,6 +333,8 @@ def unlabelled_codes(
 
 def ordered_texts(texts: Sequence[str], counts: Mapping[Code, int]) -> list[str]:
     """Answer texts in the order a person expects: by number, by meaning, else by frequency."""
+    if not texts:
+        return []  # all of them say why there is no answer
     numbers = [re.search(r"\d[\d,]*", t) for t in texts]
     if sum(n is not None for n in numbers) >= max(2, len(texts) - 1):
         return sorted(texts, key=_by_number)
