@@ -4,8 +4,11 @@
 
 The library without the year, and later ones, is looked up for the year's questions; predictions of
 the network method start from what it has. Beside them: the wording alone, and the latest earlier
-year unchanged. Truth: the year's own shares, base 50 or more. Also how near a question's nearest
-other question is (what :data:`opinioncast.library.shelf.VERY` must lie above). Last line: JSON.
+year unchanged. Truth: the year's own shares, base 50 or more. They have a sampling error of their
+own, so fewer of them than of the population's shares lie within intervals (``covered``);
+``covered_of_sample`` counts it, with intervals widened in quadrature by 1.645 standard errors of
+the observed share. Also how near a question's nearest other question is (what
+:data:`opinioncast.library.shelf.VERY` must lie above). Last line: JSON.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from opinioncast.predictor import Predictor
 from opinioncast.survey import Cells, OpinionTable, PredictionTable
 
 LEAST = 50
+NORMAL_90 = 1.645
 
 
 def year_and_before(year: int) -> tuple[OpinionTable, OpinionTable]:
@@ -81,7 +85,24 @@ def scores(now: OpinionTable, table: PredictionTable) -> dict[str, Any]:
     means = found.mean()
     low, high = found.interval()
     names = ("wd", "covered", "half_width", "cells")
-    return {k: means[k] for k in names} | {"low": low, "high": high}
+    told = {k: means[k] for k in names} | {"low": low, "high": high}
+    return told | {"covered_of_sample": covered_of_sample(now, table)}
+
+
+def covered_of_sample(now: OpinionTable, table: PredictionTable) -> float | None:
+    """Share of observed shares within intervals for a sample's share; None without intervals."""
+    if table.frame["low"].null_count():
+        return None
+    key = ["family", "wave", "question_id", "attribute", "group"]
+    told = table.frame.select(*key, "low", "high", predicted="distribution")
+    both = now.frame.select(*key, "distribution", "se").join(told, on=key, how="inner")
+    names = ("distribution", "se", "predicted", "low", "high")
+    observed, error, share, low, high = (
+        np.concatenate([np.asarray(v, dtype=float) for v in both[n].to_list()]) for n in names
+    )
+    noise = NORMAL_90 * error
+    below, above = np.hypot(share - low, noise), np.hypot(high - share, noise)
+    return float(((observed >= share - below) & (observed <= share + above)).mean())
 
 
 def main() -> None:
