@@ -245,7 +245,7 @@ COMMANDS: dict[str, Command] = {
         _tables,
         out="data/library/ours",
     ),
-    "library show": Command(("library", "show", "GSS/gunlaw", "-o", OUT), ["GSS_gunlaw.csv"]),
+    "library show": Command(("library", "show", "ANES/V201114", "-o", OUT), ["ANES_V201114.csv"]),
     "predict by a model": Command(
         (
             *("predict", "q.yaml", "--model", "model", "-g", "total", "-g", "SEX=Female"),
