@@ -168,6 +168,8 @@ class Command:
         before: command lines that make further inputs.
         tables: of the output, equal in bytes whenever it was killed.
         out: folder of the output.
+        refuses: what a second run says where the first one came to its end: files that a person may
+            have edited since are not replaced.
     """
 
     arguments: Sequence[str]
@@ -175,9 +177,11 @@ class Command:
     prepare: Callable[[Path], None] = _questions
     before: Sequence[Sequence[str]] = ()
     out: str = OUT
+    refuses: str = ""
 
 
 _UNIFORM = ("predict", "q.yaml", "--method", "uniform", "-o", OUT)
+_THERE = "is there already"
 _TABLES_ONLY = ("--write", "parquet", "--write", "csv")
 COMMANDS: dict[str, Command] = {
     "predict": Command((*_UNIFORM, *_TABLES_ONLY), ["predictions.parquet", "predictions.csv"]),
@@ -187,7 +191,9 @@ COMMANDS: dict[str, Command] = {
         ["predictions.parquet"],
         before=[(*_UNIFORM, "--shard", f"{i}/2") for i in (1, 2)],
     ),
-    "import": Command(("import", "q.yaml", "-o", f"{OUT}/asked.yaml"), ["asked.yaml"]),
+    "import": Command(
+        ("import", "q.yaml", "-o", f"{OUT}/asked.yaml"), ["asked.yaml"], refuses=_THERE
+    ),
     "curate": Command(("curate", "recipe.yaml", "-o", OUT), ["opinions.parquet"], _survey),
     "inspect": Command(("inspect", "s.csv", "-o", OUT), ["variables.csv"], _survey),
     "bounds": Command(
@@ -232,7 +238,7 @@ COMMANDS: dict[str, Command] = {
         ["table.parquet", "overlap.csv"],
         _tables,
     ),
-    "init": Command(("init", "s.csv", "-o", OUT), [], _survey),
+    "init": Command(("init", "s.csv", "-o", OUT), [], _survey, refuses=_THERE),
     "estimate": Command(
         ("estimate", "preds.parquet", "--recipe", "recipe.yaml", "-o", OUT),
         ["estimates.csv"],

@@ -416,7 +416,7 @@ def system_file(chance: random.Random, folder: Path) -> Try:
             "t": [chance.choice(("a", "b", "\u00e9")) for _ in range(60)],
         }
     )
-    odd = chance.choice(HOSTILE).replace("\x00", "").replace("\ud800", "")[:100] or "x"
+    odd = chance.choice(HOSTILE).replace("\x00", "").replace("\ud800", "")[:20] or "x"
     labels = {"q1": {1.0: "Yes", 2.0: odd, 3.0: "Both"}}
     name = chance.choice(("s.sav", "s.zsav", "s.por", "s.dta"))
     path = folder / name

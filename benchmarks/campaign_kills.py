@@ -101,7 +101,8 @@ def killed(
 
 def _again(found: Outcome, made: Command, out: Path, whole: Path) -> Outcome:
     """What came of running a killed command again."""
-    if found.word != "read":
+    whole_before = found.word == "refused" and made.refuses and made.refuses in found.said
+    if found.word != "read" and not whole_before:
         return Outcome("faults", found.said)
     if left := leftovers(out):
         return Outcome("read", "", (f"left: {left}",))
