@@ -134,9 +134,9 @@ def test_whoever_must_sees_one_question_in_two(picks: Pick, seed: int) -> None:
     assert asked == {"questions": len(copies), "asked_in_training_too": len(copies)}
     assert len(find_same(copies, originals).found) == len(copies)
     scheme = GroupScheme.of_standard(whole.subpopulations(), "test")
-    rows = [training_rows(t, scheme, refusal=True) for t in (train, other)]
+    rows, held_rows = (training_rows(t, scheme, refusal=True) for t in (train, other))
     with pytest.raises(InputError, match="ask what the training rows ask too"):
-        _checked_apart(*rows, None)
+        _checked_apart(rows, held_rows, None)
 
     # few-shot: not its own example, nor one example twice
     known = TrainingQuestions(whole, FakeEncoder())

@@ -87,12 +87,12 @@ def changes(
 ) -> Iterator[tuple[str, Any]]:
     """(Option, value) of every option and every value that it does not have; fails where there is
     none."""
-    plain = made(settings, given)
+    plain: Any = made(settings, given)
     for name, option in known.items():
         found = 0
         for value in candidates(option):
             try:
-                changed = made(settings, {**given, name: value})
+                changed: Any = made(settings, {**given, name: value})
             except InputError:
                 continue
             if getattr(changed, name) != getattr(plain, name):
@@ -117,7 +117,11 @@ def test_every_setting_of_a_method_is_in_the_record(kind: MethodKind) -> None:
 @pytest.mark.parametrize("kind", backend_kinds(), ids=lambda kind: kind.name)
 def test_every_setting_of_a_backend_is_in_the_record(kind: BackendKind) -> None:
     given = {"base_url": URL} if "base_url" in kind.options else {}
-    beside = [{}, {"engine": "vllm"}, {"price_in": 1.0, "price_out": 1.0}]  # what some go with
+    beside: list[dict[str, Any]] = [
+        {},
+        {"engine": "vllm"},
+        {"price_in": 1.0, "price_out": 1.0},
+    ]  # what some go with
 
     def record(**more: Any) -> dict[str, Any] | None:
         try:
@@ -246,7 +250,7 @@ def other_for(name: str, value: Any, folder: Path, kind: MethodKind) -> dict[str
 def run(
     kind: MethodKind, given: Mapping[str, Any], folder: Path, cache: RowCache | None
 ) -> Prediction:
-    settings = made(kind.settings, given)
+    settings: Any = made(kind.settings, given)
     resources: Any = Fakes(settings, folder, cache)
     return kind.build(settings, resources).predict(Cells.cross(ASKED, GROUPS))
 
