@@ -134,7 +134,8 @@ def surveys(draw: st.DrawFn) -> dict[str, Any]:
     """Respondents, and the labels of every question; answers are codes 1 to 4."""
     n = draw(st.integers(40, 120))
     random = Random(draw(st.integers(0, 2**32)))
-    labels, columns = {}, {}
+    labels: dict[str, dict[int, str]] = {}
+    columns: dict[str, list[float | None]] = {}
     for i in range(QUESTIONS):
         language = draw(st.sampled_from(sorted(ANSWERS)))
         gone = draw(st.lists(st.sampled_from(sorted(GONE[language])), max_size=3, unique=True))
