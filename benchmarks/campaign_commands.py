@@ -96,6 +96,11 @@ def _training(folder: Path) -> None:
     (folder / "corpus.txt").write_text("\n\n".join(texts), "utf-8")
 
 
+def _asked_of_a_model(folder: Path) -> None:
+    _questions(folder)
+    _training(folder)
+
+
 def _networks(folder: Path) -> None:
     """Tables to train on and to choose by, without a question in common."""
     from opinioncast.survey import OpinionTable, Question, load_groups, opinion_row
@@ -258,7 +263,7 @@ COMMANDS: dict[str, Command] = {
             *("--dtype", "float32", "--no-library", "-o", OUT, *_TABLES_ONLY),
         ),
         ["predictions.parquet"],
-        lambda folder: (_questions(folder), _training(folder))[-1],
+        _asked_of_a_model,
     ),
     "input-use": Command(
         ("input-use", "ops.parquet", "--method", "zero-shot", "--model", "model", "-o", OUT),

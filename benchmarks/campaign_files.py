@@ -449,10 +449,10 @@ _READERS: dict[str, tuple[str, ...]] = {
 def frame(chance: random.Random, folder: Path) -> Try:
     """Tables whose columns have other types, numbers that cannot be, rows twice or none."""
     from opinioncast import Question, predict
-    from opinioncast.survey import OpinionTable, Subpopulation, load_groups, opinion_row
+    from opinioncast.survey import OpinionTable, load_groups, opinion_row
 
     asked = [Question(f"q{i}", f"Is it {i}?", ("Yes", "No"), (1, 2)) for i in range(3)]
-    groups: Sequence[Subpopulation] = list(load_groups("total", "SEX=Male", "SEX=Female"))
+    groups = load_groups("total", "SEX=Male", "SEX=Female")
     rows = [opinion_row(q, g, [0.4, 0.6], n=200) for q in asked for g in groups]
     OpinionTable.from_rows(rows, {"redistribution": "group-level"}).write(folder / "o.parquet")
     predict(asked, groups, method="uniform").table.write(folder / "p.parquet")
