@@ -337,3 +337,22 @@ def test_a_long_paragraph_is_read_in_no_time(tmp_path: Path) -> None:
     begun = time.process_time()
     imported(tmp_path / "long.txt", text)
     assert time.process_time() - begun < 5
+
+
+def test_where_an_option_leads_is_no_part_of_it(tmp_path: Path) -> None:
+    text = """Q1. Do you vote?
+
+| Code | Answer |
+|---|---|
+| 1 | Always |
+| 2 | Never → Q3 |
+
+Q2. Why?
+1. I must -> END
+2. I like it
+"""
+    found = fields(imported(tmp_path / "zoo.md", text))
+    assert found["Q1"]["options"] == ["Always", "Never"]
+    assert found["Q1"]["codes"] == ["1", "2"]
+    assert "Q3" in found["Q1"]["note"]
+    assert found["Q2"]["options"] == ["I must", "I like it"]

@@ -270,8 +270,9 @@ class _Reader:
     def _option(self, code: str, text: str) -> None:
         current = self.current
         assert current is not None
-        words, taken = without_instructions(going_of(text)[0])
-        going = [t for t in (*taken, going_of(text)[1]) if says_where_to_go(t)]
+        kept, leads = going_of(text)
+        words, taken = without_instructions(kept)
+        going = [*(t for t in taken if says_where_to_go(t)), *([leads] if leads else [])]
         current.notes += [f"{words}: {g}" for g in going]
         for each in taken:
             if each not in going and kind_of(each) in ANSWERED and not words:
@@ -300,7 +301,8 @@ class _Reader:
     def _grid(self, grid: Grid) -> Iterator[Found]:
         listed = options_in(grid)
         if listed is not None and self.current is not None and not self.current.choices:
-            self.current.choices += [Choice(t, c) for c, t in listed]
+            for code, text in listed:
+                self._option(code, text)
             return
         battery = battery_of(grid)
         if battery is None:

@@ -206,12 +206,13 @@ _GOING = re.compile(
     r"\s*(?:[-–—→>»]+\s*|\.{2,}\s*)?[\[(]?\b(?:TERMINATE|SKIP\s+TO|GO\s*TO|CONTINUE|THANK\s+AND)\b.*$",
     re.S,
 )
+_ARROW = re.compile(r"\s*(?:→|➔|=>|->|>>)\s*(?:[A-Z]{1,4}[._-]?\d+\w*|END)\W*$")
 _SHOUTED_END = re.compile(r"(?:[\s.]+(?:[A-Z][A-Z0-9/&,;:'’-]+(?:\s+|[.;:]\s*|$)){1,12})$")
 
 
 def going_of(text: str) -> tuple[str, str]:
     """An option, and where it leads to ("GO TO Q5")."""
-    found = _GOING.search(text)
+    found = _GOING.search(text) or _ARROW.search(text)
     if found is None or not text[: found.start()].strip():
         return text, ""
     return text[: found.start()].rstrip(), found[0].strip(" -–—→>»[]().")
