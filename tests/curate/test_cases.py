@@ -135,7 +135,7 @@ def surveys(draw: st.DrawFn) -> dict[str, Any]:
     n = draw(st.integers(40, 120))
     random = Random(draw(st.integers(0, 2**32)))
     labels: dict[str, dict[int, str]] = {}
-    columns: dict[str, list[float | None]] = {}
+    columns: dict[str, list[Any]] = {}
     for i in range(QUESTIONS):
         language = draw(st.sampled_from(sorted(ANSWERS)))
         gone = draw(st.lists(st.sampled_from(sorted(GONE[language])), max_size=3, unique=True))
