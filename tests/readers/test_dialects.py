@@ -224,6 +224,12 @@ def test_titles_above_the_header(tmp_path, above, left_out):
     assert not left_out or raw.frame["w"].to_list() == [0.5, 1.5]
 
 
+def test_a_title_hides_no_separator(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("Export of the survey\n\nid;q;w\n1;2;0,5\n2;1;1,25\n")
+    assert read_raw(path, None).frame["w"].to_list() == [0.5, 1.25]
+
+
 def test_missing_letters_in_a_column_of_numbers(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("q,t\n1,.a\n2,.b\n.a,.b\n.r,.a\n.,x\n")

@@ -257,6 +257,8 @@ def _separator(text: str) -> str:
             break
     if not first:
         return ","
+    title = itertools.takewhile(lambda r: not any(s in r for s in _SEPARATORS), first)
+    first = first[min(len(list(title)), _TITLE_ROWS) :] or first
     counts = {s: [r.count(s) for r in first] for s in _SEPARATORS}
     even = [s for s, c in counts.items() if c[0] and len(set(c)) == 1]
     return max(even or _SEPARATORS, key=lambda s: counts[s][0])
