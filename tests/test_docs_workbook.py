@@ -65,8 +65,8 @@ def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch) -> None:
     assert Path("synthetic/synthetic_rents_n2000.sav").is_file()
     if shutil.which("Rscript") is None:
         pytest.skip("the commands ran; no R here for the lines of the pages")
-    arguments = "predict questionnaire.yaml -g total -g paper22 --method uniform -o out --write csv"
-    assert CliRunner().invoke(app, arguments.split()).exit_code == 0
+    again = "predict questionnaire.yaml -g total -g paper22 --method uniform -o out --write csv"
+    assert CliRunner().invoke(app, again.split()).exit_code == 0
     pages = (PAGE, PAGE.with_name("reading_outputs.md"))
     lines = [t for p in pages for t in re.findall(r"```r\n(.*?)```", p.read_text("utf-8"), re.S)]
     assert len(lines) == 2

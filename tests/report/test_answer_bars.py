@@ -23,7 +23,7 @@ def test_bars_of_a_scale_stand_about_its_middle() -> None:
     down = Question("q", "Q?", ("a", "b", "c"), (3, 2, 1))  # listed from the top: drawn as listed
     assert bar_starts(down, [[0.5, 0.2, 0.3]])[0] == pytest.approx([-0.6, -0.1, 0.1])
     four = Question("q", "Q?", ("a", "b", "DK", "c", "d"), (1, 2, -1, 3, 4))
-    starts = bar_starts(four, [[0.1, 0.2, 0.1, 0.3, 0.3], [0, 0, 0, 0, 1]])
+    starts = bar_starts(four, [[0.1, 0.2, 0.1, 0.3, 0.3], [0.0, 0.0, 0.0, 0.0, 1.0]])
     assert starts[0] == pytest.approx([-0.3, -0.2, 0.6, 0.0, 0.3])
     assert starts[1, 4] == 0
     assert drawn_order(four) == [0, 1, 3, 4, 2]
