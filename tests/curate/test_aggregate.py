@@ -121,6 +121,20 @@ def test_dropped_cells_say_why() -> None:
     assert len(result.table) + result.dropped.height == result.bases.height == 15
 
 
+@pytest.mark.parametrize(("untold", "shown"), [(17, True), (4, False)])
+def test_a_group_stays_where_those_left_of_the_total_are_enough(untold: int, shown: bool) -> None:
+    """20 women, 3 men (too few), the others in no group: 20 or 7 people are left of the total. All
+    give the first answer, which counts as an answer."""
+    people = 23 + untold
+    wave = _wave({"a": [1.0] * people}, _variable("a"))
+    women, men = np.zeros((2, people), dtype=bool)
+    women[:20], men[20:23] = True, True
+    masks = np.stack([np.ones(people, dtype=bool), women, men], axis=1)
+    result = aggregate(wave, QUESTIONS[:1], GROUPS, masks, min_n=10)
+    there = result.table.frame["group"].to_list()
+    assert there == ([TOTAL.group, WOMEN.group] if shown else [TOTAL.group])
+
+
 def test_a_wave_without_a_single_answer_is_an_error() -> None:
     with pytest.raises(DataError, match="No question has an answer") as caught:
         aggregate(SMALL, QUESTIONS[1:2], [MEN], MASKS[:, 2:])
