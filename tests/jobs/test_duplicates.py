@@ -34,7 +34,7 @@ ENCODE = FakeEncoder().encode
 DRESSES: tuple[Callable[[Question], Question], ...] = (
     lambda q: replace(q, wave="9", question_id=f"{q.question_id}_W9"),
     lambda q: replace(
-        q, wave="9", question_id=q.question_id.upper(), text=f"New words on {q.wave}"
+        q, wave="9", question_id=q.question_id.upper(), text=f"New words on {q.question_id}"
     ),
     lambda q: replace(q, family="Other", question_id="x1", wave=""),
     lambda q: replace(q, family="Other", question_id="x2", text=q.text.upper()),

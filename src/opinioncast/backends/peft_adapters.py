@@ -49,6 +49,7 @@ def put_adapter(causal: Any, adapter: Path) -> Any:
     try:
         model = _load(causal, adapter, seed=0)
         _check_whole(model, adapter)
+        alone, others = _answers(model)  # what PEFT loads it may still not run
     except Exception as error:  # PEFT raises many kinds, bare ones among them
         raise ModelError(
             "The adapter does not fit the model",
@@ -56,7 +57,6 @@ def put_adapter(causal: Any, adapter: Path) -> Any:
             expected="an adapter trained on this base model, with layers of its own (LoRA)",
             found=error,
         ) from error
-    alone, others = _answers(model)
     if not _same(alone, *others) or (spare is not None and not _writes_alike(model)):
         raise _refused(
             adapter,
