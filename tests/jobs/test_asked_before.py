@@ -9,6 +9,7 @@ import pytest
 from tests.library.made import EVERYONE, pistols, question, table
 from tests.methods.fake_encoder import FakeEncoder
 
+from opinioncast.evidence.matching import published_of_table
 from opinioncast.jobs.asked_before import asked_before_frame, collapsed, relatives
 from opinioncast.library.shelf import Library, Shelf, write_shelf
 from opinioncast.survey import Question
@@ -53,6 +54,19 @@ def test_without_a_year_it_is_this_one_and_that_is_said(library: Library) -> Non
     assert any("no year told" in note for note in found.notes)
     told = relatives(library, [GUNS], None, year=2020)
     assert {p.years for p in told.evidence} == {2.0, 12.0, 22.0}
+
+
+def test_a_question_that_is_asked_twice_has_the_results_each_time(library: Library) -> None:
+    again = Question("again", GUNS.text.upper(), ("Favor", "Oppose"), wave="2024")
+    found = relatives(library, [GUNS, again], None)
+    assert found.used == {"mine": ("GSS/guns",), "again": ("GSS/guns",)}
+    latest = next(p for p in found.evidence if p.years == 6.0)
+    totals = {c.question_id: c.shares for c in latest.cells if not c.subpopulation.conditions}
+    assert totals == {"mine": pytest.approx((0.3, 0.7)), "again": pytest.approx((0.7, 0.3))}
+    assert len({(c.question_id, c.subpopulation) for c in latest.cells}) == len(latest.cells)
+    # as a table of the user's does
+    given = published_of_table(pistols(), [GUNS, again], "past", "free")
+    assert {c.question_id for c in given.cells} == {"mine", "again"}
 
 
 def test_other_options_are_named_and_not_used(library: Library) -> None:

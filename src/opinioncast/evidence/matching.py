@@ -193,34 +193,39 @@ def published_of_table(
 ) -> Published:
     """The results of an opinion table for the questions of a questionnaire.
 
-    Questions are matched by id where the options are the same, else by wording; those that are not
-    found are left out and named.
+    A row is of the question with its id and wording; else of every one with its wording (a
+    questionnaire may ask one twice); else of the one with its id. Those that are not found, or have
+    other options, are left out and named.
     """
     by_id = {q.question_id.casefold(): q for q in questions}
-    by_text = {plain(q.text): q for q in questions}
+    by_text: dict[str, list[Question]] = {}
+    for q in questions:
+        by_text.setdefault(plain(q.text), []).append(q)
     cells, left_out = [], {}
     for row in table.frame.iter_rows(named=True):
-        question = by_text.get(plain(row["question"])) or by_id.get(row["question_id"].casefold())
-        if question is None:
+        own = by_id.get(row["question_id"].casefold())
+        alike = by_text.get(plain(row["question"]), [])
+        found = [own] if own is not None and own in alike else alike or ([own] if own else [])
+        if not found:
             left_out[row["question_id"]] = "not in the predictions"
-            continue
-        order = option_places(question, row["options"])
-        if order is None:
-            left_out[row["question_id"]] = "other options than the question predicted"
-            continue
-        shares = np.zeros(len(order))
-        shares[order] = row["distribution"]
-        n_eff = row["n_eff"] if row["n_eff"] is not None else row["n"]
-        cells.append(
-            Cell(
-                question.question_id,
-                Subpopulation.from_key(row["attribute"], row["group"]),
-                tuple(shares / shares.sum()),
-                n_eff,
-                0.0,
-                row["n"],
+        for question in found:
+            order = option_places(question, row["options"])
+            if order is None:
+                left_out[row["question_id"]] = "other options than the question predicted"
+                continue
+            shares = np.zeros(len(order))
+            shares[order] = row["distribution"]
+            n_eff = row["n_eff"] if row["n_eff"] is not None else row["n"]
+            cells.append(
+                Cell(
+                    question.question_id,
+                    Subpopulation.from_key(row["attribute"], row["group"]),
+                    tuple(shares / shares.sum()),
+                    n_eff,
+                    0.0,
+                    row["n"],
+                )
             )
-        )
     return Published(
         name, tuple(cells), terms, left_out=tuple(f"{q}: {why}" for q, why in left_out.items())
     )
