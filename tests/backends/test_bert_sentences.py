@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from opinioncast.backends.bert_sentences import BertSentences
 from opinioncast.backends.catalogue import EMBEDDED_SENTENCES, folder_of
@@ -74,4 +75,20 @@ def test_another_kind_is_left_to_the_library(
     raw = json.loads((folder / file).read_text())
     changed = raw[:2] if change is None else raw | change
     (folder / file).write_text(json.dumps(changed))
+    assert BertSentences.of_folder(folder) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["named otherwise", "half precision"])
+def test_weights_of_another_making_are_left_to_the_library(tmp_path: Path, how: str) -> None:
+    """Saved below "bert.", as a model with a head is, or in 16 bits."""
+    folder = tmp_path / "model"
+    embedded = Path(folder_of(EMBEDDED_SENTENCES))
+    shutil.copytree(embedded, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    weights = load_file(embedded / "model.safetensors")
+    if how == "half precision":
+        changed = {n: t.half() if t.is_floating_point() else t for n, t in weights.items()}
+    else:
+        changed = {f"bert.{n}": t for n, t in weights.items()}
+    save_file(changed, folder / "model.safetensors")
     assert BertSentences.of_folder(folder) is None

@@ -82,12 +82,18 @@ class BertSentences:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         tokenizer.no_padding()
         tokenizer.enable_truncation(limit)
-        weights = load_file(folder / "model.safetensors", device=device or "cpu")
+        found = load_file(folder / "model.safetensors", device=device or "cpu")
+        weights = {n: t for n, t in found.items() if t.is_floating_point()}
+        depth = int(config["num_hidden_layers"])
+        if not _needed(depth) <= set(weights) or any(
+            t.dtype is not torch.float32 for t in weights.values()
+        ):  # named otherwise, or in half precision
+            return None
         return cls(
-            {n: t for n, t in weights.items() if t.is_floating_point()},
+            weights,
             tokenizer,
             limit,
-            int(config["num_hidden_layers"]),
+            depth,
             int(config["num_attention_heads"]),
             float(config["layer_norm_eps"]),
         )
@@ -161,6 +167,25 @@ class BertSentences:
         weight = self.weights[f"{name}.weight"]
         bias = self.weights[f"{name}.bias"]
         return functional.layer_norm(x, weight.shape, weight, bias, self.epsilon)
+
+
+def _needed(depth: int) -> set[str]:
+    """Names of the tensors that are computed with."""
+    kinds = ("word", "token_type", "position")
+    names = {f"embeddings.{kind}_embeddings.weight" for kind in kinds}
+    parts = [
+        "embeddings.LayerNorm",
+        *(
+            f"encoder.layer.{i}.{part}"
+            for i in range(depth)
+            for part in (
+                *(f"attention.self.{n}" for n in ("query", "key", "value")),
+                *("attention.output.dense", "attention.output.LayerNorm"),
+                *("intermediate.dense", "output.dense", "output.LayerNorm"),
+            )
+        ),
+    ]
+    return names | {f"{part}.{kind}" for part in parts for kind in ("weight", "bias")}
 
 
 def _settings(file: Path) -> dict[str, Any]:
