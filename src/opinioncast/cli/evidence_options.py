@@ -1,14 +1,16 @@
-"""What ``predict`` and ``update`` share: options that name evidence, and what is said of it."""
+"""Options that name evidence, of ``predict``, ``merge`` and ``update``, and what is said of it."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import polars as pl
 import typer
 
+from opinioncast.cli.options import Bundle, option_parameter
 from opinioncast.cli.screen import Screen
 from opinioncast.errors import InputError
 from opinioncast.evidence.reading import Reading
@@ -20,34 +22,43 @@ from opinioncast.survey.tables import NO_BASIS
 if TYPE_CHECKING:
     from opinioncast.jobs.asked_before import Relatives
 
-Pilots = Annotated[list[Path] | None, typer.Option(help="Microdata of a pilot, read by --recipe.")]
-Recipes = Annotated[
-    list[str] | None,
-    typer.Option(help="Curation recipe of the pilot, one for each; alone, it names the file."),
-]
-Results = Annotated[
-    list[Path] | None,
-    typer.Option(help="Published results: .csv, .xlsx, .parquet, or .yaml with `known:`."),
-]
-Past = Annotated[list[Path] | None, typer.Option(help="opinions.parquet of earlier waves.")]
-Year = Annotated[float | None, typer.Option(help="Year predicted, where the wave does not say it.")]
-FrameFile = Annotated[
-    Path | None, typer.Option(help="Population: .csv or .parquet; US adults when left out.")
-]
-PriorFile = Annotated[
-    Path | None, typer.Option(help="Of `learn-prior`; the shipped one when left out.")
-]
-Data = Annotated[
-    list[Path] | None, typer.Option("--data", "-d", help="Folder of a recipe's files.")
-]
-NoLibrary = Annotated[
-    bool,
-    typer.Option(
-        "--no-library",
-        help="Leave the library alone: the very question asked before is no evidence, and its "
-        "relatives are not named.",
-    ),
-]
+_OPTIONS: dict[str, Any] = {
+    "pilot": Annotated[
+        list[Path] | None, typer.Option(help="Microdata of a pilot, read by --recipe.")
+    ],
+    "recipe": Annotated[
+        list[str] | None,
+        typer.Option(help="Curation recipe of the pilot, one for each; alone, it names the file."),
+    ],
+    "known": Annotated[
+        list[Path] | None,
+        typer.Option(help="Published results: .csv, .xlsx, .parquet, or .yaml with `known:`."),
+    ],
+    "past": Annotated[list[Path] | None, typer.Option(help="opinions.parquet of earlier waves.")],
+    "year": Annotated[
+        float | None, typer.Option(help="Year predicted, where the wave does not say it.")
+    ],
+    "frame": Annotated[
+        Path | None, typer.Option(help="Population: .csv or .parquet; US adults when left out.")
+    ],
+    "groups": Annotated[
+        list[str] | None, typer.Option("--groups", "-g", help="Group files of known results.")
+    ],
+    "prior": Annotated[
+        Path | None, typer.Option(help="Of `learn-prior`; the shipped one when left out.")
+    ],
+    "data": Annotated[
+        list[Path] | None, typer.Option("--data", "-d", help="Folder of a recipe's files.")
+    ],
+    "no_library": Annotated[
+        bool,
+        typer.Option(
+            "--no-library",
+            help="Leave the library alone: the very question asked before is no evidence, and its "
+            "relatives are not named.",
+        ),
+    ],
+}
 
 _SHOWN = 12
 
@@ -74,30 +85,35 @@ def pilot_files(
     return tuple(PilotFile(name, file) for name, file in zip(names, files, strict=True))
 
 
-def sources_of(
-    pilot: Sequence[Path] | None,
-    recipe: Sequence[str] | None,
-    known: Sequence[Path] | None,
-    past: Sequence[Path] | None,
-    year: float | None,
-    frame: Path | None,
-    prior: Path | None,
-    data: Sequence[Path] | None,
-    groups: Sequence[str] | None = None,
-    library: bool = False,
-) -> Sources:
-    """The options as a job takes them."""
-    return Sources(
-        pilot_files(pilot, recipe),
-        tuple(known or ()),
-        tuple(past or ()),
-        year,
-        frame,
-        tuple(groups or ()),
-        prior,
-        tuple(data or (Path(),)),
-        library,
-    )
+def evidence_options(*, but: tuple[str, ...]) -> Bundle:
+    """Options that name evidence; the parameter ``sources`` gets :class:`Sources`.
+
+    Args:
+        but: options that the command does not take; without ``no_library`` the library is left
+            alone.
+    """
+    named = {name: hint for name, hint in _OPTIONS.items() if name not in but}
+
+    def parameters() -> list[inspect.Parameter]:
+        return [
+            option_parameter(name, hint, default=False if name == "no_library" else None)
+            for name, hint in named.items()
+        ]
+
+    def value(typed: dict[str, Any]) -> Sources:
+        return Sources(
+            pilots=pilot_files(typed["pilot"], typed["recipe"]),
+            known=tuple(typed["known"] or ()),
+            past=tuple(typed["past"] or ()),
+            year=typed["year"],
+            frame=typed["frame"],
+            groups=tuple(typed.get("groups") or ()),
+            prior=typed["prior"],
+            folders=tuple(typed["data"] or (Path(),)),
+            library=not typed.get("no_library", True),
+        )
+
+    return Bundle("sources", parameters, value)
 
 
 def say_library(screen: Screen, found: Relatives) -> None:

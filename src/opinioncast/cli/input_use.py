@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from opinioncast.cli.options import takes_predict_options
+from opinioncast.cli.options import predict_options, takes
 from opinioncast.cli.progress import progress_bar
 from opinioncast.cli.screen import Screen
 from opinioncast.jobs.evaluation_inputs import read_opinions
@@ -20,16 +20,17 @@ from opinioncast.report.report import MODEL_OUTPUT
 _console = Screen()
 
 
-@takes_predict_options(but=("seed",))
+@takes(predict_options(but=("seed",)))
 def input_use(
     opinions: Annotated[
         Path, typer.Argument(help="What people answered: parquet, or SubPOP's layout.")
     ],
-    given: Any,
     seed: Annotated[int, typer.Option(help="Of the shuffled options.")] = 0,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path(
         "opinioncast-out/input-use"
     ),
+    *,
+    given: Any,
 ) -> None:
     """How much worse a method is without the group or question, or with shuffled options."""
     settings = PredictSettings(**given)

@@ -197,10 +197,10 @@ class _Commands(TyperGroup):
         one = typer.Typer(
             add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
         )
-        if hasattr(run, "_own_options"):  # the declarations are for who predicts
-            from opinioncast.cli.options import with_predict_options
+        if hasattr(run, "_option_bundles"):  # the declarations are for who predicts
+            from opinioncast.cli.options import with_bundles
 
-            run = with_predict_options(run)
+            run = with_bundles(run)
         one.command(cmd_name)(run)
         return typer.main.get_command(one)
 

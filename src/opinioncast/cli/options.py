@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -18,55 +19,83 @@ from opinioncast.options import Option
 from opinioncast.predictor.settings import all_options
 
 _TYPED = (str, int, float, bool, Path)
+_BUNDLES = "_option_bundles"
 F = TypeVar("F", bound=Callable[..., None])
 
 
-_BUT = "_own_options"
+@dataclass(frozen=True)
+class Bundle:
+    """Options that several commands take alike, declared once.
 
-
-def takes_predict_options(*, but: tuple[str, ...] = ()) -> Callable[[F], F]:
-    """Mark a command: :func:`with_predict_options` gives it the options when it is run.
-
-    Args:
-        but: names of settings that the command has options of its own for.
+    Attributes:
+        into: the command's parameter that stands where they are listed and gets their value.
+        parameters: the options, each annotated for typer; looked up when a command is run.
+        value: what the command gets of what was typed, by name.
     """
 
+    into: str
+    parameters: Callable[[], Sequence[inspect.Parameter]]
+    value: Callable[[dict[str, Any]], Any]
+
+
+def takes(*bundles: Bundle) -> Callable[[F], F]:
+    """Mark a command: :func:`with_bundles` gives it the options when it is run."""
+
     def mark(command: F) -> F:
-        setattr(command, _BUT, but)
+        setattr(command, _BUNDLES, bundles)
         return command
 
     return mark
 
 
-def with_predict_options(command: Callable[..., None]) -> Callable[..., None]:
-    """A marked ``command`` with an option for everything that :class:`PredictSettings` takes, by
-    what is declared at this moment; another command as it is.
-
-    Its parameter ``given`` gets what was typed, by name; what was not is left out.
-    """
-    but = getattr(command, _BUT, None)
-    if but is None:
+def with_bundles(command: Callable[..., None]) -> Callable[..., None]:
+    """A marked ``command`` with the options of its bundles; another command as it is."""
+    bundles: tuple[Bundle, ...] = getattr(command, _BUNDLES, ())
+    if not bundles:
         return command
-    own = inspect.signature(command).parameters
-    kept = [p for p in own.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    added = {name: hint for name, hint in _options().items() if name not in but}
+    added = {bundle.into: tuple(bundle.parameters()) for bundle in bundles}
+    hints = typing.get_type_hints(command, include_extras=True)
+    parameters = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, own in inspect.signature(command).parameters.items()
+        for parameter in added.get(name, [own.replace(annotation=hints[name])])
+    ]
 
     def typed(**values: Any) -> None:
-        given = {name: _value(values.pop(name)) for name in added}
-        command(**values, given={n: v for n, v in given.items() if v is not None})
+        for bundle in bundles:
+            given = {one.name: values.pop(one.name) for one in added[bundle.into]}
+            values[bundle.into] = bundle.value(given)
+        command(**values)
 
-    named = [p for p in kept if p.name != "given"]
-    hints = typing.get_type_hints(command, include_extras=True)
-    parameters = [p.replace(annotation=hints[p.name]) for p in named] + [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
-        for name, hint in added.items()
-    ]
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
     typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     typed.__annotations__ = {p.name: p.annotation for p in parameters}
     typed.__doc__ = command.__doc__
     typed.__name__ = command.__name__
     return typed
+
+
+def predict_options(*, but: tuple[str, ...] = ()) -> Bundle:
+    """Everything that :class:`PredictSettings` takes, by what is declared when a command is run;
+    the parameter ``given`` gets what was typed, by name; what was not is left out.
+
+    Args:
+        but: names of settings that the command has options of its own for.
+    """
+
+    def parameters() -> list[inspect.Parameter]:
+        return [
+            option_parameter(name, hint) for name, hint in _options().items() if name not in but
+        ]
+
+    def value(typed: dict[str, Any]) -> dict[str, Any]:
+        return {name: given for name, given in typed.items() if given is not None and given != []}
+
+    return Bundle("given", parameters, value)
+
+
+def option_parameter(name: str, hint: Any, default: Any = None) -> inspect.Parameter:
+    """One option of a bundle."""
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
 
 
 def _options() -> dict[str, Any]:
@@ -76,7 +105,7 @@ def _options() -> dict[str, Any]:
     found: dict[str, Any] = {
         "method": _annotated(
             str,
-            f"One of {methods}. Left out: the blend of what ships, or zero-shot where --model, "
+            f"One of {methods}. Left out: surveys, or zero-shot where --model, "
             "--adapter or --backend names a language model.",
             "--method",
         ),
@@ -120,8 +149,3 @@ def _without_none(hint: Any) -> Any:
         rest = [part for part in typing.get_args(hint) if part is not type(None)]
         return rest[0] if len(rest) == 1 else str
     return str if typing.get_origin(hint) is Literal else hint
-
-
-def _value(typed: Any) -> Any:
-    """What was typed; None where nothing was."""
-    return None if typed is None or typed == [] else typed

@@ -8,23 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opinioncast.cli.evidence_options import (
-    Data,
-    FrameFile,
-    NoLibrary,
-    Past,
-    Pilots,
-    PriorFile,
-    Recipes,
-    Results,
-    Year,
+    evidence_options,
     say_basis,
     say_library,
     say_reading,
-    sources_of,
 )
-from opinioncast.cli.options import takes_predict_options
+from opinioncast.cli.options import predict_options, takes
 from opinioncast.cli.progress import progress_bar, progress_bars
 from opinioncast.cli.screen import Screen
+from opinioncast.jobs.update import Sources
 
 if TYPE_CHECKING:
     from opinioncast.jobs.predict import PredictionRun
@@ -32,12 +24,11 @@ if TYPE_CHECKING:
 _console = Screen()
 
 
-@takes_predict_options()
+@takes(evidence_options(but=("groups",)), predict_options())
 def predict(
     questionnaire: Annotated[
         Path, typer.Argument(help="YAML, CSV or XLSX, or an instrument that `import` reads.")
     ],
-    given: Any,
     groups: Annotated[
         list[str],
         typer.Option(
@@ -71,15 +62,9 @@ def predict(
             "the parts together."
         ),
     ] = None,
-    pilot: Pilots = None,
-    recipe: Recipes = None,
-    known: Results = None,
-    past: Past = None,
-    year: Year = None,
-    frame: FrameFile = None,
-    prior: PriorFile = None,
-    data: Data = None,
-    no_library: NoLibrary = False,
+    *,
+    sources: Sources,
+    given: Any,
 ) -> None:
     """Predict a questionnaire for subpopulations, from its wording and what is known already."""
     from opinioncast.predictor import PredictSettings
@@ -87,8 +72,6 @@ def predict(
     from opinioncast.survey import load_groups
 
     settings = PredictSettings(**given)
-    at_hand = not no_library
-    sources = sources_of(pilot, recipe, known, past, year, frame, prior, data, library=at_hand)
     if shard is not None:
         _refuse_beside_shard(sources, write)
         from opinioncast.jobs.shards import Given, Shard, predict_shard
@@ -121,6 +104,7 @@ def predict(
     _say(run, settings.kind.advice)
 
 
+@takes(evidence_options(but=("groups",)))
 def merge(
     out: Annotated[Path, typer.Argument(help="The folder given to every part with --out.")],
     questionnaire: Annotated[
@@ -133,21 +117,12 @@ def merge(
             "Repeat; default: all but charts."
         ),
     ] = None,
-    pilot: Pilots = None,
-    recipe: Recipes = None,
-    known: Results = None,
-    past: Past = None,
-    year: Year = None,
-    frame: FrameFile = None,
-    prior: PriorFile = None,
-    data: Data = None,
-    no_library: NoLibrary = False,
+    *,
+    sources: Sources,
 ) -> None:
     """Put together what `predict --shard` made: the files that one machine would have written."""
     from opinioncast.jobs.shards import merge_shards
 
-    at_hand = not no_library
-    sources = sources_of(pilot, recipe, known, past, year, frame, prior, data, library=at_hand)
     run = merge_shards(out, questionnaire=questionnaire, sources=sources, formats=write or None)
     _say(run, None)
 
