@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument(
         "--setting",
         action="append",
-        choices=("network", "blend", "adapter", "zero-shot"),
+        choices=("surveys", "network", "blend", "adapter", "zero-shot"),
         help="measure this one; repeat for several (default: all)",
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
@@ -118,6 +118,7 @@ def main() -> None:
         demo = first_questions(demo, 6)
         opinionqa = None if opinionqa is None else first_questions(opinionqa, 6)
     every: dict[str, dict[str, Any]] = {
+        "surveys": {"method": "surveys"},
         "network": {"method": "network"},
         "blend": {"method": "blend"},
         "adapter": {"method": "zero-shot", "adapter": SHIPPED},
@@ -127,7 +128,7 @@ def main() -> None:
     # Rounding moves shares by far less than the bar, but the weights' hash differs by dtype.
     measured = {
         name: [PredictSettings(**settings)]
-        if options.quick or name == "network"
+        if options.quick or name in ("surveys", "network")
         else [PredictSettings(**settings, dtype=dtype) for dtype in ("float32", "bfloat16")]
         for name, settings in chosen.items()
     }

@@ -217,14 +217,9 @@ def test_a_named_model_is_the_one_that_is_asked(backend: FakeBackend, tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", [None, "blend"])
-def test_the_default_is_the_blend_of_what_ships(
-    backend: FakeBackend, tmp_path: Path, method: str | None
-) -> None:
+def test_the_blend_mixes_what_ships(backend: FakeBackend, tmp_path: Path) -> None:
     pytest.importorskip("sentence_transformers")
-    with pytest.raises(SystemExit) as stop:
-        main(["predict", "q.yaml", "-g", "SEX=Female", *(["--method", method] if method else [])])
-    assert not stop.value.code
+    assert run("predict", "q.yaml", "-g", "SEX=Female", "--method", "blend") == 0
     manifest = json.loads((tmp_path / "opinioncast-out" / "manifest.json").read_text("utf-8"))
     assert manifest["rows"] == 2
     assert manifest["weights"] == pytest.approx([0.5, 0.3, 0.2])

@@ -9,14 +9,15 @@ import pytest
 from opinioncast.methods.blend import BlendSettings, BlendShares
 from opinioncast.methods.few_shot import PAPER_NEIGHBOURS, FewShotSettings
 from opinioncast.methods.nearest import NEIGHBOURS, NearestSettings
+from opinioncast.methods.surveys import SurveysSettings
 from opinioncast.options import options_of
 
 
-@pytest.mark.parametrize("settings", [BlendSettings, NearestSettings])
+@pytest.mark.parametrize("settings", [BlendSettings, NearestSettings, SurveysSettings])
 def test_the_number_of_neighbours_is_the_one_in_the_help(settings: type) -> None:
     said = options_of(settings)["neighbours"].help
     assert f"few-shot {PAPER_NEIGHBOURS}" in said
-    assert f"nearest and blend {NEIGHBOURS}" in said
+    assert f"surveys, nearest and blend {NEIGHBOURS}" in said
     assert settings().neighbours is None
 
 
@@ -27,7 +28,9 @@ def test_the_blends_shares_and_temperature() -> None:
     assert found.temperature == NearestSettings().temperature == 0.1
 
 
-@pytest.mark.parametrize("settings", [BlendSettings, NearestSettings, FewShotSettings])
+@pytest.mark.parametrize(
+    "settings", [BlendSettings, NearestSettings, FewShotSettings, SurveysSettings]
+)
 def test_every_default_has_its_options_type(settings: type) -> None:
     """A default is not checked when a settings class is made without it."""
     options = options_of(settings)

@@ -201,7 +201,7 @@ SLOW = {
         "orders": "given",
     },
     "zero_shot_shipped": {"method": "zero-shot", "adapter": "shipped"},
-    "blend": {},
+    "blend": {"method": "blend"},
 }
 
 

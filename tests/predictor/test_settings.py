@@ -68,7 +68,7 @@ def test_text_stands_for_what_it_means() -> None:
 
 
 def test_the_method_follows_from_what_is_named() -> None:
-    assert PredictSettings().method == "blend"
+    assert PredictSettings().method == "surveys"
     assert PredictSettings(model="some/model").method == "zero-shot"
     assert PredictSettings(adapter="shipped").method == "zero-shot"
     assert PredictSettings(backend="vllm").method == "zero-shot"

@@ -80,7 +80,7 @@ def asked(**options: Any) -> Resources:
 
 
 def test_prompts_come_with_the_adapter() -> None:
-    assert PredictSettings() == PredictSettings(method="blend")
+    assert PredictSettings() == PredictSettings(method="surveys")
     assert PredictSettings(method="zero-shot").adapter is None
     assert asked(adapter=SHIPPED).adapter == str(SHIPPED_ADAPTER)
     blend = asked(method="blend")

@@ -52,9 +52,9 @@ def show(project: Project) -> None:
         )
     with right:
         st.header("Method")
-        offered = [k for k in method_kinds() if not k.language_model or k.name == choices.method]
-        blend = [k for k in method_kinds() if k.name == "blend"]
-        kinds = list({k.name: k for k in (*blend, *offered)}.values())
+        kinds = [
+            k for k in method_kinds() if not k.language_model or k.name in ("blend", choices.method)
+        ]
         method = st.radio(
             "How the wording is read",
             [k.name for k in kinds],

@@ -16,6 +16,7 @@ from opinioncast.documents import read_document
 from opinioncast.errors import InputError
 from opinioncast.files import atomic_path
 from opinioncast.json_text import json_text
+from opinioncast.predictor import DEFAULT_METHOD
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22,43}")
 STATE = "project.json"
@@ -36,7 +37,7 @@ class Choices:
 
     instrument: str = ""
     groups: tuple[str, ...] = ("paper22", "total")
-    method: str = "blend"
+    method: str = DEFAULT_METHOD
     population: str = ""
     known: str = ""
     pilot: str = ""

@@ -70,7 +70,7 @@ def run_demo(out: Path, *, progress: Progress | None = None) -> DemoRun:
     tuned = PredictSettings(method="zero-shot", adapter=SHIPPED)
     with Predictor(tuned) as of_model, Predictor(beside=of_model) as default:
         fine_tuned = of_model.predict(questions, groups, progress=progress)
-        prediction = default.predict(questions, groups)  # its language model's rows are kept now
+        prediction = default.predict(questions, groups)
     scores = score_cells(observed, prediction.table)
     baseline = ("Gemma 3 270M, fine-tuned", score_cells(observed, fine_tuned.table))
     record = run_record(prediction, groups, time.monotonic() - started)

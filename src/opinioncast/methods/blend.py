@@ -103,12 +103,13 @@ class BlendSettings(AskedPrompting):
     pool: Pool = option("linear", "How a blend mixes: linear, or log (geometric mean).")
     train: Path | None = option(
         None,
-        "Opinion table for the methods nearest, few-shot and blend (default: the training table "
-        "that ships) and total.",
+        "Opinion table for the methods surveys, nearest, few-shot and blend (default: the training "
+        "table that ships) and total.",
     )
     neighbours: int | None = option(
         None,
-        "Training questions used (few-shot 5, nearest and blend 20; few-shot 0: none shown).",
+        "Training questions used (few-shot 5, surveys, nearest and blend 20; few-shot 0: none "
+        "shown).",
         flags=("--neighbours", "-k"),
     )
     temperature: float = option(0.1, "Of the nearest questions' weights.")
@@ -285,7 +286,7 @@ def build(settings: BlendSettings, resources: Resources) -> Blend:
 
 METHOD = MethodKind(
     name="blend",
-    help="The best of what ships: network, nearest questions and fine-tuned language model, mixed.",
+    help="Network, nearest questions and the fine-tuned language model, mixed.",
     settings=BlendSettings,
     build=build,
     language_model=True,

@@ -42,11 +42,13 @@ class NearestSettings:
 
     train: Path | None = option(
         None,
-        "Opinion table with other questions' answers (default: the training table that ships).",
+        "Opinion table for the methods surveys, nearest, few-shot and blend (default: the training "
+        "table that ships) and total.",
     )
     neighbours: int | None = option(
         None,
-        "Training questions used (few-shot 5, nearest and blend 20; few-shot 0: none shown).",
+        "Training questions used (few-shot 5, surveys, nearest and blend 20; few-shot 0: none "
+        "shown).",
         flags=("--neighbours", "-k"),
     )
     temperature: float = option(

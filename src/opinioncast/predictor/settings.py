@@ -14,8 +14,8 @@ from opinioncast.methods.declaration import MethodKind, method_kind, method_kind
 from opinioncast.options import Option, made, options_of, unknown_option
 from opinioncast.prompts import AskedPrompting
 
-DEFAULT_METHOD = "blend"
-"""The best of what ships: see the search in docs/finetuning.md."""
+DEFAULT_METHOD = "surveys"
+"""As near as the best of what ships, in seconds: see the search in docs/finetuning.md."""
 
 WITH_MODEL = "zero-shot"
 """The method where none is named and a language model is."""
@@ -38,7 +38,7 @@ class PredictSettings:
 
     Args:
         method: name of a method (:func:`opinioncast.methods.declaration.method_kinds`), or the
-            settings of one. None: the blend, or zero-shot where a model, an adapter or a backend
+            settings of one. None: surveys, or zero-shot where a model, an adapter or a backend
             is named.
         model: language model: ``embedded``, a folder, a hub name, or ``api:MODEL@URL``,
             ``torch:FOLDER``, ``vllm:MODEL``.
