@@ -99,9 +99,16 @@ def test_money(amount: int, layout: str, separator: str) -> None:
         ("2,5", Band(2.5, 2.5)),
         ("-5", Band(-5, -5)),
         ("20%-30%", Band(20, 30)),
+        ("1981 or later", Band(1981, INF)),
+        ("1945 or earlier", Band(-INF, 1945)),
+        ("18歳未満", Band(-INF, 17)),
+        ("18 至 24 岁", Band(18, 24)),
+        ("41岁及以上", Band(41, INF)),
+        ("만 65세 이상", None),
+        ("65세 이상", Band(65, INF)),
     ],
 )
-def test_decimals_and_units(text: str, band: Band) -> None:
+def test_decimals_and_units(text: str, band: Band | None) -> None:
     assert read_band(text) == band
 
 

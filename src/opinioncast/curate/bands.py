@@ -54,6 +54,8 @@ _UNITS = re.compile(
     r"|\b(?:per|a|an|each) (?:year|month|week|day|hour)\b|\b(?:annually|yearly|monthly)\b"
     r"|\b(?:aged?|ages)\b"
 )
+_COUNTED = re.compile(r"(?<=\d)\s?(?:周?岁|歳|才|세|(?=[及或]?以[上下]|未[満满]|이[상하]|미만))")
+"""Years of age behind a number where words aren't parted by spaces."""
 _NUMBER = (
     r"(?P<{0}>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d{{1,3}}(?:\.\d{{3}}){{2,}}(?:,\d+)?"
     r"|\d{{1,3}}(?:[ ']\d{{3}})+(?:[.,]\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
@@ -61,13 +63,15 @@ _NUMBER = (
 )
 _N, _LOW, _HIGH = (_NUMBER.format(name) for name in ("n", "low", "high"))
 _AT_LEAST = (
-    r"or more|and more|or over|and over|or above|and above|or older|and older|or higher"
+    r"or more|and more|or over|and over|or above|and above|or older|and older|or later|and later"
+    r"|or higher"
     r"|and higher|or up|or greater|plus|(?:and|or) upwards?|and up|und (?:älter|mehr|darüber)"
     r"|oder (?:mehr|älter)|(?:et|ou) (?:plus|davantage)|[yo] (?:más|mayor(?:es)?)|en adelante"
     r"|e oltre|[eo] più|(?:e|ou) mais|(?:i|lub) (?:więcej|starsi)|en (?:meer|ouder)|of meer"
 )
 _AT_MOST = (
-    r"or less|and less|or under|and under|or below|and below|or younger|and younger|or fewer"
+    r"or less|and less|or under|and under|or below|and below|or younger|and younger|or earlier"
+    r"|and earlier|or fewer"
     r"|and fewer|or lower|and lower|und (?:jünger|weniger|darunter)|oder (?:weniger|jünger)"
     r"|(?:et|ou) moins|[yo] menos|[eo] meno|(?:e|ou) menos|(?:i|lub) mniej|en jonger|of minder"
 )
@@ -80,7 +84,7 @@ _UNDER = (
     r"|jünger als|moins de|menos de|menor(?:es)? de|abaixo de|meno di|poniżej|mniej niż"
     r"|minder dan|jonger dan"
 )
-_TO = r"-|to|through|thru|until|till|up to|bis|à|a|al|até|do|tot|and"
+_TO = r"-|to|through|thru|until|till|up to|bis|à|a|al|até|do|tot|and|至|到|から"
 _FROM = r"(?:from|between|von|zwischen|de|entre|da|od|tra) "
 _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern))
@@ -97,6 +101,9 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             rf"|até|do|tot) ?{_N}",
         ),
         ("at most", rf"{_N} (?:{_AT_MOST})"),
+        ("at least", rf"{_N} ?(?:[及或]?以上|이상)"),
+        ("at most", rf"{_N} ?(?:[及或]?以下|이하)"),
+        ("under", rf"{_N} ?(?:未満|未满|미만)"),
         ("over", rf"(?:>|(?:{_OVER}) ){_N}"),
         ("over", rf"(?:>|(?:{_OVER})) {_N}"),
         ("under", rf"(?:<|(?:{_UNDER}) ){_N}"),
@@ -119,10 +126,10 @@ def read_band(text: str) -> Band | None:
     Read are single numbers, "18-29" with any dash, "18 to 29", "between 18 and 29", "under 30",
     "<30", "30 or less", "65+", "65 and over", "> 60", "20 to less than 30", with currency,
     thousands separators, "k", years and other units around, in English and the commonest words of
-    German, French, Spanish and Italian.
+    German, French, Spanish and Italian; ages in Chinese, Japanese and Korean.
     """
     plain = _MOJIBAKE.sub("-", " ".join(text.split())).translate(_SIGNS).casefold().strip(" .;:")
-    plain = _NUMBERING.sub("", plain)
+    plain = _COUNTED.sub(" ", _NUMBERING.sub("", plain))
     # "-5" keeps its sign; a currency sign may stand before or after it
     plain = _UNITS.sub(" ", _CURRENCY.sub(" ", plain))
     plain = re.sub(r"(?<=\d)\s+(?=\+)", "", " ".join(plain.split())).strip(" .;:")

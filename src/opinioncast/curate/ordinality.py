@@ -9,6 +9,7 @@ which a scale is listed never matters, only what lies between what.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from opinioncast.curate.bands import read_band
 from opinioncast.curate.points import rating_values
 from opinioncast.documents import parse_yaml
 from opinioncast.errors import InputError
@@ -345,7 +347,7 @@ def _numbers(texts: Sequence[str]) -> list[float] | None:
     values: list[float] = []
     for text in texts:
         spelled = re.sub(r"\b[a-z]+\b", lambda m: _WORDS.get(m.group(), m.group()), text)
-        spelled = re.sub(r"^(yes|about|at least|for),? ", "", spelled)
+        spelled = re.sub(r"^(yes|about|at least|for|born),? ", "", spelled)
         found = _NUMBER.search(spelled)
         if found is None:
             if not re.fullmatch(r"none|never|zero|no .*|it will never happen", spelled):
@@ -353,9 +355,13 @@ def _numbers(texts: Sequence[str]) -> list[float] | None:
             values.append(_beyond(values))
             continue
         unit = _UNIT.search(spelled)
-        value = float(found.group().replace(",", "")) * (_UNITS[unit.group(1)] if unit else 1.0)
-        below = bool(re.match(r"(less|fewer|under|below|younger)\b", spelled))
-        above = bool(re.match(r"(more|over|above|older)\b", spelled))
+        number, below, above = float(found.group().replace(",", "")), False, False
+        if band := read_band(text):  # "< 18", "unter 18", "$100k or more"
+            below, above = math.isinf(band.low), math.isinf(band.high)
+            number = band.high if below else band.low
+        value = number * (_UNITS[unit.group(1)] if unit else 1.0)
+        below = below or bool(re.match(r"(less|fewer|under|below|younger|before)\b", spelled))
+        above = above or bool(re.match(r"(more|over|above|older|after)\b", spelled))
         values.append(value - 1e-6 * below + 1e-6 * above)
     return values if len(set(values)) == len(values) else None
 
