@@ -1,4 +1,4 @@
-"""Questionnaires in CSV, one row a question; ``rows`` says which columns."""
+"""Questionnaires in CSV, one row a question or option; ``rows`` says which columns."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read(path: Path, content: bytes) -> Instrument:
 
 FORMAT = InstrumentFormat(
     name="csv",
-    help="CSV: one row a question.",
+    help="CSV: one row a question, or one row an option.",
     endings=(".csv",),
     read=read,
     order=20,

@@ -1,7 +1,8 @@
 """Tables that hold a questionnaire row by row: number, question, answers, filter.
 
 The columns are told by their heads, in the languages questionnaires are often written in; without
-the heads of question and answers a table is read in other ways.
+the heads of question and answers a table is read in other ways. Each answer may have a row of its
+own, with its code beside it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from opinioncast.questionnaires.option_rows import OptionColumns, Row, questions_of
 from opinioncast.questionnaires.text_lines import Grid, Line, is_routing, options_of, slashed_of
 
 Columns = dict[str, tuple[int, ...]]
@@ -33,6 +35,15 @@ _HEADS = {
     "block": r"section|block|module|topic|theme|thema|rubrik|bloque|sección",
 }
 _PATTERNS = {name: re.compile(pattern, re.I) for name, pattern in _HEADS.items()}
+_CODE_HEAD = re.compile(
+    r"(?:option|answer|response|value|category|antwort)?[\s._-]*"
+    r"(?:codes?|values?|no|nr|num(?:ber)?|#|werte?|valor|valeur|código)\.?",
+    re.I,
+)
+_LABEL_HEAD = re.compile(
+    r"(?:value|code|answer|option|response|category)?[\s._-]*(?:labels?|texts?|descriptions?)", re.I
+)
+_TWO_WAYS = "[options in one cell and in rows of their own]"
 _NUMBERED = re.compile(
     r"(?:option|answer|response|choice|code|antwort(?:option)?|réponse|opción|respuesta|antwoord)"
     r"[\s._-]*(?:\d{1,2}|[A-Za-z])(?:\s*text)?",
@@ -57,10 +68,14 @@ def rows_of_layout(grid: Grid, places: Sequence[str] = ()) -> list[Line | Grid] 
     start, columns = next(heads, (0, None))
     if columns is None:
         return None
+    rows: Sequence[Row] = [
+        (places[n - 1] if places else f"{grid.where}, row {n}", cells)
+        for n, cells in enumerate(grid.rows[start + 1 :], start=start + 2)
+    ]
     made: list[Line | Grid] = []
     asked = 0
-    for number, cells in enumerate(grid.rows[start + 1 :], start=start + 2):
-        place = places[number - 1] if places else f"{grid.where}, row {number}"
+    rows, columns = _one_a_question(rows, columns)
+    for place, cells in rows:
         lines = _lines_of(place, cells, columns)
         if "number" not in columns:
             asked += any(not one.heading for one in lines)
@@ -81,7 +96,64 @@ def _columns(row: tuple[str, ...]) -> Columns | None:
         else:
             if _NUMBERED.fullmatch(words):
                 columns["answers"] = (*columns.get("answers", ()), place)
-    return columns if {"question", "answers"} <= set(columns) else None
+    if "question" not in columns:
+        return None
+    (question,) = columns["question"]
+    beyond = [(k, " ".join(c.split()).strip(" :*")) for k, c in enumerate(row) if k > question]
+    if codes := [k for k, words in beyond if _CODE_HEAD.fullmatch(words)][:1]:
+        columns["code"] = tuple(codes)
+        labels = [k for k, words in beyond if k > codes[0] and _LABEL_HEAD.fullmatch(words)]
+        if labels and "answers" not in columns:
+            columns["answers"] = tuple(labels[:1])
+    return columns if "answers" in columns else None
+
+
+def _one_a_question(rows: Sequence[Row], columns: Columns) -> tuple[Sequence[Row], Columns]:
+    """The rows with those of one question together, a line for each option with its code."""
+    plain = {name: places for name, places in columns.items() if name != "code"}
+    (question,), answers, code = columns["question"], columns["answers"], columns.get("code", ())
+    width = max((len(cells) for _, cells in rows), default=0)
+    if len(answers) > 1 or width <= max(question, *answers, *code):
+        return rows, plain
+    even = [
+        (place, (*(c.strip() for c in cells), *[""] * (width - len(cells))))
+        for place, cells in rows
+    ]
+    apart = OptionColumns(question, answers[0], code, _is_one, "\n")
+    groups = questions_of(even, apart)
+    if all(len(group) == 1 for group in groups):
+        return rows, plain
+    if plain.get("number") == code:
+        del plain["number"]
+    made: list[Row] = []
+    for group in groups:
+        place, cells = group[0]
+        if len(group) > 1 and apart.several(group):
+            cells = _with(cells, answers[0], _TWO_WAYS)
+        elif len(group) > 1:
+            if code and all(row[code[0]] for _, row in group if row[answers[0]]):
+                group = [
+                    (
+                        p,
+                        _with(
+                            c, answers[0], f"{c[code[0]]}. {c[answers[0]]}" if c[answers[0]] else ""
+                        ),
+                    )
+                    for p, c in group
+                ]
+            place, cells = apart.joined(group)
+        made.append((place, cells))
+    return made, plain
+
+
+def _with(cells: tuple[str, ...], column: int, text: str) -> tuple[str, ...]:
+    return (*cells[:column], text, *cells[column + 1 :])
+
+
+def _is_one(cell: str) -> bool:
+    """Whether a cell is one option: "Yes, definitely" is, "Yes, no, maybe" may be three."""
+    parts = options_in_cell(cell)
+    return len(parts) < 2 or (len(parts) == 2 and parts == _between_commas(cell))
 
 
 def _lines_of(place: str, cells: tuple[str, ...], columns: Columns) -> list[Line]:
@@ -121,5 +193,9 @@ def options_in_cell(cell: str) -> list[str]:
         return [f"{code}. {text}" if code else text for code, text in coded]
     if parts := slashed_of(line):
         return parts
-    commas = [p.strip() for p in re.split(r"\s*[,،、，]\s*", line) if p.strip()]
+    commas = _between_commas(line)
     return commas if len(commas) > 1 and all(len(p.split()) <= 4 for p in commas) else lines
+
+
+def _between_commas(line: str) -> list[str]:
+    return [p.strip() for p in re.split(r"\s*[,،、，]\s*", line) if p.strip()]

@@ -1,4 +1,4 @@
-"""Questionnaires in Excel workbooks, one row a question; ``rows`` says which columns."""
+"""Questionnaires in Excel workbooks, one row a question or option; ``rows`` says which columns."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def sheets(
 
 FORMAT = InstrumentFormat(
     name="xlsx",
-    help="An Excel workbook: one row a question on its first sheet.",
+    help="An Excel workbook: one row a question, or one row an option, on its first sheet.",
     endings=(".xlsx",),
     read=read,
     order=30,
