@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pyreadstat
 
@@ -21,7 +20,7 @@ from opinioncast.errors import DataError
 from opinioncast.readers import portable, stata_wide, system_file
 from opinioncast.readers.mended_text import Mender
 from opinioncast.readers.raw import Range, RawFile, ResponseSet, check_names
-from opinioncast.survey.wave import tagged
+from opinioncast.readers.row_blocks import TAGS, column, read_columns
 
 SUFFIXES = (".sav", ".zsav", ".por", ".dta", ".sas7bdat", ".xpt")
 
@@ -48,15 +47,6 @@ _USER_MISSING = (".sav", ".zsav", ".dta", ".sas7bdat")
 _NO_ENCODING = (".por",)
 _BYTES = "ISO-8859-1"
 """Under this encoding every byte is the letter of its number, so that bytes can be had back."""
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
-# "_" is SAS's unlettered special missing value; it says no more than an empty cell.
-_TAGS: dict[Any, float] = {
-    **{letter: tagged(letter) for letter in _LETTERS},
-    **{letter.upper(): tagged(letter) for letter in _LETTERS},
-    "_": np.nan,
-    "": np.nan,
-    None: np.nan,
-}
 _SAS_FORMATS = re.compile(
     r"(?:\$?(?:BEST|CHAR|F|COMMA|DOLLAR|PERCENT|HEX|BINARY|Z|E|D|NUMX|IB|PD|PIB|RB|S370|UPCASE"
     r"|ASCII|EBCDIC|QUOTE|VARYING|EURO|NEGPAREN|FRACT|ROMAN|SSN|WORD|YEN)\w*?"
@@ -76,7 +66,6 @@ class _Meta:
     ranges: Mapping[str, Sequence[Mapping[str, Any]]]
     types: Mapping[str, str]
     formats: Mapping[str, str]
-    lettered: frozenset[str]
     sets: tuple[ResponseSet, ...]
     rows: int | None
 
@@ -186,17 +175,7 @@ def _raw(path: Path, source: Path, columns: Sequence[str] | None, encoding: str 
             found=f"{height} respondents",
             hint="download it again",
         )
-    frame = pl.DataFrame(
-        [
-            _column(
-                name,
-                values,
-                text=meta.types[name].startswith("string"),
-                letters=name in meta.lettered,
-            )
-            for name, values in data.items()
-        ]
-    )
+    frame = pl.DataFrame(list(data.values()))
 
     def everywhere() -> tuple[dict[str, dict[float, str]], dict[str, tuple[Range, ...]]]:
         whole = meta if columns is None else _dictionary(source, encoding)
@@ -270,7 +249,7 @@ def catalog_of(path: Path) -> Path | None:
 
 def _read(
     path: Path, encoding: str | None, **options: Any
-) -> tuple[dict[str, list[Any]], _Meta, list[str]]:
+) -> tuple[dict[str, pl.Series], _Meta, list[str]]:
     suffix = path.suffix.casefold()
     read = _READERS[suffix]
     notes: list[str] = []
@@ -286,7 +265,13 @@ def _read(
     mender: Mender | None = None
     for _ in range(3):  # at most one retry for the encoding and one for the dates
         try:
-            data, meta = read(str(path), output_format="dict", **options)
+            data, meta, rows = read_columns(
+                read,
+                path,
+                options,
+                counted=suffix in _USER_MISSING,
+                mend=None if mender is None else mender.mend,
+            )
         except OverflowError:
             options["disable_datetime_conversion"] = True
             notes.append("dates beyond the calendar: left as the file's numbers")
@@ -304,14 +289,14 @@ def _read(
         except (pyreadstat.PyreadstatError, ValueError) as error:
             raise _unreadable(path, error) from error
         else:
-            mended = _mended(data, meta, mender)
+            mended = _mended(data, meta, rows, mender)
             if mender is not None:
                 notes += mender.notes()
             return *mended, notes
     raise _unreadable(path, "neither its encoding nor its dates can be read")
 
 
-def _wide(path: Path, options: Mapping[str, Any]) -> tuple[dict[str, list[Any]], _Meta] | None:
+def _wide(path: Path, options: Mapping[str, Any]) -> tuple[dict[str, pl.Series], _Meta] | None:
     """A Stata file of thousands of variables, which pyreadstat reads slowly; None: any other."""
     layout = stata_wide.layout_of(path)
     if layout is None:
@@ -324,22 +309,25 @@ def _wide(path: Path, options: Mapping[str, Any]) -> tuple[dict[str, list[Any]],
         raise _unreadable(path, error) from error
     if found is None:
         return None
-    return found.data, _Meta(
+    data = {
+        n: column(n, values, text=found.types[n].startswith("string"), letters=False)
+        for n, values in found.data.items()
+    }
+    return data, _Meta(
         names=found.names,
         labels=found.labels,
         value_labels=found.value_labels,
         ranges={},
         types=found.types,
         formats=found.formats,
-        lettered=frozenset(),
         sets=(),
         rows=found.rows,
     )
 
 
 def _mended(
-    data: Mapping[str, list[Any]], meta: Any, mender: Mender | None
-) -> tuple[dict[str, list[Any]], _Meta]:
+    data: Mapping[str, pl.Series], meta: Any, rows: int | None, mender: Mender | None
+) -> tuple[dict[str, pl.Series], _Meta]:
     """pyreadstat's result, its texts put right where they were read byte by byte."""
 
     def fix(value: Any) -> Any:
@@ -347,10 +335,7 @@ def _mended(
 
     names = {n: fix(n) for n in meta.column_names}
     types = {names[n]: t for n, t in meta.readstat_variable_types.items() if n in names}
-    columns: dict[str, list[Any]] = {}
-    for n, values in data.items():
-        texts = types[names[n]].startswith("string") and mender is not None
-        columns[names[n]] = [fix(v) for v in values] if texts else values
+    columns = {names[n]: values.alias(names[n]) for n, values in data.items()}
     shared = {k: {fix(c): fix(t) for c, t in v.items()} for k, v in meta.value_labels.items()}
     return columns, _Meta(
         names=tuple(names.values()),
@@ -361,7 +346,6 @@ def _mended(
         ranges={names[n]: r for n, r in meta.missing_ranges.items()},
         types=types,
         formats={names[n]: f or "" for n, f in meta.original_variable_types.items() if n in names},
-        lettered=frozenset(names[n] for n in meta.missing_user_values if n in names),
         sets=tuple(
             ResponseSet(
                 name,
@@ -371,7 +355,7 @@ def _mended(
             )
             for name, s in (getattr(meta, "mr_sets", None) or {}).items()
         ),
-        rows=meta.number_rows,
+        rows=rows,
     )
 
 
@@ -397,28 +381,11 @@ def _unreadable(path: Path, error: object) -> DataError:
     )
 
 
-def _column(name: str, values: list[Any], *, text: bool, letters: bool) -> pl.Series:
-    if text:
-        return pl.Series(name, [v or None for v in values], dtype=pl.String)
-    try:
-        if letters:  # one pass without a Python loop: there may be millions of cells
-            numbers = np.fromiter(map(_TAGS.get, values, values), np.float64, len(values))
-        else:
-            numbers = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):  # dates and times, which only a look at the values tells
-        return pl.Series(name, [None if v is None else _iso(v) for v in values], dtype=pl.String)
-    return pl.Series(name, numbers, nan_to_null=True)
-
-
-def _iso(value: Any) -> str:
-    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
-
-
 def _codes(labels: Mapping[Any, str]) -> dict[float, str]:
     """Value labels by Float64 code, missing letters as their numbers."""
     out: dict[float, str] = {}
     for code, label in labels.items():
-        number = _TAGS.get(code) if isinstance(code, str) and len(code) == 1 else code
+        number = TAGS.get(code) if isinstance(code, str) and len(code) == 1 else code
         if isinstance(number, int | float) and not math.isnan(number):
             out[float(number)] = label or ""
     return out
