@@ -97,6 +97,31 @@ def test_select_all_by_wording_alone_is_said() -> None:
     assert "scale" not in made.entries[0].fields
 
 
+@pytest.mark.parametrize(
+    ("choices", "reason"),
+    [
+        ((Choice("Yes", "1"), Choice("", "2")), "options without words: 2"),
+        ((Choice("", "1"), Choice("", "2")), "options without words: 1, 2"),
+        ((Choice("A", "1"), Choice("", "x"), Choice("B", "3")), "options without words: x"),
+        (
+            (Choice("<img src='a.png' alt='A cat'>", "1"), Choice("<img src='b.png'>", "2")),
+            "options without words: a picture",
+        ),
+    ],
+)
+def test_options_that_say_nothing(choices: tuple[Choice, ...], reason: str) -> None:
+    assert why(replace(PLAIN, choices=choices)) == reason
+
+
+def test_points_of_a_scale_need_no_words() -> None:
+    choices = (Choice("Bad", "1"), *(Choice("", str(n)) for n in (2, 3, 4)), Choice("Good", "5"))
+    (entry,) = of(replace(PLAIN, choices=choices)).entries
+    assert entry.fields["options"] == ["Bad", "2", "3", "4", "Good"]
+    pictures = tuple(Choice(f"<img src='{a}.png' alt='A {a}'>") for a in ("cat", "dog"))
+    (entry,) = of(replace(PLAIN, choices=pictures)).entries
+    assert entry.fields["options"] == ["A cat", "A dog"]
+
+
 def test_a_battery_without_one_of_its_items() -> None:
     rows = items_of([("a", "The army"), ("b", "{party}"), ("c", "")])
     made = of(replace(PLAIN, items=rows))

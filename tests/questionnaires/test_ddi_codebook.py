@@ -91,3 +91,17 @@ def test_frequencies_are_observed(tmp_path: Path) -> None:
     assert rows["own_car"]["distribution"] == pytest.approx([0.75, 0.25])
     assert set(rows) == {"rent", "labelled", "own_car"}
     assert asked.population.people == "Narnians"
+
+
+def test_frequencies_that_are_none_are_said(tmp_path: Path) -> None:
+    text = """<codeBook xmlns="ddi:codebook:2_5"><dataDscr><var ID="V1" name="v1">
+<qstn><qstnLit>Own?</qstnLit></qstn>
+<catgry><catValu>1</catValu><labl>Yes</labl><catStat type="freq">30</catStat></catgry>
+<catgry><catValu>2</catValu><labl>No</labl><catStat type="freq">-5</catStat></catgry></var>
+<var ID="V2" name="v2"><qstn><qstnLit>Rent?</qstnLit></qstn><catgry><catValu>1</catValu></catgry>
+<catgry><catValu>2</catValu></catgry></var></dataDscr></codeBook>"""
+    instrument = imported(tmp_path / "zoo.xml", text)
+    checked = checks(instrument)
+    assert "frequencies aren't used" in checked["v1"].remarks[0]
+    assert not instrument.entries[0].observed
+    assert checked["v2"].why == "options without words: 1, 2"

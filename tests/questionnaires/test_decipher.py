@@ -84,3 +84,19 @@ def test_a_thermometer_of_numbers_is_a_scale(tmp_path: Path) -> None:
     assert list(fields(instrument)) == ["q1"]
     assert len(fields(instrument)["q1"]["options"]) == 5
     assert checks(instrument)["q2"].why == "open number"
+
+
+def test_lists_of_the_survey_are_put_in_where_they_are_asked_for(tmp_path: Path) -> None:
+    text = """<survey alt="Zoo"><define label="towns"><row label="r1">Ulm</row>
+<row label="r2">Bonn</row><row label="r3">Kiel</row></define>
+<radio label="q1"><title>Where?</title><insert source="towns" exclude="r2"/>
+<row label="r9">Elsewhere</row></radio>
+<radio label="q2"><title>Own?</title><row label="r1">Car</row><row label="r2">Bike</row>
+<insert source="towns" as="cols"/></radio>
+<radio label="q3"><title>Gone?</title><insert source="none"/></radio></survey>"""
+    instrument = imported(tmp_path / "zoo.xml", text)
+    found = fields(instrument)
+    assert found["q1"]["options"] == ["Ulm", "Kiel", "Elsewhere"]
+    assert found["q1"]["codes"] == ["1", "3", "9"]
+    assert found["q2_r1"]["options"] == ["Ulm", "Bonn", "Kiel"]
+    assert checks(instrument)["q3"].why.startswith("no options")

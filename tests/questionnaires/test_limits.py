@@ -48,11 +48,16 @@ def test_a_zip_whose_sizes_lie_is_damaged() -> None:
     [
         (b"no zip", "not a zip file"),
         (b"", "not a zip file"),
+        (b"{\\rtf1 Q1. Own?}", "a Rich Text file"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"\n<!DOCTYPE html><p>", "a web page"),
+        (archive(**{"content.xml": b"1"}), "an OpenDocument file"),
+        (archive(**{"xl/workbook.xml": b"1"}), "an Excel workbook"),
         (archive(other=b"1"), "a zip without word"),
         (bytes.fromhex("d0cf11e0a1b11ae1") + b"x" * 100, "Office 97 to 2003"),
         (archive(word=b"x" * 1000)[:-40], "zip file"),
     ],
-    ids=["text", "empty", "another zip", "Office 97", "cut"],
+    ids=["text", "empty", "rtf", "pdf", "html", "odt", "xlsx", "another zip", "Office 97", "cut"],
 )
 def test_no_word_file(content: bytes, said: str) -> None:
     assert said in refusal(content)

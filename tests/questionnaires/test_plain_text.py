@@ -213,6 +213,28 @@ def test_a_letter_is_no_questionnaire(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_boxes_on_a_line(tmp_path: Path) -> None:
+    text = (
+        "1. Do you rent? ( ) Yes ( ) No\n2. Do you vote?\n☐ Always   ☐ Never\n"
+        "3. A car?\nYes ☐  No ☐\n4. Why? [ ] \n"
+    )
+    found = fields(imported(tmp_path / "zoo.txt", text))
+    assert [f["options"] for f in found.values()] == [
+        ["Yes", "No"],
+        ["Always", "Never"],
+        ["Yes", "No"],
+    ]
+
+
+def test_letters_of_other_scripts_are_marks(tmp_path: Path) -> None:
+    text = "١. هل تستأجر منزلك؟\nأ) نعم\nب) لا\n\n٢. ما مدى رضاك؟\n١) راضٍ\n٢) غير راضٍ\n"
+    found = fields(imported(tmp_path / "rtl.txt", text))
+    assert found["Q1"]["options"] == ["نعم", "لا"]
+    assert found["Q2"]["options"] == ["راضٍ", "غير راضٍ"]
+    russian = fields(imported(tmp_path / "ru.txt", "Q1. Снимаете жильё?\nа) Да\nб) Нет\n"))
+    assert russian["Q1"]["options"] == ["Да", "Нет"]
+
+
 def test_two_hundred_questions(tmp_path: Path) -> None:
     text = "".join(f"Q{n}. Is {n} a lot?\n1. Yes\n2. No\n" for n in range(1, 201))
     found = fields(imported(tmp_path / "zoo.txt", text))

@@ -184,3 +184,15 @@ def test_logic_that_asks_for_choices_names_tags_and_answers(tmp_path: Path) -> N
     found = fields(imported(tmp_path / "zoo.qsf", content))
     expected = 'If (vote = "Yes" or vote != "No (never)") and (own = "A bike")'
     assert found["why"]["routing"] == expected
+
+
+def test_a_scale_between_two_ends_says_which_end_is_which(tmp_path: Path) -> None:
+    ends, points = choices("Cold:Warm", "Bad"), choices("1", "2", "3")
+    more = {"Selector": "Bipolar", "Choices": ends, "Answers": points}
+    asked = question("QID1", "q1", "How is it?", "Matrix", **more)
+    content = json.dumps({"SurveyEntry": {}, "SurveyElements": [
+        asked, {"Element": "BL", "Payload": [block("Main", "QID1")]},
+    ]})  # fmt: skip
+    found = fields(imported(tmp_path / "zoo.qsf", content))
+    assert found["q1_1"]["question"] == "from Cold (1) to Warm (3)"
+    assert found["q1_2"]["question"] == "Bad"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+import xlsxwriter
 from tests.questionnaires.instruments import checks, fields, imported
 from tests.questionnaires.word_files import word_file
 
+from opinioncast.errors import InputError
 from opinioncast.questionnaires import read_questionnaire
 from opinioncast.questionnaires.check_list import Outcome
 from opinioncast.questionnaires.text_layouts import options_in_cell, rows_of_layout
@@ -70,6 +73,26 @@ def test_sheets_as_other_people_head_them(tmp_path: Path) -> None:
     assert checks(instrument)["Q2"].where == "line 3"
 
 
+def test_options_side_by_side_below_their_question(tmp_path: Path) -> None:
+    parts = [
+        "Q1. Do you rent your home?",
+        [["□ Yes", "□ No", "□ Don't know"]],
+        "Q2. How satisfied are you?",
+        [["Very", "Rather", "Not at all"], ["1", "2", "3"]],
+        "Q3. Do you vote?",
+        [["1", "2"], ["Yes", "No"]],
+        "Q4. How old are you?",
+        [["< 18", "18-64", "65+"]],
+    ]
+    found = fields(imported(tmp_path / "zoo.docx", word_file(parts)))
+    assert found["Q1"]["options"] == ["Yes", "No", "Don't know"]
+    assert found["Q2"]["options"] == ["Very", "Rather", "Not at all"]
+    assert found["Q2"]["codes"] == ["1", "2", "3"]
+    assert found["Q3"]["options"] == ["Yes", "No"]
+    assert found["Q4"]["scale"] == [1, 2, 3]
+    assert len(found) == 4
+
+
 def test_columns_of_ours_are_read_as_ours(tmp_path: Path) -> None:
     path = tmp_path / "rents.csv"
     path.write_text("question,options\nToo high?,Yes|No\n", encoding="utf-8")
@@ -84,3 +107,25 @@ def test_no_answer_is_no_letter_and_a_column_says_multi(tmp_path: Path) -> None:
     found = fields(imported(tmp_path / "zoo.csv", text))
     assert found["Q1"]["options"] == ["Ja", "Nein", "k. A."]
     assert found["Q2"]["select_all"] == "yes"
+
+
+def test_the_sheet_with_the_questions_is_found(tmp_path: Path) -> None:
+    def book(*questions: str) -> bytes:
+        buffer = io.BytesIO()
+        with xlsxwriter.Workbook(buffer) as made:
+            made.add_worksheet("Notes").write_column(0, 0, ["Draft of May", "For Ann"])
+            for name in questions:
+                sheet = made.add_worksheet(name)
+                sheet.write_row(0, 0, ["Rents", ""])
+                sheet.write_row(1, 0, ["Question", "Answers"])
+                sheet.write_row(2, 0, ["Too high?", "Yes / No"])
+        return buffer.getvalue()
+
+    instrument = imported(tmp_path / "rents.xlsx", book("Survey"))
+    assert fields(instrument)["Q1"]["options"] == ["Yes", "No"]
+    assert checks(instrument)["Q1"].where == "sheet Survey, row 3"
+    path = tmp_path / "two.xlsx"
+    path.write_bytes(book("Wave 1", "Wave 2"))
+    with pytest.raises(InputError, match="Several sheets") as caught:
+        read_questionnaire(path)
+    assert caught.value.found == "Wave 1, Wave 2"

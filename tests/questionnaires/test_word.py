@@ -94,6 +94,31 @@ def test_tracked_changes_controls_and_merged_cells(tmp_path: Path) -> None:
     assert grid == [["tall", "wide", ""], ["", "", ""]]
 
 
+def test_text_boxes_come_last_and_once(tmp_path: Path) -> None:
+    document = docx.Document(io.BytesIO(word_file(["Q1. Do you rent?", "1. Yes", "2. No"])))
+    said = "".join(
+        f"<w:p><w:r><w:t>{t}</w:t></w:r></w:p>" for t in ("Q2. Boxed?", "1. Yes", "2. No")
+    )
+    box = f"<w:txbxContent>{said}</w:txbxContent>"
+    document.paragraphs[0]._p.append(
+        parse_xml(
+            '<w:r xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+            ' xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+            ' xmlns:v="urn:schemas-microsoft-com:vml"><mc:AlternateContent>'
+            f'<mc:Choice Requires="w">{box}</mc:Choice>'
+            f"<mc:Fallback><w:pict><v:textbox>{box}</v:textbox></w:pict>"
+            "</mc:Fallback></mc:AlternateContent></w:r>"
+        )
+    )
+    buffer = io.BytesIO()
+    document.save(buffer)
+    instrument = imported(tmp_path / "boxed.docx", buffer.getvalue())
+    found = fields(instrument)
+    assert list(found) == ["Q1", "Q2"]
+    assert found["Q1"]["options"] == found["Q2"]["options"] == ["Yes", "No"]
+    assert checks(instrument)["Q2"].where == "text box 1, paragraph 4"
+
+
 def test_qualtrics_export(tmp_path: Path) -> None:
     content = word_file(
         [

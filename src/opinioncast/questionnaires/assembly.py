@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from opinioncast.questionnaires.scales import LISTED, numeric_options, scale_of
 from opinioncast.questionnaires.wording import option_text, piped, plain, without_instructions
 from opinioncast.survey import Population
 from opinioncast.survey.question_kind import is_no_answer
+from opinioncast.texts import whole_number
 
 _LEFT_OUT = {
     Kind.NUMBER,
@@ -202,7 +204,10 @@ class _Builder:
         choices = [c for c in found.choices if plain(c.text) or c.code]
         if not choices:
             raise _LeftOutError("no options in the file" + (f": {found.why}" if found.why else ""))
-        texts = [option_text(c.text) or plain(c.text) or c.code for c in choices]
+        worded = [option_text(c.text) or plain(c.text) for c in choices]
+        if without := _unsaid(choices, worded):
+            raise _LeftOutError(f"options without words: {', '.join(without)}")
+        texts = [words or c.code for words, c in zip(worded, choices, strict=True)]
         for option in texts:
             if fragment := piped(option):
                 raise _LeftOutError(f"piped text: {fragment} in an option")
@@ -277,6 +282,27 @@ class _Builder:
 
     def _left_out(self, found: Found, why: str) -> None:
         self.checks.append(Check(found.where, found.id, found.text, Outcome.LEFT_OUT, why=why))
+
+
+def _unsaid(choices: Sequence[Choice], worded: Sequence[str]) -> list[str]:
+    """Codes of options that say nothing and are no points of a scale of numbers.
+
+    Three numbers or more, evenly apart, are such a scale; so are words at its ends or in between.
+    """
+    bare = [c for c, words in zip(choices, worded, strict=True) if not words]
+    if not bare:
+        return []
+    pictures = any("<img" in c.text.casefold() for c in bare)
+    numbers = [whole_number(c.code) for c in bare]
+    points = sorted(
+        n
+        for c, words in zip(choices, worded, strict=True)
+        if not is_no_answer(words) and (n := whole_number(c.code)) is not None
+    )
+    steps = {b - a for a, b in pairwise(points)}
+    if not pictures and None not in numbers and len(points) > 2 and len(steps) == 1:
+        return []
+    return ["a picture" if "<img" in c.text.casefold() else c.code for c in bare]
 
 
 class _LeftOutError(Exception):

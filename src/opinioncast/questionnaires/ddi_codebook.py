@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -113,7 +113,15 @@ def _variable(element: Any) -> _Variable:
         routing=plain(text_of(child(element, "universe"))),
         note=note,
         observed=observed,
-        remarks=() if literal or not label else ("no wording in the file: its label is taken",),
+        remarks=tuple(
+            filter(
+                None,
+                (
+                    "" if literal or not label else "no wording in the file: its label is taken",
+                    _unused(element, choices, observed),
+                ),
+            )
+        ),
     )
     return _Variable(attribute(element, "ID"), found, pre)
 
@@ -140,7 +148,7 @@ def _categories(element: Any) -> tuple[tuple[Choice, ...], Mapping[str, Any]]:
         text = plain(text_of(child(category, "labl"))) or plain(text_of(child(category, "txt")))
         if attribute(category, "missing").casefold() in ("y", "yes", "true") or code in missing:
             continue
-        choices.append(Choice(text or code, code))
+        choices.append(Choice(text, code))
         stats = {k: _statistic(category, k) for k in counts}
         for kind, values in counts.items():
             values.append(stats[kind])
@@ -174,6 +182,13 @@ def _observed(counts: Mapping[str, list[float | None]]) -> Mapping[str, Any]:
     if plain_counts is not None:
         made["n"] = round(sum(plain_counts))
     return {"TOTAL": made}
+
+
+def _unused(element: Any, choices: Sequence[Choice], observed: Mapping[str, Any]) -> str:
+    """Says that there are frequencies which are no shares; "" where they are used or not there."""
+    if observed or len(choices) < 2 or next(descendants(element, "catStat"), None) is None:
+        return ""
+    return "its frequencies aren't used: they are not one number from 0 for each category"
 
 
 def _missing(element: Any) -> set[str]:
@@ -238,8 +253,8 @@ def _yes_no(found: Found) -> Found:
     """A variable of a select-all question with "Yes" and "No", where its categories say which."""
     if len(found.choices) != 2:
         return found
-    yes = [bool(_YES.fullmatch(c.text)) for c in found.choices]
-    no = [bool(_NO.fullmatch(c.text)) for c in found.choices]
+    yes = [bool(_YES.fullmatch(c.text or c.code)) for c in found.choices]
+    no = [bool(_NO.fullmatch(c.text or c.code)) for c in found.choices]
     if yes[0] and no[1]:
         words = ("Yes", "No")
     elif no[0] and yes[1]:

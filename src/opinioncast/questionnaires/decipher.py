@@ -20,6 +20,7 @@ from opinioncast.questionnaires.xml_elements import (
     attribute,
     child,
     children,
+    descendants,
     line_of,
     name_of,
     text_of,
@@ -67,12 +68,13 @@ def read(path: Path, content: bytes) -> Instrument:
 
 def _walk(root: Any) -> Iterator[Found]:
     """Questions of blocks and loops, each loop once for every row it has."""
+    lists = {attribute(e, "label"): e for e in descendants(root, "define")}
     stack: list[tuple[Any, _Place]] = [(e, _Place()) for e in reversed(children(root))]
     while stack:
         element, place = stack.pop()
         kind = name_of(element)
         if kind in _QUESTIONS:
-            yield _question(element, place)
+            yield _question(element, place, lists)
         elif kind == "html":
             yield Found(*_where(element), text_of(element), Kind.TEXT)
         elif kind in ("block", "page", "loop"):
@@ -101,13 +103,29 @@ def _where(element: Any) -> tuple[str, str]:
     return f"{line_of(element)}, {name_of(element)} {label}".strip(), label
 
 
-def _question(element: Any, place: _Place) -> Found:
+def _parts(element: Any, name: str, lists: Mapping[str, Any]) -> list[Any]:
+    """Rows, columns or choices of a question, those of a list of the survey at their place."""
+    made = []
+    for each in children(element):
+        if name_of(each) == name:
+            made.append(each)
+        elif name_of(each) == "insert" and (attribute(each, "as") or "rows") == f"{name}s":
+            source = lists.get(attribute(each, "source"))
+            without = {label.strip() for label in attribute(each, "exclude").split(",")}
+            listed = [] if source is None else children(source)
+            made += [e for e in listed if attribute(e, "label") not in without]
+    return made
+
+
+def _question(element: Any, place: _Place, lists: Mapping[str, Any]) -> Found:
     def words(one: Any) -> str:
         return _LOOPVAR.sub(lambda m: place.loop.get(m[1], m[0]), text_of(one))
 
     where, label = _where(element)
     condition = attribute(element, "cond")
-    rows, cols, options = (_visible(children(element, name)) for name in ("row", "col", "choice"))
+    rows, cols, options = (
+        _visible(_parts(element, name, lists)) for name in ("row", "col", "choice")
+    )
     looped = [v for k, v in place.loop.items() if k != "label"]
     common: dict[str, Any] = {
         "where": where,

@@ -19,6 +19,13 @@ MAX_UNPACKED = 256 * 2**20
 """All a Word or Excel file may hold when unpacked."""
 MAX_MEMBERS = 5_000
 
+_OTHER_KINDS = {
+    b"{\\rtf": "a Rich Text file (.rtf)",
+    b"%pdf": "a PDF",
+    b"<html": "a web page",
+    b"<!doctype html": "a web page",
+}
+"""What files begin with that are often only named .docx or .xlsx."""
 _TOO_LARGE_HINT = "remove pictures and show cards, or save only the questionnaire in a file"
 
 
@@ -68,6 +75,10 @@ def check_zip(path: Path, content: bytes, what: str, needed: str) -> None:
             hint=hint,
         )
 
+    again = f"open it in its program and save it again as {what}"
+    for start, kind in _OTHER_KINDS.items():
+        if content[:200].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(start):
+            raise refused(what, kind, again)
     if content[:8] == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
         raise refused(
             what,
@@ -87,16 +98,29 @@ def check_zip(path: Path, content: bytes, what: str, needed: str) -> None:
                     "it is no questionnaire as programs write them; " + _TOO_LARGE_HINT,
                 )
             if needed not in archive.namelist():
-                raise refused(what, f"a zip without {needed}")
+                raise refused(what, _kind_of_zip(archive, needed), again)
             damaged = archive.testzip()  # reads all: sizes that lie are found here
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
-        raise refused(what, error, f"open it in its program and save it again as {what}") from None
+        raise refused(what, error, again) from None
     except Exception as error:  # zlib.error and other damage below zipfile
         if isinstance(error, InputError):
             raise
-        raise refused(what, error, f"open it in its program and save it again as {what}") from None
+        raise refused(what, error, again) from None
     if damaged is not None:
         raise refused(what, f"the part {damaged} is damaged", "save it again in its program")
+
+
+def _kind_of_zip(archive: zipfile.ZipFile, needed: str) -> str:
+    """What a zip is that is not what was wanted."""
+    names = set(archive.namelist())
+    known = {
+        "word/document.xml": "a Word document",
+        "xl/workbook.xml": "an Excel workbook",
+        "ppt/presentation.xml": "a PowerPoint presentation",
+        "Index/Document.iwa": "a document of Pages, Numbers or Keynote",
+        "content.xml": "an OpenDocument file (of LibreOffice)",
+    }
+    return next((k for name, k in known.items() if name in names), f"a zip without {needed}")
 
 
 def xml_root(path: Path, content: bytes, what: str) -> tuple[Any, tuple[str, ...]]:

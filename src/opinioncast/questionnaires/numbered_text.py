@@ -11,7 +11,13 @@ from dataclasses import replace
 
 from opinioncast.questionnaires.found import Choice, Found, Item, Kind
 from opinioncast.questionnaires.open_question import ANSWERED, OpenQuestion
-from opinioncast.questionnaires.text_grids import battery_of, grids_in_lines, lines_of, options_in
+from opinioncast.questionnaires.text_grids import (
+    battery_of,
+    grids_in_lines,
+    lines_of,
+    options_across,
+    options_in,
+)
 from opinioncast.questionnaires.text_layouts import rows_of_layout
 from opinioncast.questionnaires.text_lines import (
     Grid,
@@ -299,8 +305,11 @@ class _Reader:
         current.choices.append(Choice(words, code))
 
     def _grid(self, grid: Grid) -> Iterator[Found]:
-        listed = options_in(grid)
-        if listed is not None and self.current is not None and not self.current.choices:
+        if self.current is not None and not self.current.choices and not self.current.tables:
+            listed = options_in(grid) or options_across(grid) or []
+        else:
+            listed = []
+        if listed:
             for code, text in listed:
                 self._option(code, text)
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -220,7 +221,8 @@ def _made(
     if kind == "Matrix" and selector in _MATRIX_NO_CHOICE:
         return [Found(**common, kind=_MATRIX_NO_CHOICE[selector], why=f"{len(choices)} rows")]
     if kind == "Matrix":
-        return [_grid(payload, str(payload.get("SubSelector")), items, common)]
+        made = _grid(payload, str(payload.get("SubSelector")), items, common)
+        return [_between_ends(made) if selector == "Bipolar" else made]
     if kind == "SBS":
         return _side_by_side(payload, items, common)
     if kind == "Slider":
@@ -253,6 +255,19 @@ def _grid(
         return Found(**common, kind=Kind.SEVERAL, choices=rows)
     kind = Kind.SEVERAL if sub == "MultipleAnswer" else Kind.SINGLE
     return Found(**common, kind=kind, choices=choices, items=items)
+
+
+def _between_ends(found: Found) -> Found:
+    """A scale between two ends with both in words: its rows are "Cold:Warm" in the file."""
+    named = [c.text or c.code for c in found.choices]
+    items = []
+    for item in found.items:
+        left, colon, right = plain(item.text).partition(":")
+        if colon and left.strip() and right.strip() and len(named) > 1:
+            words = f"from {left.strip()} ({named[0]}) to {right.strip()} ({named[-1]})"
+            item = replace(item, text=words)
+        items.append(item)
+    return replace(found, items=tuple(items))
 
 
 def _side_by_side(

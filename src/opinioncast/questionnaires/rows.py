@@ -48,6 +48,14 @@ def instrument_of_rows(
     return Instrument(Head(), entries_of_rows(path, rows))
 
 
+def has_questions(rows: Sequence[tuple[str, Sequence[str]]]) -> bool:
+    """Whether rows are headed as questions with their options, by our heads or others'."""
+    if not rows:
+        return False
+    grid = Grid("table", tuple(tuple(cells) for _, cells in rows))
+    return {"question", "options"} <= set(_names(rows[0][1])) or rows_of_layout(grid) is not None
+
+
 def entries_of_rows(path: Path, rows: Sequence[tuple[str, Sequence[str]]]) -> list[Entry]:
     """Entries of a header row and one row per question or per option."""
     if not rows:

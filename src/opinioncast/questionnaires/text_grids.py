@@ -6,7 +6,13 @@ import re
 from collections.abc import Sequence
 
 from opinioncast.questionnaires.found import Choice, Found, Item
-from opinioncast.questionnaires.text_lines import Grid, Line, options_of, question_of
+from opinioncast.questionnaires.text_lines import (
+    Grid,
+    Line,
+    is_plain_option,
+    options_of,
+    question_of,
+)
 
 _CODE = re.compile(r"[\[(]?\s*(-?\d{1,4})\s*[\])]?")
 _MARK = re.compile(r"[\s□☐▢○◯●◉❑❏•xX✓✔_\[\]()oO–—-]*")
@@ -31,8 +37,8 @@ def battery_of(grid: Grid) -> Found | None:
     body = [r for r in rows if r[0]]
     width = max(i for i, c in enumerate(head) if c) + 1 if any(head) else 0
     across = [(i, head[i]) for i in range(1, width) if head[i]]
-    if len(across) < 2 or not body:
-        return None
+    if len(across) < 2 or not body or all(_CODE.fullmatch(r[0]) for r in body):
+        return None  # codes are no items: the options stand above them
     ticked = {i for r in body for i, c in enumerate(r) if i and _TICK.fullmatch(c)}
     if bare := sorted(ticked - {i for i, _ in across}):
         coded = [_CODE.fullmatch(body[0][i] if i < len(body[0]) else "") for i in range(1, width)]
@@ -156,6 +162,31 @@ def options_in(grid: Grid) -> list[tuple[str, str]] | None:
                 made.append((found[1] if found else "", p[text]))
             return made
     return None
+
+
+def options_across(grid: Grid) -> list[tuple[str, str]] | None:
+    """(code, text) where a table's cells side by side are the options of the question above it.
+
+    One row of them, or one row of words and one with a code or box for each.
+    """
+    rows = [[" ".join(c.split()) for c in row] for row in grid.rows if any(c.strip() for c in row)]
+    if not rows or len(rows) > 2 or len(rows[0]) < 2 or any(not c for c in rows[0]):
+        return None
+    if len(rows) == 2:
+        return _under_each_other(rows[0], rows[1]) or _under_each_other(rows[1], rows[0])
+    marked = [options_of(Line("", c), None) for c in rows[0]]
+    if all(m is not None and len(m) == 1 for m in marked):
+        return [m[0] for m in marked if m]
+    return [("", c) for c in rows[0]] if all(is_plain_option(c) for c in rows[0]) else None
+
+
+def _under_each_other(words: list[str], codes: list[str]) -> list[tuple[str, str]] | None:
+    if len(words) != len(codes) or not all(re.search(r"[^\W\d_]", w) for w in words):
+        return None
+    found = [_CODE.fullmatch(c) for c in codes]
+    if all(found):
+        return [(m[1], w) for m, w in zip(found, words, strict=True) if m]
+    return [("", w) for w in words] if all(_MARK.fullmatch(c) for c in codes) else None
 
 
 def lines_of(grid: Grid) -> list[Line | Grid] | None:

@@ -62,8 +62,12 @@ _BULLET = re.compile(
     r"\s*(?P<text>\S.*)$",
     re.S,
 )
+_BOX = re.compile(r"[□☐▢○◯●◉❍❑❏☑☒◻⚪]|\[[\sxX_]{0,3}\]|\([\sxX_]{0,3}\)")
+_LETTER = "[A-Za-zͰ-ϿЀ-ӿא-תء-يऄ-ह]"
+"""Of a list: Chinese and Japanese words may be one sign long."""
 _CODED = re.compile(
-    r"^\s*(?:[\[(]\s*(?P<a>-?\d{1,4}|[A-Za-z])\s*[\])]|(?P<b>-?\d{1,4}|[A-Za-z])\s*[.)\]、．）]"
+    rf"^\s*(?:[\[(]\s*(?P<a>-?\d{{1,4}}|{_LETTER})\s*[\])]"
+    rf"|(?P<b>-?\d{{1,4}}|{_LETTER})\s*[.)\]、．）]"
     r"|(?P<c>-?\d{1,4})\s*[:=]|(?P<d>-?\d{1,4})\s+[-–—=]\s|(?P<e>-?\d{1,4})(?:\t|\s{2,}))"
     r"\s*(?P<text>\S.*)$",
     re.S,
@@ -175,6 +179,8 @@ def options_of(line: Line, expected: int | None) -> list[tuple[str, str]] | None
         return inline
     if (apart := _apart(text)) or (apart := _codes_behind(text)):
         return apart
+    if boxed := boxed_of(text):
+        return [("", words) for words in boxed]
     if re.fullmatch(r"\d{1,2}(?:\s+\d{1,2}){2,}", text):
         points = [int(n) for n in text.split()]
         if all(b == a + 1 for a, b in pairwise(points)):
@@ -186,7 +192,7 @@ def options_of(line: Line, expected: int | None) -> list[tuple[str, str]] | None
     ):
         return [(line.label.strip("[]().:"), text)]
     coded = _CODED.match(text)
-    if coded and not re.fullmatch(r"[A-Za-z]\.?\s*[A-Za-z]\.", text):  # "k. A." is no answer "k"
+    if coded and not re.fullmatch(r"[^\W\d_]\.?\s*[^\W\d_]\.", text):  # "k. A." is no answer "k"
         code = next(coded[k] for k in "abcde" if coded[k])
         return [(code, coded["text"].strip())]
     spaced = _SPACED.match(text)
@@ -298,6 +304,15 @@ def _codes_behind(text: str) -> list[tuple[str, str]] | None:
     return made if _rising([c for c, _ in made]) else None
 
 
+def boxed_of(text: str) -> list[str]:
+    """Options on one line with a box before or behind each: "☐ Yes ☐ No"; none where it is not."""
+    parts = [p.strip(" \t,;/|") for p in _BOX.split(text.strip())]
+    if len(parts) < 3 or (parts[0] and parts[-1]):
+        return []
+    options = parts[:-1] if parts[0] else parts[1:]
+    return options if all(re.search(r"\w", o) and "?" not in o for o in options) else []
+
+
 def is_plain_option(text: str) -> bool:
     """Whether a line without a mark is as short as an option and no sentence."""
     words = text.strip()
@@ -310,6 +325,9 @@ def is_plain_option(text: str) -> bool:
 
 def split_inline(text: str) -> tuple[str, list[tuple[str, str]]]:
     """A wording and the options that stand on its line: "Too high? 1. Yes 2. No"."""
+    asked = re.search(r"[?:؟？]\s+(?=\S)", text)
+    if asked is not None and (boxed := boxed_of(text[asked.end() :])):
+        return text[: asked.start() + 1], [("", words) for words in boxed]
     tabbed = re.search(r"[?:؟？]\s*\t", text)
     if tabbed is not None:
         parts = [p.strip() for p in re.split(r"\t+", text[tabbed.end() :]) if p.strip()]

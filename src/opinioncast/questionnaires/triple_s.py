@@ -106,8 +106,7 @@ def _choices(variable: Any, language: str) -> list[Choice]:
                 made += [Choice(p, p) for p in points if p not in coded]
     for value in children(values, "value"):
         score = attribute(value, "score")
-        text = _text(value, language) or attribute(value, "code")
-        made.append(Choice(text, attribute(value, "code"), _number(score)))
+        made.append(Choice(_text(value, language), attribute(value, "code"), _number(score)))
     return made
 
 

@@ -1,6 +1,7 @@
 """Word documents as paragraphs and tables: styles, list numbers that Word counts itself, cells.
 
 What was deleted with changes tracked is not read; what was inserted is, as are content controls.
+Text boxes come last, each under a heading: where they stand on the page, the file does not say.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def word_blocks(path: Path, content: bytes) -> list[Paragraph | WordTable]:
         document = docx.Document(io.BytesIO(content))
         reader = _Reader(document)
         bodies = document.element.iterchildren(_W + "body")  # an export of Qualtrics has hundreds
-        return [block for body in bodies for block in reader.blocks(body)]
+        made = [block for body in bodies for block in reader.blocks(body)]
+        return [*made, *reader.boxed()]
     except Exception as error:  # python-docx and lxml raise classes of their own for damage
         if isinstance(error, InputError):
             raise
@@ -88,6 +90,7 @@ class _Reader:
         self.levels = _levels(document, self.styles)
         self.counters: dict[str, list[int]] = {}
         self.paragraphs = self.tables = 0
+        self.boxes: list[Any] = []
 
     def blocks(self, parent: Any, place: str = "") -> Iterator[Paragraph | WordTable]:
         for element in _content(parent):
@@ -98,8 +101,17 @@ class _Reader:
                 self.tables += 1
                 yield self._table(element)
 
+    def boxed(self) -> Iterator[Paragraph | WordTable]:
+        """What stands in text boxes, those within one another too."""
+        for number, box in enumerate(self.boxes, start=1):  # grows while it is walked through
+            blocks = list(self.blocks(box, f"text box {number}, "))
+            if any(isinstance(b, WordTable) or b.text.strip() for b in blocks):
+                yield Paragraph(f"text box {number}", "Text box", "heading 1")
+                yield from blocks
+
     def _paragraph(self, element: Any, place: str) -> Paragraph:
         text, bold = _text(element)
+        self.boxes += _boxes(element)
         properties = element.find(_W + "pPr")
         style = _value(properties, "pStyle")
         number, bullet = self._number(properties, style)
@@ -208,6 +220,18 @@ def _text(paragraph: Any) -> tuple[str, int]:
             parts.append(said)
         stack += list(reversed(element))
     return "".join(parts), bold
+
+
+def _boxes(paragraph: Any) -> Iterator[Any]:
+    """The text boxes that hang on a paragraph, once each: the fallback says the same again."""
+    stack = [paragraph]
+    while stack:
+        element = stack.pop()
+        name = element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+        if name == "txbxContent":
+            yield element
+        elif name != "Fallback":
+            stack += list(reversed(element))
 
 
 def _value(parent: Any, name: str) -> str:

@@ -20,6 +20,9 @@ _UNSEEN = re.compile(r"<(script|style|head|title|svg)\b[^>]*>.*?</\1\s*>|<!--.*?
 _BREAK = re.compile(
     r"</?(?:br|p|div|li|ul|ol|tr|td|th|table|h[1-6]|hr|blockquote|dd|dt|option)\b[^<>]*>", re.I
 )
+_PICTURED = re.compile(
+    r"<img\b[^<>]*?\balt\s*=\s*(?:\"(?P<a>[^\"<>]*)\"|'(?P<b>[^'<>]*)')[^<>]*>", re.I
+)
 _TAG = re.compile(rf"</?(?:{_TAGS})(?=[\s/>])[^<>]*>", re.I)
 _HAS_TAG = re.compile(rf"</?(?:{_TAGS})(?=[\s/>])[^<>]*>|&(?:#\d+|#x[0-9a-f]+|\w{{2,8}});", re.I)
 _CONTROL = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\ufeff\u00ad]")
@@ -42,6 +45,8 @@ _PIPED = re.compile(
 def plain(text: object) -> str:
     """A text without HTML, entities, control characters and runs of white space, on one line.
 
+    A picture is its alternative text.
+
     "<5" and "<none>" stay: only tags that HTML knows are taken out. What is escaped twice
     ("&amp;lt;b&amp;gt;") is unescaped as long as tags appear, three times at most.
     """
@@ -51,7 +56,8 @@ def plain(text: object) -> str:
     for _ in range(3):
         if not _HAS_TAG.search(made):
             break
-        made = _TAG.sub("", _BREAK.sub("\n", _UNSEEN.sub("", made)))
+        made = _PICTURED.sub(lambda m: f" {m['a'] or m['b'] or ''} ", _UNSEEN.sub("", made))
+        made = _TAG.sub("", _BREAK.sub("\n", made))
         unescaped = html.unescape(made)
         if unescaped == made:
             break
@@ -63,7 +69,7 @@ def plain(text: object) -> str:
 def from_markdown(text: object) -> str:
     """As :func:`plain`, of a text with Markdown's emphasis, links and headings."""
     made = str(text or "")
-    made = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", made)
+    made = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", made)
     made = re.sub(r"\[([^\]]+)\]\((?:https?:|mailto:|#|/)[^)]*\)", r"\1", made)
     made = re.sub(r"^\s{0,3}#{1,6}\s+", "", made, flags=re.M)
     made = re.sub(r"(\*\*\*|\*\*|__)(?=\S)(.+?)(?<=\S)\1", r"\2", made, flags=re.S)
