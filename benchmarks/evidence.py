@@ -463,7 +463,7 @@ def measure(task: Task) -> tuple[dict[str, int], dict[str, Tally]]:
     tallies: dict[str, Tally] = defaultdict(Tally)
     counted = {}
     shipped = room.on(read_frame())
-    flat = replace(room.prior, level=max(room.prior.level, 4.0))
+    flat = replace(room.prior, level={k: max(v, 4.0) for k, v in room.prior.level.items()})
     for name in task.waves:
         items = items_of(surveys, split, name, task.limit)[task.part :: task.of]
         frame = own_frame(surveys.sample(name if task.quick else EVALUATED[name]))

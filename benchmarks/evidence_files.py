@@ -40,10 +40,12 @@ from opinioncast.evidence.frame import SHIPPED_FRAME, Frame, read_frame
 from opinioncast.evidence.frame_learning import learn_frame
 from opinioncast.evidence.logit import contrasts
 from opinioncast.evidence.observations import Cell, Pilot, Published
+from opinioncast.evidence.option_contrasts import KINDS, contrasts_of
 from opinioncast.evidence.past import NO_SCALE, SCALE, SHIPPED_MEMORY, Memory, kind_of, read_memory
 from opinioncast.evidence.people import Array
 from opinioncast.evidence.posterior import Model
-from opinioncast.evidence.prior import SHIPPED_PRIOR, Prior, learn_covariance, read_prior
+from opinioncast.evidence.prior import SHIPPED_PRIOR, Prior, read_prior
+from opinioncast.evidence.prior_learning import learn_covariance
 from opinioncast.evidence.reading import Settings, read_question
 from opinioncast.evidence.sample import Answers, Sample
 from opinioncast.survey import Subpopulation
@@ -156,22 +158,29 @@ def own_frame(sample: Sample) -> Frame:
     return Frame.of_people(sample.groups, sample.members, sample.answers[0].weights)
 
 
-def fit_level(items: Sequence[Item], prior: Prior) -> tuple[float, float, dict[str, float]]:
-    """Variance of the level about the method's, and of its contrasts about the true ones."""
-    level, contrast_gain = [], []
+_ALIKE = 20
+"""Contrasts of all kinds that a kind's own are averaged with: some kinds are rare."""
+
+
+def fit_level(items: Sequence[Item]) -> tuple[dict[str, float], float, dict[str, Any]]:
+    """Variance of the level about the method's by kind of contrast, and of its contrasts."""
+    level: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    contrast_gain = []
     everyone = Subpopulation()
     groups = scored_groups()
     for item in items:
         sample, answers, cells = item.sample, item.answers, item.cells
         shares, bases = truth(sample, answers, [*groups])
         total = np.maximum(shares[-1], 0.002)
-        basis = contrasts(len(total))
+        own = contrasts_of(answers.question.ordinal)
         predicted = np.maximum(cells[everyone], 0.005)
-        level += list(((np.log(total) - np.log(predicted)) @ basis) ** 2)
+        off = ((np.log(total) - np.log(predicted)) @ own.basis) ** 2
+        for kind, squared in zip(own.kinds, off, strict=True):
+            level[kind].append(float(squared))
         for group, share, base in zip(groups[:-1], shares, bases, strict=False):
             if base >= 100 and group in cells:
-                said = (np.log(np.maximum(cells[group], 0.005)) - np.log(predicted)) @ basis
-                true = (np.log(np.maximum(share, 0.005)) - np.log(total)) @ basis
+                said = (np.log(np.maximum(cells[group], 0.005)) - np.log(predicted)) @ own.basis
+                true = (np.log(np.maximum(share, 0.005)) - np.log(total)) @ own.basis
                 contrast_gain += list(zip(said, true, strict=True))
     said, true = np.array(contrast_gain).T
     slope = float((said @ true) / (said @ said))
@@ -179,13 +188,22 @@ def fit_level(items: Sequence[Item], prior: Prior) -> tuple[float, float, dict[s
     noise = float(np.mean(said**2)) * (1 - np.clip(slope, 0.05, 0.95))
     # the groups' errors are alike within a question: 22 of them do not weigh as 22
     spread = noise * len(groups) / 4
-    record = {"contrast_slope": round(slope, 3), "questions": len(items)}
-    return float(np.mean(level)), max(spread, 0.05), record
+    record = {
+        "contrast_slope": round(slope, 3),
+        "questions": len(items),
+        "contrasts": {kind: len(values) for kind, values in level.items()},
+    }
+    pooled = float(np.mean([v for values in level.values() for v in values]))
+    fitted = {
+        kind: round((sum(values) + _ALIKE * pooled) / (len(values) + _ALIKE), 4)
+        for kind, values in level.items()
+    }
+    return fitted, max(spread, 0.05), record
 
 
 def fit_memory(surveys: Surveys, pairs: Sequence[tuple[str, str]], prior: Prior) -> Memory:
     """Memories from questions of two years: how far answers moved beyond what sampling explains."""
-    moved: dict[str, list[tuple[float, float, float, float]]] = {SCALE: [], NO_SCALE: []}
+    moved: dict[str, list[tuple[float, ...]]] = {SCALE: [], NO_SCALE: []}
     groups = scored_groups()[:-1]
     for first, second in pairs:
         one, two = surveys.sample(first), surveys.sample(second)
@@ -195,7 +213,6 @@ def fit_memory(surveys: Surveys, pairs: Sequence[tuple[str, str]], prior: Prior)
         features = own.features(frame.groups, frame.members)
         cells, places, _ = frame.cells(groups)
         away = cells @ features[:, 1:] - frame.weights @ features[:, 1:]
-        spread = (away**2).sum(axis=1)
         later = {a.question.question_id: a for a in two.answers}
         for a in one.answers:
             b = later.get(a.question.question_id)
@@ -205,6 +222,8 @@ def fit_memory(surveys: Surveys, pairs: Sequence[tuple[str, str]], prior: Prior)
                 continue
             kind = kind_of(a.question.has_scale)
             basis = contrasts(len(a.question.options))
+            variances = own.variances(contrasts_of(a.question.ordinal).kinds).mean(axis=0)
+            spread = away**2 @ variances[1:]
             everyone = [Subpopulation(), *groups]
             (s1, n1), (s2, n2) = truth(one, a, everyone), truth(two, b, everyone)
             logs = [np.log(np.maximum(s, 0.003)) @ basis for s in (s1, s2)]
@@ -219,17 +238,20 @@ def fit_memory(surveys: Surveys, pairs: Sequence[tuple[str, str]], prior: Prior)
                 drift += list(gap[place] ** 2 - 1.3 * noisy)
                 room += [spread[i]] * basis.shape[1]
             moved[kind].append(
-                (years, float(level.mean()), float(np.mean(drift)), float(np.mean(room)))
+                (
+                    *(years, float(level.mean()), float(variances[0])),
+                    *(float(np.mean(drift)), float(np.mean(room))),
+                )
             )
     level_memory, contrast_memory, card = {}, {}, {}
     for kind, rows in moved.items():
-        years, level, drift, room = np.array(rows).T
+        years, level, about, drift, room = np.array(rows).T
         # stationary process: mean square change = 2 variance (1 - exp(-years / memory))
-        level_memory[kind] = _memory(years.mean(), level.mean() / (2 * prior.level))
+        level_memory[kind] = _memory(years.mean(), level.mean() / (2 * about.mean()))
         contrast_memory[kind] = _memory(years.mean(), drift.mean() / (2 * room.mean()))
         card[kind] = len(rows)
-    about = {"repeated_questions": card, "pairs": [f"{a} {b}" for a, b in pairs]}
-    return Memory(level_memory, contrast_memory, about)
+    told = {"repeated_questions": card, "pairs": [f"{a} {b}" for a, b in pairs]}
+    return Memory(level_memory, contrast_memory, told)
 
 
 def _memory(years: float, changed: float) -> float:
@@ -405,11 +427,18 @@ def main() -> None:
         samples = prior_samples(surveys, split, waves)
         if options.quick:
             samples = [s.keep([a.question.question_id for a in s.answers[:8]]) for s in samples]
-        groups, center, covariance, record = learn_covariance(
-            samples, workers=options.workers, progress=_progress
+        learned = learn_covariance(samples, workers=options.workers, progress=_progress)
+        prior = Prior(
+            learned.groups,
+            learned.center,
+            learned.covariance,
+            learned.other,
+            dict.fromkeys(KINDS, 1.5),
+            1.0,
+            learned.record,
         )
-        Prior(groups, center, covariance, 1.5, 1.0, record).write(out / SHIPPED_PRIOR)
-        figures["prior_questions"] = record["questions"]
+        prior.write(out / SHIPPED_PRIOR)
+        figures["prior_questions"] = learned.record["questions"]
     if "frame" in only:
         card = {
             "population": "US adults",
@@ -430,12 +459,12 @@ def main() -> None:
         prior = read_prior(out / SHIPPED_PRIOR)
     if "level" in only:
         items = calibration_items(surveys, split, CALIBRATION_WAVES)
-        level, spread, record = fit_level(items, prior)
+        level, spread, record = fit_level(items)
         prior = replace(
             prior, level=level, spread=spread, card=dict(prior.card) | {"level": record}
         )
         prior.write(out / SHIPPED_PRIOR)
-        figures |= {"level": round(level, 3), "spread": round(spread, 3)}
+        figures |= {"level": level, "spread": round(spread, 3)}
     if "memory" in only:
         memory = fit_memory(surveys, REPEATED, prior)
         content = {"level": memory.level, "contrasts": memory.contrasts, "card": memory.card}

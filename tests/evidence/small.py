@@ -6,6 +6,7 @@ import numpy as np
 
 from opinioncast.evidence.calibration import Calibration
 from opinioncast.evidence.frame import Frame
+from opinioncast.evidence.option_contrasts import KINDS
 from opinioncast.evidence.past import Memory
 from opinioncast.evidence.people import Groups
 from opinioncast.evidence.posterior import Model
@@ -24,11 +25,13 @@ CELLS = (EVERYONE, MEN, WOMEN, DEMOCRATS, REPUBLICANS)
 
 FRAME = Frame(GROUPS, MEMBERS, WEIGHTS, {"population": "four kinds of people"})
 _HALF = np.array([[1, -0.6], [-0.6, 1]])
+_COVARIANCE = np.block([[0.1 * _HALF, np.zeros((2, 2))], [np.zeros((2, 2)), 0.4 * _HALF]])
 PRIOR = Prior(
     GROUPS,
     FRAME.proportions(GROUPS),
-    np.block([[0.1 * _HALF, np.zeros((2, 2))], [np.zeros((2, 2)), 0.4 * _HALF]]),
-    level=1.5,
+    _COVARIANCE,
+    0.5 * _COVARIANCE + 0.02 * np.eye(4),
+    level=dict(zip(KINDS, (1.5, 0.8, 0.5, 2.0, 1.5), strict=True)),
     spread=0.5,
 )
 MODEL = Model(PRIOR, FRAME)

@@ -126,6 +126,10 @@ def test_no_evidence_gives_the_prior() -> None:
     fitted = posterior(mean, [])
     assert np.allclose(fitted.mean, mean)
     assert np.allclose(fitted.covariance, np.eye(4))
+    covariance = np.diag([2.0, 0.5, 1.0, 3.0]) + 0.1
+    fitted = posterior(mean, [], precision=np.linalg.inv(covariance))
+    assert np.allclose(fitted.mean, mean)
+    assert np.allclose(fitted.covariance, covariance)
 
 
 def test_contrasts_are_orthonormal_and_leave_out_the_level() -> None:
@@ -172,6 +176,22 @@ def test_a_long_past_says_nothing_and_no_time_says_all(seed: int) -> None:
     assert np.allclose(long_ago.mean, mean, atol=1e-3)
     just_now = posterior(mean, from_past(mean, [(1e-9, [piece])], memory, "scale"))
     assert np.allclose(just_now.mean, posterior(mean, [piece]).mean, atol=1e-3)
+
+
+def test_a_prior_that_is_no_unit_one_is_the_same_in_other_units() -> None:
+    """Features halved and coefficients doubled: the same shares, with a past wave too."""
+    rng = np.random.default_rng(4)
+    counts = rng.poisson(6, (2, 3)).astype(float)
+    whole = Counts(FEATURES, np.ones((2, 1)), counts)
+    half = Counts(FEATURES / 2, np.ones((2, 1)), counts)
+    mean = rng.normal(size=(2, 2)) * 0.3
+    memory = Memory({"scale": 10.0}, {"scale": 20.0})
+    covariance = 4 * np.eye(4)
+    one = posterior(mean, [whole, *from_past(mean, [(4.0, [whole])], memory, "scale")])
+    past = from_past(2 * mean, [(4.0, [half])], memory, "scale", covariance)
+    other = posterior(2 * mean, [half, *past], precision=np.linalg.inv(covariance))
+    assert np.allclose(other.mean, 2 * one.mean, atol=1e-3)
+    assert np.allclose(other.covariance, 4 * one.covariance, atol=1e-3)
 
 
 def test_older_waves_reach_the_present_through_the_younger() -> None:

@@ -21,6 +21,7 @@ from tests.evidence.small import (
 from opinioncast.evidence.frame import frame_of_table
 from opinioncast.evidence.frame_learning import _weight
 from opinioncast.evidence.observations import Cell, Pilot, Published, without_same_people
+from opinioncast.evidence.option_contrasts import KINDS
 from opinioncast.evidence.people import Groups
 from opinioncast.evidence.posterior import Model, read_cells
 from opinioncast.evidence.prior import Prior
@@ -101,7 +102,8 @@ def test_equal_to_a_multilevel_model_by_rs_lme4() -> None:
     variances = dict(pl.read_csv(R_LME4 / "variances.csv").iter_rows())
     frame = frame_of_table(kinds.drop("favor", "oppose"), "kinds.csv", {})
     variance = np.diag([variances[a] / 2 for a, _ in frame.groups.columns])
-    prior = Prior(frame.groups, frame.proportions(frame.groups), variance, 1e6, 1.0)
+    level = dict.fromkeys(KINDS, 1e6)
+    prior = Prior(frame.groups, frame.proportions(frame.groups), variance, variance, level, 1.0)
     model = Model(prior, frame)
     rows = [[kind[a] == g for a, g in frame.groups.columns] for kind in kinds.iter_rows(named=True)]
     answers = kinds.select("favor", "oppose").to_numpy().astype(float)
@@ -110,6 +112,6 @@ def test_equal_to_a_multilevel_model_by_rs_lme4() -> None:
         Subpopulation.from_key(a, g): share
         for a, g, share in pl.read_csv(R_LME4 / "expected.csv").iter_rows()
     }
-    told = read_cells(model, model.mean({}, 2), people, list(expected))
+    told = read_cells(model, model.expected({}, (1, 2)), people, list(expected))
     assert told.subpopulations == tuple(expected)
     assert told.mean[:, 0] == pytest.approx(np.array(list(expected.values())), abs=2e-4)

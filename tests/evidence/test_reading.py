@@ -159,7 +159,7 @@ def test_a_group_the_frame_cannot_tell_is_named() -> None:
 
 def test_predictions_are_where_the_prior_starts() -> None:
     total = np.array([0.2, 0.8])
-    mean = MODEL.mean({EVERYONE: total}, len(RENT.options))
+    mean = MODEL.expected({EVERYONE: total}, RENT.ordinal).mean
     assert FRAME.weights @ probabilities(MODEL.features, mean) == pytest.approx(total, abs=1e-9)
 
 

@@ -277,19 +277,22 @@ def posterior(
     pieces: Sequence[Piece],
     start: Array | None = None,
     tolerance: float = _SMALL,
+    precision: Array | None = None,
 ) -> Normal:
-    """Mode and Laplace covariance under a prior of ``mean`` and unit covariance.
+    """Mode and Laplace covariance under a normal prior of ``mean``.
 
     Args:
         mean: of theta, shape (K - 1, F).
         pieces: evidence; none gives the prior.
         start: where to begin.
         tolerance: by how much the log-posterior may still be expected to rise at the end.
+        precision: of the prior, theta's size squared; None: one everywhere.
 
     Raises:
         DataError: no mode is found (evidence that is not finite).
     """
-    prior = Message(mean.ravel(), np.eye(mean.size))  # unit precision: information is the mean
+    known = np.eye(mean.size) if precision is None else precision
+    prior = Message(known @ mean.ravel(), known)
     parts = [prior, *pieces]
     theta = np.array(mean if start is None else start)
     damping = 0.0

@@ -82,10 +82,10 @@ class _Likelihood:
     information: Array
     precision: Array
 
-    def after(self, correlation: Array) -> _Likelihood:
-        """The same, said of theta some years on."""
+    def after(self, correlation: Array, covariance: Array) -> _Likelihood:
+        """The same, said of theta some years on, whose prior covariance stays what it is."""
         left = 1 - correlation**2
-        mixed = np.eye(len(left)) + self.precision * left[None, :]
+        mixed = np.eye(len(left)) + self.precision @ (covariance * left[None, :])
         both = np.linalg.solve(mixed, np.column_stack([self.precision, self.information]))
         precision = correlation[:, None] * both[:, :-1] * correlation[None, :]
         return _Likelihood(correlation * both[:, -1], (precision + precision.T) / 2)
@@ -95,37 +95,45 @@ class _Likelihood:
 
 
 def from_past(
-    mean: Array, sources: Sequence[tuple[float, Sequence[Piece]]], memory: Memory, kind: str
+    mean: Array,
+    sources: Sequence[tuple[float, Sequence[Piece]]],
+    memory: Memory,
+    kind: str,
+    covariance: Array | None = None,
 ) -> list[Message]:
     """Past (and later) waves as evidence on the present.
 
     Args:
         mean: prior mean of theta.
+        covariance: of the prior, with no term between features, theta's size squared; None: one
+            everywhere.
         sources: years from each to the present (negative: it is later), with its evidence.
 
     Returns:
         One message for the past and one for the future, where there are sources.
     """
     messages = []
+    spread = np.eye(mean.size) if covariance is None else covariance
+    known = np.asarray(np.linalg.inv(spread), dtype=np.float64)
     for later in (False, True):
         side = sorted(
             ((abs(y), p) for y, p in sources if (y < 0) is later), key=lambda s: s[0], reverse=True
         )
         said: _Likelihood | None = None
         for i, (years, pieces) in enumerate(side):
-            own = _likelihood(mean, pieces)
+            own = _likelihood(mean, pieces, known)
             said = own if said is None else said + own
             next_years = side[i + 1][0] if i + 1 < len(side) else 0.0
-            said = said.after(memory.correlation(years - next_years, kind, mean.shape))
+            said = said.after(memory.correlation(years - next_years, kind, mean.shape), spread)
         if said is not None:
             information = said.information + said.precision @ mean.ravel()
             messages.append(Message(information, said.precision))
     return messages
 
 
-def _likelihood(mean: Array, pieces: Sequence[Piece]) -> _Likelihood:
-    fitted = posterior(mean, pieces)
-    precision = fitted.precision - np.eye(mean.size)
+def _likelihood(mean: Array, pieces: Sequence[Piece], known: Array) -> _Likelihood:
+    fitted = posterior(mean, pieces, precision=known)
+    precision = fitted.precision - known
     off = (fitted.mean - mean).ravel()
     return _Likelihood(fitted.precision @ off, precision)
 

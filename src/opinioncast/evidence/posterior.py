@@ -20,6 +20,7 @@ from opinioncast.evidence.logit import (
     slopes,
     told_cells,
 )
+from opinioncast.evidence.option_contrasts import KINDS, OptionContrasts, contrasts_of
 from opinioncast.evidence.people import Array, Bools, Groups, merged
 from opinioncast.evidence.prior import Prior
 from opinioncast.survey import Subpopulation
@@ -42,7 +43,8 @@ class Model:
 
     def ignorant(self) -> Model:
         """The same where nothing says how near a method's level and contrasts are to the truth."""
-        return replace(self, prior=replace(self.prior, level=_IGNORANT, spread=1e6))
+        level = dict.fromkeys(KINDS, _IGNORANT)
+        return replace(self, prior=replace(self.prior, level=level, spread=1e6))
 
     @cached_property
     def features(self) -> Array:
@@ -53,31 +55,55 @@ class Model:
     def _average(self) -> Array:
         return np.asarray(self.frame.weights @ self.features)
 
-    def mean(self, predicted: Mapping[Subpopulation, Array], options: int) -> Array:
-        """Where the coefficients are expected from a method's prediction, shape (K - 1, F).
+    def expected(
+        self, predicted: Mapping[Subpopulation, Array], ordinal: Sequence[float]
+    ) -> Expected:
+        """What is expected of the coefficients from a method's prediction.
 
         The level is such that the population's shares are the method's; contrasts between groups
         are believed as far as ``prior.spread`` says. No prediction: even shares, no contrast.
+
+        Args:
+            predicted: the method's shares of cells.
+            ordinal: positions of the question's options on its scale.
         """
-        theta = np.zeros((options - 1, self.features.shape[1]))
+        own = contrasts_of(ordinal)
+        variances = self.prior.variances(own.kinds)
+        theta = np.zeros(variances.shape)
+        total = self._from(predicted, own, variances, theta)
+        theta = own.rotation.T @ theta
+        if total is not None:
+            self._set_level(theta, total)
+        return Expected(theta, own, variances)
+
+    def _from(
+        self,
+        predicted: Mapping[Subpopulation, Array],
+        own: OptionContrasts,
+        variances: Array,
+        theta: Array,
+    ) -> Array | None:
+        """The predicted total, None where nothing says it; ``theta`` gets the contrasts."""
         known = {s: np.maximum(p, _FLOOR) for s, p in predicted.items()}
         cells, places, _ = self.frame.cells(list(known))
         shares = np.array([list(known.values())[i] for i in places])
         total = known.get(Subpopulation())
         if total is None:
             if not len(shares):
-                return theta
+                return None
             sizes = np.array([self.frame.share(list(known)[i]) or 0.0 for i in places])
             total = sizes @ shares / sizes.sum()
         total = total / total.sum()
-        basis = contrasts(options)
         if len(shares):
             away = cells @ self.features[:, 1:] - self._average[1:]
-            gap = (np.log(shares / shares.sum(axis=1, keepdims=True)) - np.log(total)) @ basis
-            noise = away @ away.T + self.prior.spread * np.eye(len(away))
-            theta[:, 1:] = (away.T @ np.linalg.solve(noise, gap)).T
-        self._set_level(theta, total)
-        return theta
+            gap = np.log(shares / shares.sum(axis=1, keepdims=True)) - np.log(total)
+            gap = gap @ own.basis
+            even = self.prior.spread * np.eye(len(away))
+            for kind in dict.fromkeys(own.kinds):
+                at = [d for d, each in enumerate(own.kinds) if each == kind]
+                scaled = away * variances[at[0], 1:]
+                theta[at, 1:] = (scaled.T @ np.linalg.solve(scaled @ away.T + even, gap[:, at])).T
+        return np.asarray(total)
 
     def _set_level(self, theta: Array, total: Array) -> None:
         """Move the level so that the frame's shares are ``total``, by Newton's method."""
@@ -221,6 +247,31 @@ class Model:
         return np.asarray(out)
 
 
+@dataclass(frozen=True)
+class Expected:
+    """The prior of one question's coefficients.
+
+    Attributes:
+        mean: shape (K - 1, F).
+        contrasts: in which it has no covariance between contrasts.
+        variances: by contrast of these and feature, shape (K - 1, F).
+    """
+
+    mean: Array
+    contrasts: OptionContrasts
+    variances: Array
+
+    @cached_property
+    def covariance(self) -> Array:
+        """Theta's size, squared."""
+        return self.contrasts.across(self.variances)
+
+    @cached_property
+    def precision(self) -> Array:
+        """Theta's size, squared."""
+        return self.contrasts.across(1 / self.variances)
+
+
 _FRAME_ERROR = 0.004
 """What a published cell differs by because its population is not exactly the frame's."""
 
@@ -246,7 +297,7 @@ class Cells:
 
 def read_cells(
     model: Model,
-    mean: Array,
+    expected: Expected,
     pieces: Sequence[Piece],
     subpopulations: Sequence[Subpopulation],
     *,
@@ -256,10 +307,10 @@ def read_cells(
     """The posterior of a question's cells.
 
     Args:
-        mean: prior mean of the coefficients, :meth:`Model.mean`.
+        expected: prior of the coefficients, :meth:`Model.expected`.
         pieces: evidence, in any order.
     """
-    normal = posterior(mean, pieces)
+    normal = posterior(expected.mean, pieces, precision=expected.precision)
     cells, places, why = model.frame.cells(subpopulations)
     shares, drawn = told_cells(model.features, cells, normal, draws, seed)
     return Cells(

@@ -1,8 +1,7 @@
 """What surveys teach about how groups differ: the covariance of a logit's coefficients.
 
-Learned from microdata by EM: each question is fitted under the current covariance, the mean of its
-coefficients' products plus their posterior covariance is the next one (four rounds, no scale to
-tune). A group that some surveys cannot tell is learned from those that can.
+Along a question's scale groups differ far more than in other contrasts between its options, so each
+has a covariance. :mod:`opinioncast.evidence.prior_learning` learns them from microdata.
 """
 
 from __future__ import annotations
@@ -10,13 +9,10 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import resources
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -24,21 +20,60 @@ from zipfile import BadZipFile
 import numpy as np
 
 from opinioncast.documents import parse_json
-from opinioncast.errors import DataError, InputError
+from opinioncast.errors import InputError
 from opinioncast.evidence.frame import Frame
-from opinioncast.evidence.logit import Counts, Normal, posterior
-from opinioncast.evidence.people import Array, Bools, Groups, merged
-from opinioncast.evidence.sample import Sample
+from opinioncast.evidence.option_contrasts import ALONG, KINDS
+from opinioncast.evidence.people import Array, Bools, Groups
 from opinioncast.files import atomic_path
 
-ROUNDS = 4
-_FIRST = 0.1
-"""Variance of every coefficient before the first round."""
 _KEPT = 0.999
 """Share of the variance that the directions kept explain."""
-_FLAT = 4.0
-"""Variance of the level while the covariance is learned: nearly no view of it."""
+_LEAST = 1e-4
+"""Least share of a direction's variance, so that none is known to be nothing."""
 SHIPPED_PRIOR = "prior.npz"
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Directions of coefficients in which two covariances are both diagonal.
+
+    Attributes:
+        columns: shape (groups, directions).
+        along: variance of each direction in contrasts along a scale.
+        other: the same in every other contrast.
+    """
+
+    columns: Array
+    along: Array
+    other: Array
+
+    def variances(self, kinds: Sequence[str]) -> Array:
+        """Of each direction, by kind of contrast, shape (contrasts, directions)."""
+        return np.array([self.along if kind == ALONG else self.other for kind in kinds])
+
+
+def directions_of(covariance: Array, other: Array, kept: float = 1.0) -> Directions:
+    """Simultaneous diagonalisation of two covariances.
+
+    Args:
+        covariance: along a scale, shape (groups, groups).
+        other: of every other contrast.
+        kept: share of their variance to keep.
+    """
+    # both count alike, so that small directions are small in both
+    weight = np.trace(covariance) / max(float(np.trace(other)), 1e-12)
+    values, vectors = np.linalg.eigh(covariance + weight * other)
+    order = np.argsort(values)[::-1]
+    values, vectors = np.maximum(values[order], 0), vectors[:, order]
+    count = len(values)
+    if kept < 1:
+        count = min(int(np.searchsorted(np.cumsum(values) / values.sum(), kept)) + 1, count)
+    values, vectors = np.maximum(values[:count], 1e-9), vectors[:, :count]
+    root = vectors * np.sqrt(values)
+    white = vectors / np.sqrt(values)
+    share, turn = np.linalg.eigh(white.T @ covariance @ white)
+    share = np.clip(share, _LEAST, 1 - _LEAST)
+    return Directions(root @ turn, share, (1 - share) / weight)
 
 
 @dataclass(frozen=True)
@@ -49,8 +84,10 @@ class Prior:
         groups: what the coefficients belong to.
         center: share of each group, taken off its column, so that the level is an average
             person's; shape (groups,).
-        covariance: of the coefficients of one contrast between options, shape (groups, groups).
-        level: variance of the level about the method's total.
+        covariance: of the coefficients of a contrast along a scale, shape (groups, groups).
+        other: the same of every other contrast between options.
+        level: variance of the level about the method's total, by kind of contrast
+            (:data:`~opinioncast.evidence.option_contrasts.KINDS`).
         spread: variance of a group's predicted contrast to the total about the true one, on the
             logit scale: how far contrasts of the method are believed.
         card: where it was learned.
@@ -59,18 +96,15 @@ class Prior:
     groups: Groups
     center: Array
     covariance: Array
-    level: float
+    other: Array
+    level: Mapping[str, float]
     spread: float
     card: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def directions(self) -> Array:
-        """Root of the covariance, its small directions left out, shape (groups, directions)."""
-        values, vectors = np.linalg.eigh(self.covariance)
-        order = np.argsort(values)[::-1]
-        values, vectors = np.maximum(values[order], 0), vectors[:, order]
-        kept = int(np.searchsorted(np.cumsum(values) / values.sum(), _KEPT)) + 1
-        return np.asarray(vectors[:, :kept] * np.sqrt(values[:kept]))
+    def directions(self) -> Directions:
+        """What both covariances are diagonal in, small directions left out."""
+        return directions_of(self.covariance, self.other, _KEPT)
 
     def with_frame(self, frame: Frame) -> Prior:
         """The same prior for a population with other attributes or shares.
@@ -85,10 +119,13 @@ class Prior:
         covariance = np.zeros((size, size))
         covariance[:old, :old] = self.covariance
         covariance[range(old, size), range(old, size)] = np.median(np.diag(self.covariance))
+        other = np.zeros((size, size))
+        other[:old, :old] = self.other
+        other[range(old, size), range(old, size)] = np.median(np.diag(self.other))
         shares = frame.proportions(groups)
         known = np.array([a in frame.groups.attributes for a, _ in groups.columns])
         center = np.where(known, shares, np.append(self.center, np.zeros(len(new))))
-        return Prior(groups, center, covariance, self.level, self.spread, self.card)
+        return replace(self, groups=groups, center=center, covariance=covariance, other=other)
 
     def design(self, groups: Groups, members: Bools) -> Array:
         """People's columns: 1 - share where they are in the group, 0 where nobody can tell."""
@@ -97,20 +134,26 @@ class Prior:
         return np.where(told, own - self.center, 0.0)
 
     def features(self, groups: Groups, members: Bools) -> Array:
-        """Features of unit prior variance: the level, then the directions; (people, F)."""
-        level = np.full((len(members), 1), np.sqrt(self.level))
-        return np.hstack([level, self.design(groups, members) @ self.directions])
+        """Features: one for the level, then the directions; (people, F)."""
+        along = self.design(groups, members) @ self.directions.columns
+        return np.hstack([np.ones((len(members), 1)), along])
+
+    def variances(self, kinds: Sequence[str]) -> Array:
+        """Of the coefficients of :meth:`features`, by kind of contrast, (contrasts, F)."""
+        level = np.array([[self.level[kind]] for kind in kinds])
+        return np.hstack([level, self.directions.variances(kinds)])
 
     def write(self, path: Path) -> Path:
         card = dict(self.card) | {
             "columns": [list(c) for c in self.groups.columns],
-            "level": self.level,
+            "level": dict(self.level),
             "spread": self.spread,
         }
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(
                 file,
                 covariance=self.covariance.astype(np.float32),
+                other=self.other.astype(np.float32),
                 center=self.center.astype(np.float64),
                 card=np.array(json.dumps(card)),
             )
@@ -137,14 +180,16 @@ def read_prior(path: str | Path | None = None) -> Prior:
     try:
         with np.load(path, allow_pickle=False) as held:
             card = dict(parse_json(str(held["card"]), where=str(path), what="A prior's card"))
-            covariance = held["covariance"].astype(float)
+            covariance, other = (held[name].astype(float) for name in ("covariance", "other"))
             center = held["center"].astype(float)
         groups = Groups(tuple((str(a), str(g)) for a, g in card.pop("columns")))
-        _check_numbers(len(groups), center, covariance)
-        level, spread = float(card.pop("level")), float(card.pop("spread"))
-        if not (0 < level < np.inf and 0 < spread < np.inf):
+        for each in (covariance, other):
+            _check_numbers(len(groups), center, each)
+        told, spread = card.pop("level"), float(card.pop("spread"))
+        level = {kind: float(told[kind]) for kind in KINDS}
+        if not all(0 < v < np.inf for v in (*level.values(), spread)):
             raise ValueError(f"level {level}, spread {spread}")
-        return Prior(groups, center, covariance, level, spread, card)
+        return Prior(groups, center, covariance, other, level, spread, card)
     except _UNREADABLE as error:
         raise InputError(
             "A prior cannot be read",
@@ -164,159 +209,3 @@ def _check_numbers(size: int, center: Array, covariance: Array) -> None:
         raise ValueError("a covariance that is not symmetric")
     if np.linalg.eigvalsh(covariance).min(initial=0) < -1e-4 * np.abs(covariance).max(initial=1):
         raise ValueError("a covariance with a negative variance")
-
-
-_Fitted = tuple[Array, Array]
-_Fit = Callable[[Array, list[Array | None]], Iterable[_Fitted]]
-
-
-@dataclass(frozen=True)
-class _Item:
-    """One question of the microdata, ready to be fitted again and again."""
-
-    name: str
-    design: Array
-    counts: Array
-
-
-def learn_covariance(
-    samples: Sequence[Sample],
-    *,
-    groups: Groups | None = None,
-    rounds: int = ROUNDS,
-    min_n: float = 100,
-    workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
-) -> tuple[Groups, Array, Array, Mapping[str, Any]]:
-    """The covariance of coefficients over the questions of ``samples``, by EM.
-
-    Args:
-        groups: columns; None: those of all samples in order of appearance.
-        rounds: of EM.
-        workers: processes that fit questions side by side.
-        min_n: questions answered by fewer (effective) people teach nothing and are left out.
-
-    Returns:
-        groups, their shares (the centre), the covariance, and a record of what it rests on.
-
-    Raises:
-        DataError: no question is left.
-    """
-    if groups is None:
-        groups = Groups(tuple(dict.fromkeys(c for s in samples for c in s.groups.columns)))
-    center = pooled_shares(samples, groups)
-    empty = Prior(groups, center, np.eye(len(groups)), _FLAT, 1.0)
-    items: list[_Item] = []
-    for sample in samples:
-        members = groups.spread(sample.members, sample.groups)
-        for answers in sample.answers:
-            counts = answers.counts()
-            used = counts.sum(axis=1) > 0
-            if counts.sum() < min_n or (counts.sum(axis=0) > 0).sum() < 2:
-                continue
-            rows, sums = merged(members[used], counts[used])
-            items.append(
-                _Item(
-                    f"{sample.name} {answers.question.question_id}",
-                    empty.design(groups, rows),
-                    sums,
-                )
-            )
-    if not items:
-        raise DataError(
-            "No question to learn a prior from",
-            expected=f"questions answered by {min_n:g} people or more",
-            found=f"{len(samples)} wave(s)",
-        )
-    covariance = _FIRST * np.eye(len(groups))
-    weight = sum(i.counts.shape[1] - 1 for i in items)
-    starts: list[Array | None] = [None] * len(items)
-    with _fitting(items, workers) as fitted:
-        for turn in range(rounds):
-            total = np.zeros_like(covariance)
-            # sums in the order of the questions, so that workers change nothing
-            for i, (moments, found) in enumerate(fitted(covariance, starts)):
-                if progress:
-                    progress(turn * len(items) + i, rounds * len(items))
-                total += moments
-                starts[i] = found
-            covariance = total / weight
-    if progress:
-        progress(rounds * len(items), rounds * len(items))
-    record = {
-        "questions": len(items),
-        "waves": sorted({s.name for s in samples}),
-        "answers": round(float(sum(i.counts.sum() for i in items))),
-        "rounds": rounds,
-    }
-    return groups, center, covariance, record
-
-
-_held: list[_Item] = []
-"""The questions in a worker process."""
-
-
-@contextmanager
-def _fitting(items: list[_Item], workers: int) -> Iterator[_Fit]:
-    """How a round's questions are fitted: here, or by workers that hold the questions."""
-    if workers == 1:
-        yield lambda covariance, starts: (
-            _moments(item, covariance, start) for item, start in zip(items, starts, strict=True)
-        )
-        return
-    # spawned: a fork would inherit the locks of threads that polars runs
-    own = get_context("spawn")
-    with ProcessPoolExecutor(workers, own, initializer=_hold, initargs=(items,)) as pool:
-
-        def fitted(covariance: Array, starts: list[Array | None]) -> Iterator[_Fitted]:
-            jobs = [(i, covariance, start) for i, start in enumerate(starts)]
-            return pool.map(_fit_held, jobs, chunksize=4)
-
-        yield fitted
-
-
-def _hold(items: list[_Item]) -> None:
-    _held[:] = items
-
-
-def _fit_held(job: tuple[int, Array, Array | None]) -> _Fitted:
-    at, covariance, start = job
-    return _moments(_held[at], covariance, start)
-
-
-def pooled_shares(samples: Sequence[Sample], groups: Groups) -> Array:
-    """Share of each group among those whose attribute is told, surveys counting alike."""
-    shares: list[list[float]] = [[] for _ in groups.columns]
-    for sample in samples:
-        told = sample.groups.told(sample.members)
-        weights = sample.answers[0].weights if sample.answers else np.ones(len(sample))
-        for i, column in enumerate(groups.columns):
-            at = sample.groups.place.get(column)
-            if at is not None and weights[told[:, at]].sum() > 0:
-                inside = weights[sample.members[:, at]].sum()
-                shares[i].append(float(inside / weights[told[:, at]].sum()))
-    return np.array([np.mean(s) if s else 0.0 for s in shares])
-
-
-def _moments(item: _Item, covariance: Array, last: Array | None) -> tuple[Array, Array]:
-    """Sum over contrasts of the coefficients' second moments under ``covariance``.
-
-    ``last``: the coefficients of the round before, to begin from; those found are returned.
-    """
-    root = np.linalg.cholesky(covariance + 1e-9 * np.eye(len(covariance)))
-    level = np.full((len(item.design), 1), np.sqrt(_FLAT))
-    features = np.hstack([level, item.design @ root])
-    options = item.counts.shape[1]
-    start = np.zeros((options - 1, features.shape[1]))
-    counts = Counts(features, np.ones((len(features), 1)), item.counts)
-    begin = np.zeros_like(start)
-    if last is not None:
-        begin[:, 0] = last[:, 0]
-        begin[:, 1:] = np.linalg.solve(root, last[:, 1:].T).T
-    fitted: Normal = posterior(start, [counts], begin, tolerance=1e-3)
-    spread = fitted.covariance.reshape(*start.shape, *start.shape)
-    inside = np.zeros_like(covariance)
-    for d in range(options - 1):
-        inside += np.outer(fitted.mean[d, 1:], fitted.mean[d, 1:]) + spread[d, 1:, d, 1:]
-    found = np.hstack([fitted.mean[:, :1], fitted.mean[:, 1:] @ root.T])
-    return root @ inside @ root.T, found

@@ -205,7 +205,7 @@ def read_question(
     """
     model = settings.model
     options = len(question.options)
-    mean = model.mean(predicted, options)
+    expected = model.expected(predicted, question.ordinal)
     pieces: list[Piece] = []
     years: list[tuple[float, Sequence[Piece]]] = []
     words: list[str] = []
@@ -232,10 +232,11 @@ def read_question(
             pieces += said
             groups = [c for c in cells if c.subpopulation.conditions]
             words.append(_RESULTS if groups else _TOPLINE)
-    pieces += from_past(mean, years, settings.memory, kind_of(question.has_scale))
+    kind = kind_of(question.has_scale)
+    pieces += from_past(expected.mean, years, settings.memory, kind, expected.covariance)
     told = read_cells(
         model,
-        mean,
+        expected,
         pieces,
         list(predicted),
         draws=settings.draws,

@@ -114,6 +114,7 @@ def _answers_of_all(model: Model, question: Question, people: OpinionTable) -> A
         ).iter_rows()
     ]
     known = {c.subpopulation: np.array(c.shares) for c in cells}
-    mean = model.mean(known, len(question.options))
-    fitted = posterior(mean, published_pieces(model, cells))
+    expected = model.expected(known, question.ordinal)
+    pieces = published_pieces(model, cells)
+    fitted = posterior(expected.mean, pieces, precision=expected.precision)
     return probabilities(model.features, fitted.mean)

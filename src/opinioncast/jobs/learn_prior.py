@@ -11,7 +11,8 @@ from opinioncast.curate.pipeline import curate
 from opinioncast.curate.recipe import load_curation
 from opinioncast.errors import InputError
 from opinioncast.evidence.matching import plain
-from opinioncast.evidence.prior import Prior, learn_covariance, read_prior
+from opinioncast.evidence.prior import Prior, read_prior
+from opinioncast.evidence.prior_learning import learn_covariance
 from opinioncast.evidence.sample import Sample, read_sample
 from opinioncast.jobs.evaluation_inputs import read_opinions
 from opinioncast.jobs.manifest import write_manifest
@@ -91,14 +92,21 @@ def _learned(
                     kept.append(question.question_id)
             samples.append(sample.keep(kept))
     shipped = read_prior()
-    groups, center, covariance, record = learn_covariance(samples, progress=progress)
-    card = dict(record) | {
+    learned = learn_covariance(samples, progress=progress)
+    card = dict(learned.record) | {
         "recipes": list(recipes),
         "terms": terms,
         "questions_kept_apart": len(left_out),
         "seconds": round(time.monotonic() - started, 1),
     }
-    prior = replace(shipped, groups=groups, center=center, covariance=covariance, card=card)
+    prior = replace(
+        shipped,
+        groups=learned.groups,
+        center=learned.center,
+        covariance=learned.covariance,
+        other=learned.other,
+        card=card,
+    )
     path = prior.write(out)
     files = [path, path.with_name(path.name + ".json")]
     files.append(write_manifest(out.parent, card, files))
