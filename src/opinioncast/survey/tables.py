@@ -24,21 +24,34 @@ from opinioncast.parquet_files import read_parquet
 from opinioncast.survey.groups import Subpopulation
 from opinioncast.survey.identity import RULE, content_hash, hash_by_first_rule
 from opinioncast.survey.population import Population
-from opinioncast.survey.question import OFF_SCALE, Question
+from opinioncast.survey.question import Question
+from opinioncast.survey.table_rows import (
+    HALF_WIDTH,
+    INTERVAL,
+    KEY,
+    MODEL,
+    QUESTION_COLUMNS,
+    checked,
+    with_intervals,
+    wrong_type,
+)
 
-KEY = ("family", "wave", "question_id", "attribute", "group")
+__all__ = [
+    "HALF_WIDTH",
+    "INTERVAL",
+    "KEY",
+    "MODEL",
+    "NEVER_MEASURED",
+    "NO_BASIS",
+    "ORIGIN",
+    "OpinionTable",
+    "PredictionTable",
+    "opinion_row",
+    "with_intervals",
+]
 
 ORIGIN = "model output, not survey data"
 """What every prediction is labelled with, in its sidecar and in the manifest of its run."""
-
-HALF_WIDTH = "share_error_90"
-"""Column of earlier versions in place of :data:`INTERVAL`; read, never written."""
-
-INTERVAL = ("low", "high")
-"""Columns with the 90% interval of each share."""
-
-MODEL = "model"
-"""``basis`` of a row in which nobody's answers to the question are."""
 
 NO_BASIS = "no basis"
 """In ``basis`` where the question or the group is unlike any known, with the reason behind a colon:
@@ -46,19 +59,6 @@ the interval is as wide as that of a prediction made for another question."""
 
 NEVER_MEASURED = "never measured"
 """In ``basis`` where nothing comparable was measured: the interval is from 0 to 1."""
-
-_QUESTION_COLUMNS: dict[str, Any] = {
-    "family": pl.String,
-    "wave": pl.String,
-    "question_id": pl.String,
-    "question": pl.String,
-    "options": pl.List(pl.String),
-    "ordinal": pl.List(pl.Float64),
-    "attribute": pl.String,
-    "group": pl.String,
-    "distribution": pl.List(pl.Float64),
-    "refusal_rate": pl.Float64,
-}
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class _Table:
     """The schema that earlier versions wrote."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "frame", _checked(self.frame, self.schema, self.kind))
+        object.__setattr__(self, "frame", checked(self.frame, self.schema, self.kind))
 
     def __len__(self) -> int:
         return self.frame.height
@@ -107,7 +107,7 @@ class _Table:
                 listed, schema_overrides=cls.schema, strict=False, infer_schema_length=None
             )
         except (pl.exceptions.PolarsError, TypeError) as error:
-            raise _wrong_type(cls.kind, cls.schema, error) from error
+            raise wrong_type(cls.kind, cls.schema, error) from error
         return cls(frame, meta or {})
 
     @cached_property
@@ -252,7 +252,7 @@ class _Table:
         # an earlier version's columns as they were
         written = table.frame.select([c for c in cls.schema if c in frame.columns])
         if cls.earlier is not None and HALF_WIDTH in frame.columns:
-            written = _checked(frame, cls.earlier, cls.kind)
+            written = checked(frame, cls.earlier, cls.kind)
         if not _has_content(written, meta.get("content_hash")):
             raise DataError(
                 f"{cls.kind} does not match its sidecar",
@@ -300,7 +300,7 @@ class OpinionTable(_Table):
     terms, whether wordings are paraphrases.
     """
 
-    schema: ClassVar[dict[str, Any]] = _QUESTION_COLUMNS | {
+    schema: ClassVar[dict[str, Any]] = QUESTION_COLUMNS | {
         "n": pl.Int64,
         "n_eff": pl.Float64,
         "se": pl.List(pl.Float64),
@@ -337,7 +337,7 @@ class PredictionTable(_Table):
     their intervals are the share plus and minus that, cut off at 0 and 1.
     """
 
-    schema: ClassVar[dict[str, Any]] = _QUESTION_COLUMNS | {
+    schema: ClassVar[dict[str, Any]] = QUESTION_COLUMNS | {
         "label_mass": pl.Float64,
         "order_spread": pl.Float64,
         "low": pl.List(pl.Float64),
@@ -349,7 +349,7 @@ class PredictionTable(_Table):
         "method": pl.String,
     }
     kind: ClassVar[str] = "PredictionTable"
-    earlier: ClassVar[dict[str, Any] | None] = _QUESTION_COLUMNS | {
+    earlier: ClassVar[dict[str, Any] | None] = QUESTION_COLUMNS | {
         "label_mass": pl.Float64,
         "order_spread": pl.Float64,
         HALF_WIDTH: pl.Float64,
@@ -395,180 +395,6 @@ class PredictionTable(_Table):
                 "method",
                 "source",
             )
-        )
-
-
-def _checked(frame: pl.DataFrame, schema: Mapping[str, Any], kind: str) -> pl.DataFrame:
-    """Return ``frame`` with exactly the columns of ``schema``, or raise DataError."""
-    missing = [c for c in _QUESTION_COLUMNS if c not in frame.columns and c not in _OPTIONAL]
-    if missing:
-        raise DataError(
-            f"{kind} lacks columns",
-            expected=", ".join(_QUESTION_COLUMNS),
-            found=f"without {', '.join(missing)}",
-        )
-    try:
-        if "low" in schema:
-            frame = with_intervals(frame)
-        frame = frame.select(
-            (pl.col(c) if c in frame.columns else pl.lit(None)).cast(t).alias(c)
-            for c, t in schema.items()
-        ).with_columns(pl.col("family", "wave").fill_null(""))
-    except pl.exceptions.PolarsError as error:
-        raise _wrong_type(kind, schema, error) from error
-    _reject(
-        frame,
-        kind,
-        pl.any_horizontal(
-            pl.col("question_id", "question", "options", "ordinal", "attribute", "group").is_null()
-        ),
-        "a question, options, scale, attribute and group in each row",
-        "question_id",
-    )
-    _reject(
-        frame,
-        kind,
-        pl.col("options").list.eval(pl.element().is_null()).list.any(),
-        "text for every option",
-        "options",
-    )
-    lengths = pl.col("options").list.len()
-    _reject(
-        frame,
-        kind,
-        (pl.col("distribution").list.len() != lengths) | (pl.col("ordinal").list.len() != lengths),
-        "as many shares and scale positions as options",
-        "distribution",
-    )
-    shares = pl.col("distribution").list
-    _reject(
-        frame,
-        kind,
-        pl.col("distribution").is_null()
-        | ((shares.sum() - 1).abs() > 1e-6)
-        | shares.eval(
-            pl.element().is_nan() | pl.element().is_null() | (pl.element() < -1e-9)
-        ).list.any(),
-        "shares of 0 or more that sum to 1",
-        "distribution",
-    )
-    _reject(
-        frame,
-        kind,
-        pl.col("ordinal")
-        .list.eval(
-            pl.element().is_null()
-            | ~pl.element().is_finite()
-            | ((pl.element() < 0) & (pl.element() != OFF_SCALE))
-        )
-        .list.any(),
-        "scale positions of 0 or more, or -1",
-        "ordinal",
-    )
-    _reject(
-        frame,
-        kind,
-        pl.col("refusal_rate").is_not_null() & ~pl.col("refusal_rate").is_between(0, 1),
-        "a refusal rate between 0 and 1",
-        "refusal_rate",
-    )
-    if "n_eff" in schema:
-        _reject(
-            frame,
-            kind,
-            (pl.col("n") < 0) | (pl.col("n_eff") < 0) | ~pl.col("n_eff").is_finite(),
-            "a base of 0 or more, or none where it is not known",
-            "n_eff",
-        )
-    if "se" in schema:
-        errors = pl.col("se").list
-        _reject(
-            frame,
-            kind,
-            (errors.len() != lengths) | errors.eval(pl.element() < 0).list.any(),
-            "one standard error of 0 or more per option, or none at all",
-            "se",
-        )
-    if "low" in schema:
-        frame = frame.with_columns(pl.col("basis").fill_null(MODEL))
-        _reject_intervals(frame, kind)
-    _reject(frame, kind, pl.struct(*KEY).is_duplicated(), "each key once", "group")
-    return frame
-
-
-def with_intervals(frame: pl.DataFrame) -> pl.DataFrame:
-    """``frame`` with :data:`INTERVAL` in place of :data:`HALF_WIDTH`, where it has the latter only.
-
-    A row's half-width becomes share - width to share + width, cut off at 0 and 1.
-    """
-    if HALF_WIDTH not in frame.columns or any(end in frame.columns for end in INTERVAL):
-        return frame
-    width = pl.col(HALF_WIDTH).cast(pl.Float64)
-    shares = pl.col("distribution").cast(pl.List(pl.Float64))
-    known = width.is_not_null() & shares.is_not_null()
-    ends = {
-        "low": (shares - width).list.eval(pl.element().clip(0, 1)),
-        "high": (shares + width).list.eval(pl.element().clip(0, 1)),
-    }
-    return frame.with_columns(
-        pl.when(known).then(end).alias(name) for name, end in ends.items()
-    ).drop(HALF_WIDTH)
-
-
-_SLACK = 1e-6  # as much as a sum of shares may miss one by
-
-
-def _reject_intervals(frame: pl.DataFrame, kind: str) -> None:
-    """Intervals are whole, hold their share and lie between 0 and 1, or are not there at all."""
-    lengths = pl.col("options").list.len()
-    for end in INTERVAL:
-        _reject(
-            frame,
-            kind,
-            (pl.col(end).list.len() != lengths)
-            | pl.col(end).list.eval(pl.element().is_null() | ~pl.element().is_finite()).list.any()
-            | (pl.col("low").is_null() != pl.col("high").is_null()),
-            "a low and a high end for each option, or neither",
-            end,
-        )
-    ranges = (
-        frame.with_row_index("row")
-        .filter(pl.col("low").is_not_null())
-        .select("row", "distribution", *INTERVAL)
-        .explode("distribution", *INTERVAL)
-    )
-    share, low, high = pl.col("distribution"), pl.col("low"), pl.col("high")
-    wrong = (
-        ((low < -_SLACK) | (low > share + _SLACK), "low"),
-        ((high > 1 + _SLACK) | (high < share - _SLACK), "high"),
-    )
-    for bad, end in wrong:
-        rows = ranges.filter(bad)["row"].unique().to_list()
-        expected = "intervals between 0 and 1 that hold their share"
-        _reject(frame, kind, pl.col("row").is_in(rows), expected, end)
-
-
-def _wrong_type(kind: str, schema: Mapping[str, Any], error: Exception) -> DataError:
-    return DataError(
-        f"{kind} has a column of another type",
-        expected=", ".join(f"{c}: {t}" for c, t in schema.items()),
-        found=error,
-    )
-
-
-_OPTIONAL = {"family", "wave", "refusal_rate"}
-
-
-def _reject(frame: pl.DataFrame, kind: str, bad: pl.Expr, expected: str, show: str) -> None:
-    wrong = frame.with_row_index("row").filter(bad)
-    if wrong.height:
-        first = wrong.row(0, named=True)
-        key = "/".join(str(first[c]) for c in KEY)
-        raise DataError(
-            f"{kind} has {wrong.height} row(s) that break its schema",
-            where=f"row {first['row']} ({key})",
-            expected=expected,
-            found=f"{show} = {first[show]}",
         )
 
 
