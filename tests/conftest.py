@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and _SLOW & set(item.fixturenames):
             item.add_marker("slow")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file of slow tests alone is not even imported where those are left out: each worker would
+    import it, and PyTorch, Ray or Streamlit for it."""
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    return True if holds_slow_tests_alone(collection_path.read_text("utf-8")) else None
+
+
+def holds_slow_tests_alone(text: str) -> bool:
+    """Whether every test of a module is slow by its own marks or by what it asks for."""
+    said = text.count("mark.slow") + sum(text.count(name) for name in _SLOW)
+    if "pytestmark" not in text and text.count("def test_") > said:
+        return False  # most modules, without parsing them
+    tree = ast.parse(text)
+    marks = [n for n in tree.body if isinstance(n, ast.Assign) and "pytestmark" in ast.unparse(n)]
+    if any("mark.slow" in ast.unparse(mark) for mark in marks):
+        return True
+    tests = [
+        n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")
+    ]
+    return bool(tests) and all(
+        any("mark.slow" in ast.unparse(d) for d in test.decorator_list)
+        or not _SLOW.isdisjoint(argument.arg for argument in test.args.args)
+        for test in tests
+    )
 
 
 @pytest.fixture(scope="session")
