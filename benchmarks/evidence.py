@@ -48,6 +48,10 @@ EVALUATED = {"gss_2018": "gss_2016", "gss_2016": "gss_2018", "anes_2020": "anes_
 """Wave evaluated, and the wave whose people are the population frame."""
 PARTIES = tuple(Subpopulation((("POLPARTY", p),)) for p in ("Democrat", "Republican"))
 EVERYONE = Subpopulation()
+_BY_WAVE = (
+    *("n25", "n100", "n400", "crosstab_n25", "crosstab_n100", "mrp_n100", "topline"),
+    *("topline_party", "everyone", "level_n100"),
+)
 BIG = 50
 """Groups of fewer people are not asked to hold their intervals one by one."""
 
@@ -255,6 +259,42 @@ def pilots(
                     )
 
 
+def floor(item: Item, settings: Settings, tallies: dict[str, Tally], sizes: Sequence[int]) -> None:
+    """What no reading can be expected to go below.
+
+    The truth's own noise: how far it lies from a reading of everyone's answers. And the level's: how
+    far it lies from everyone's contrasts with no more than the level read from the pilot.
+    """
+    model, answers, question = settings.model, item.answers, item.answers.question
+    cells = {g: item.predicted.get(g, item.predicted[EVERYONE]) for g in item.groups}
+    expected = model.expected(cells, question.ordinal)
+    everyone = model.people(item.sample.groups, item.sample.members, answers.counts())
+    fitted = posterior(expected.mean, everyone, precision=expected.precision)
+    known = expected.variances.copy()
+    known[:, 1:] = 1e-8
+    number = zlib.crc32(question.question_id.encode())
+    weights, places, _ = model.frame.cells(item.groups)
+    total = places.index(item.groups.index(EVERYONE))
+
+    def add(name: str, theta: Array) -> None:
+        told = weights @ probabilities(model.features, theta)
+        shares = np.tile(told[total], (len(item.groups), 1))
+        shares[places] = told
+        tallies[name].wd.append(distance(item, shares, item.shares, item.bases, set()))
+
+    add("everyone", fitted.mean)
+    for size in sizes:
+        if answers.n < size:
+            continue
+        rows = drawn(answers, size, np.random.default_rng([number, 0, size]))
+        counts = np.eye(len(question.options))[answers.choice[rows]]
+        pilot = model.people(item.sample.groups, item.sample.members[rows], counts)
+        start = fitted.mean.copy()
+        start[:, 0] = expected.mean[:, 0]
+        level = posterior(start, pilot, precision=expected.contrasts.across(1 / known))
+        add(f"level_n{size}", level.mean)
+
+
 def _flat(item: Item) -> dict[Subpopulation, Array]:
     options = len(item.answers.question.options)
     return {g: np.full(options, 1 / options) for g in item.groups}
@@ -454,13 +494,13 @@ class Task:
     sizes: tuple[int, ...]
 
 
-def measure(task: Task) -> tuple[dict[str, int], dict[str, Tally]]:
-    """All readings of a task's questions: how many there are by wave, and tallies by name."""
+def measure(task: Task) -> tuple[dict[str, int], dict[str, dict[str, Tally]]]:
+    """All readings of a task's questions: how many there are, and tallies by name, by wave."""
     started = time.monotonic()
     surveys = Surveys(task.data, task.cache)
     split = Split.of(surveys)
     room = Room(read_prior(), read_calibration(), read_memory())
-    tallies: dict[str, Tally] = defaultdict(Tally)
+    by_wave: dict[str, dict[str, Tally]] = {}
     counted = {}
     shipped = room.on(read_frame())
     flat = replace(room.prior, level={k: max(v, 4.0) for k, v in room.prior.level.items()})
@@ -469,6 +509,7 @@ def measure(task: Task) -> tuple[dict[str, int], dict[str, Tally]]:
         frame = own_frame(surveys.sample(name if task.quick else EVALUATED[name]))
         settings = room.on(frame)
         plain = replace(settings, model=Model(flat.with_frame(frame), frame))
+        tallies: dict[str, Tally] = defaultdict(Tally)
         toplines(items, settings, tallies)
         pilots(
             items,
@@ -479,10 +520,13 @@ def measure(task: Task) -> tuple[dict[str, int], dict[str, Tally]]:
             plain=plain,
             shipped=shipped,
         )
+        for item in items:
+            floor(item, settings, tallies, [n for n in (25, 100, 400) if n in task.sizes])
+        by_wave[name] = dict(tallies)
         counted[name] = len(items)
         seconds = time.monotonic() - started
         print(f"part {task.part}, {name}: {len(items)} questions, {seconds:.0f} s", file=sys.stderr)
-    return counted, dict(tallies)
+    return counted, by_wave
 
 
 def pilot_figures(tallies: Mapping[str, Tally], counted: Mapping[str, int]) -> dict[str, Any]:
@@ -495,6 +539,9 @@ def pilot_figures(tallies: Mapping[str, Tally], counted: Mapping[str, int]) -> d
         figures[f"wd_crosstab_n{size}"] = tallies[f"crosstab_n{size}"].mean()
     for name in ("mrp_n25", "mrp_n100", "topline", "topline_party", "same_topline", "wording"):
         figures[f"wd_{name}"] = tallies[name].mean()
+    figures["wd_everyone"] = tallies["everyone"].mean()
+    for size in (25, 100, 400):
+        figures[f"wd_level_n{size}"] = tallies[f"level_n{size}"].mean()
     figures["wd_uniform"] = tallies["uniform"].mean()
     figures["wd_shipped_frame_n100"] = tallies["shipped_frame_n100"].mean()
     for name in ("n25", "n100", "n400", "topline", "topline_party", "wording"):
@@ -573,13 +620,19 @@ def main() -> None:
         ]
         tallies: dict[str, Tally] = defaultdict(Tally)
         counted: dict[str, int] = defaultdict(int)
+        waves: dict[str, dict[str, Tally]] = defaultdict(lambda: defaultdict(Tally))
         with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
             for count, found in pool.map(measure, tasks):
                 for name, questions in count.items():
                     counted[name] += questions
-                for key, tally in found.items():
-                    tallies[key].add(tally)
+                for wave, of_wave in found.items():
+                    for key, tally in of_wave.items():
+                        tallies[key].add(tally)
+                        waves[wave][key].add(tally)
         figures |= pilot_figures(tallies, counted)
+        figures["wd_by_wave"] = {
+            wave: {key: of_wave[key].mean() for key in _BY_WAVE} for wave, of_wave in waves.items()
+        }
         print(json.dumps(figures), flush=True)
     if "past" in options.parts and not options.quick:
         figures |= past_figures(surveys, room, limit)
