@@ -262,8 +262,8 @@ def pilots(
 def floor(item: Item, settings: Settings, tallies: dict[str, Tally], sizes: Sequence[int]) -> None:
     """What no reading can be expected to go below.
 
-    The truth's own noise: how far it lies from a reading of everyone's answers. And the level's: how
-    far it lies from everyone's contrasts with no more than the level read from the pilot.
+    The truth's own noise: how far it lies from a reading of everyone's answers. And the level's:
+    how far it lies from everyone's contrasts with no more than the level read from the pilot.
     """
     model, answers, question = settings.model, item.answers, item.answers.question
     cells = {g: item.predicted.get(g, item.predicted[EVERYONE]) for g in item.groups}
