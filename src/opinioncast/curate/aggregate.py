@@ -1,12 +1,13 @@
 """From a wave to an OpinionTable: weighted shares of every question in every subpopulation.
 
-All cells are computed together. Answers are kept as one list of (respondent, option) entries, and
-each group adds its entries up per option, or per PSU and option, with one ``bincount`` for a block
-of questions: cost grows with answers given x groups, without a loop over questions x respondents.
+Each group adds up the answers of its members to each question per option, or per PSU and option,
+with one ``bincount``: seconds grow with members x questions, and memory beside the answers
+themselves (two bytes each) not at all.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -133,7 +134,6 @@ def aggregate(
     masks = check_masks(wave, subpopulations, masks)
     coded = code_answers(wave, questions)
     names = [wave.variables[v].weight or wave.design.weight for _, v in questions]
-    used = (coded.choice >= 0) | (coded.reason == _REFUSED)
     sizes = np.diff(coded.starts)
     shape = (len(subpopulations), len(questions))
     flat = (len(subpopulations), int(coded.starts[-1]))
@@ -152,12 +152,14 @@ def aggregate(
     clustered = False
     for name in dict.fromkeys(names):
         mine = [q for q, n in enumerate(names) if n == name]
-        needed = used[:, mine].any(axis=1)
+        needed = np.zeros(len(wave), dtype=bool)
+        for q in mine:
+            needed |= (coded.choice[:, q] >= 0) | (coded.reason[:, q] == _REFUSED)
         if domain is not None:
             needed &= domain
         weights[name] = weight = read_weights(wave, name, needed)
         counts = weight.values > 0 if domain is None else (weight.values > 0) & domain
-        everyone[mine] = (coded.choice[:, mine] >= 0)[counts].sum(axis=0)
+        everyone[mine] = [np.count_nonzero(counts & (coded.choice[:, q] >= 0)) for q in mine]
         replication = read_replicates(wave, weight)
         design = None if replication else sample_design(wave, weight.sampled, lonely_psu)
         clustered |= replication is not None or design is not None
@@ -277,19 +279,12 @@ def _sum_block(
     replication = errors if isinstance(errors, Replication) else None
     starts, sizes = coded.starts, np.diff(coded.starts)
     width, questions, groups = int(starts[-1]), len(sizes), masks.shape[1]
-    rows, option = coded.entries()
-    w = weight.values[rows]
-    weighs = w > 0
-    question = np.repeat(np.arange(questions), sizes)
-    onehot = np.zeros((len(weight.values), width) if replication else (0, 0))
-    if replication is not None:  # a replicate may weigh those whose weight is zero
-        onehot[rows, option] = 1.0
-    zero_rows, zero_question = rows[~weighs], question[option[~weighs]]
-    rows, option, w = rows[weighs], option[weighs], w[weighs]
-    refused_rows, refused_question = np.nonzero(coded.reason == _REFUSED)
-    unit = np.zeros(len(rows), np.intp) if design is None else design.psu[rows]
+    w = weight.values
+    # a replicate may weigh those whose weight is zero
+    onehot = np.zeros((0, 0)) if replication is None else coded.chosen()
+    places = coded.choice.astype(np.intp, order="F") + 1  # 0: no answer
+    refused = (coded.reason == _REFUSED).nonzero()
     units = 1 if design is None else len(design.stratum)
-    by_option, by_question = unit * width + option, unit * questions + question[option]
 
     sums = _Sums(
         weighted=np.empty((groups, width)),
@@ -301,26 +296,34 @@ def _sum_block(
         reasons=np.stack([_count(masks, coded.reason == r) for r in range(len(REASONS))], axis=-1),
     )
     for g, members in enumerate(np.ascontiguousarray(masks.T)):
-        inside = members[rows]
-        weights, options = w[inside], option[inside]
-        chosen = _add(by_option[inside], weights, units * width).reshape(units, width)
-        sums.weighted[g] = chosen.sum(axis=0)
-        sums.squared[g] = _add(options, weights**2, width)
-        sums.n[g] = np.bincount(question[options], minlength=questions)
+        inside = np.flatnonzero(members & (w > 0))
+        weightless = np.flatnonzero(members & ~(w > 0))
+        weights, squares = w[inside], w[inside] ** 2
+        psu = None if design is None else design.psu[inside]
+        chosen, answered = np.empty((units, width)), np.empty((units, questions))
+        for q, (at, end) in enumerate(itertools.pairwise(starts)):
+            options = int(end - at) + 1
+            place = places[inside, q]
+            sums.squared[g, at:end] = _add(place, squares, options)[1:]
+            sums.n[g, q] = np.count_nonzero(place)
+            sums.zero_weight[g, q] = np.count_nonzero(places[weightless, q])
+            if psu is None:
+                sums.weighted[g, at:end] = _add(place, weights, options)[1:]
+                continue
+            by_option = _add(psu * options + place, weights, units * options)
+            chosen[:, at:end] = by_option.reshape(units, options)[:, 1:]
+            held = place > 0
+            answered[:, q] = _add(psu[held], weights[held], units)
         if design is not None:
-            answered = _add(by_question[inside], weights, units * questions)
-            answered = answered.reshape(units, questions)
+            sums.weighted[g] = chosen.sum(axis=0)
             sums.se[g] = taylor_errors(design, chosen, answered, sizes)
         if replication is not None:
             base = np.add.reduceat(sums.weighted[g], starts[:-1])
             with np.errstate(invalid="ignore", divide="ignore"):
                 shares = sums.weighted[g] / np.repeat(base, sizes)
             sums.se[g] = replicate_errors(replication, members, onehot, starts, shares)
-        sums.zero_weight[g] = np.bincount(zero_question[members[zero_rows]], minlength=questions)
-        refusing = members[refused_rows]
-        sums.refused[g] = _add(
-            refused_question[refusing], weight.values[refused_rows[refusing]], questions
-        )
+        refusing = members[refused[0]]
+        sums.refused[g] = _add(refused[1][refusing], w[refused[0][refusing]], questions)
     if isinstance(errors, float):
         sampled = int(weight.sampled.sum())
         sums.se[:] = unclustered_errors(sums.weighted, sums.squared, starts, sampled, errors)

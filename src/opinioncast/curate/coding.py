@@ -29,7 +29,8 @@ class CodedAnswers:
     """What each respondent answered to each question.
 
     Attributes:
-        choice: index of the option chosen, -1 where there is none; int8, (respondents, questions).
+        choice: index of the option chosen, -1 where there is none; int8, (respondents, questions),
+            each question's answers side by side.
         reason: index into :data:`REASONS`, -1 where an option was chosen; same shape.
         starts: first place of each question in the flat layout that lists all options of all
             questions one after the other, and its length at the end; (questions + 1,).
@@ -43,6 +44,12 @@ class CodedAnswers:
         """Respondent and flat option of every substantive answer, ordered by respondent."""
         rows, questions = np.nonzero(self.choice >= 0)
         return rows, self.starts[questions] + self.choice[rows, questions]
+
+    def chosen(self) -> npt.NDArray[np.float64]:
+        """1 where a respondent chose a flat option, else 0; shape (respondents, options)."""
+        onehot = np.zeros((len(self.choice), int(self.starts[-1])))
+        onehot[self.entries()] = 1.0
+        return onehot
 
     def take(self, questions: Sequence[int]) -> CodedAnswers:
         """The same answers for some of the questions."""
@@ -81,15 +88,13 @@ def code_answers(wave: Wave, questions: Sequence[tuple[Question, str]]) -> Coded
             expected="different ids",
             found=", ".join(sorted({i for i in ids if ids.count(i) > 1})),
         )
-    names = list(dict.fromkeys(v.name for v in variables))
-    column = {name: i for i, name in enumerate(names)}
-    codes = wave.respondents.select(pl.col(names).cast(pl.Float64)).to_numpy()
-    choice = np.full((len(wave), len(variables)), -1, np.int8)
-    reason = np.full((len(wave), len(variables)), REASONS.index(UNLISTED), np.int8)
+    shape = (len(wave), len(variables))
+    choice = np.full(shape, -1, np.int8, order="F")
+    reason = np.full(shape, REASONS.index(UNLISTED), np.int8, order="F")
     for q, variable in enumerate(variables):
         known = np.array([*variable.codes, *variable.missing], dtype=float)
         order = np.argsort(known)
-        answers = codes[:, column[variable.name]]
+        answers = wave.respondents[variable.name].cast(pl.Float64).to_numpy()
         place = np.searchsorted(known[order], answers).clip(max=len(known) - 1)
         at = order[place]
         listed = known[at] == answers

@@ -7,6 +7,7 @@ trusted: a wording, enough respondents, answers that vary, no question twice.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -158,11 +159,13 @@ def select(
     masks = check_masks(wave, subpopulations, masks)
     _check_names(decided, wave)
     variables = wave.variables
-    choices = {name: _choices(wave, v) for name, v in variables.items()}
+    tallies = {name: _tally(wave, v) for name, v in variables.items()}
     subject = {name: _subject(wave, v) for name, v in variables.items()}
     verdicts: dict[str, tuple[Reason, str]] = {}
     for name, variable in variables.items():
-        verdict = _unusable(variable, choices[name], subject[name], settings, group_variables)
+        verdict = _unusable(
+            variable, tallies[name], len(wave), subject[name], settings, group_variables
+        )
         if verdict is not None:
             verdicts[name] = verdict
 
@@ -170,7 +173,7 @@ def select(
     parents = [n for n in variables if subject[n][0] is not Reason.ADMINISTRATIVE]
     verdicts |= dict(_filtered(wave, left, find_filters(wave, left, parents)))
     left = [n for n in left if n not in verdicts]
-    verdicts |= dict(_by_group(left, choices, masks, subpopulations, settings))
+    verdicts |= dict(_by_group(wave, left, masks, subpopulations, settings))
     verdicts |= dict(_identical(wave, [n for n in left if n not in verdicts]))
     for name, note in decided.drop.items():
         verdicts[name] = (Reason.FORCED_DROP, note)
@@ -181,7 +184,7 @@ def select(
     for name, variable in variables.items():
         reason, detail = verdicts.get(name, (Reason.KEPT, ""))
         kept = reason in (Reason.KEPT, Reason.FORCED_KEEP)
-        n = int((choices[name] >= 0).sum())
+        n = int(tallies[name].sum())
         row = (name, variable.label, variable.wording, kept, reason.value, detail, n)
         rows.append(row)
     report = pl.DataFrame(rows, schema=REPORT_SCHEMA, orient="row")
@@ -199,15 +202,16 @@ def _forced(verdict: tuple[Reason, str] | None, note: str) -> tuple[Reason, str]
 
 def _unusable(
     variable: Variable,
-    choice: npt.NDArray[np.int16],
+    tally: npt.NDArray[np.intp],
+    respondents: int,
     subject: tuple[Reason, str],
     settings: SelectionSettings,
     group_variables: Collection[str],
 ) -> tuple[Reason, str] | None:
     """What the variable alone tells against it, None if nothing does."""
     k = len(variable.codes)
-    n = int((choice >= 0).sum())
-    used = np.unique(choice[choice >= 0])
+    n = int(tally.sum())
+    used = np.flatnonzero(tally)
     if variable.name in group_variables:
         return Reason.GROUP_VARIABLE, "used by the group recipe"
     if subject[0] is not Reason.KEPT:
@@ -224,7 +228,7 @@ def _unusable(
     if fill is not None:
         return Reason.OPEN_FILL, f'its wording has "{fill.group()}"'
     if n == 0:
-        return Reason.REDACTED, f"0 answers among {len(choice)} respondents"
+        return Reason.REDACTED, f"0 answers among {respondents} respondents"
     if len(used) == 1:
         return Reason.CONSTANT, f'all {n} answers are "{variable.options[used[0]]}"'
     if n < settings.min_n:
@@ -246,8 +250,8 @@ def _filtered(
 
 
 def _by_group(
+    wave: Wave,
     names: Sequence[str],
-    choices: Mapping[str, npt.NDArray[np.int16]],
     masks: Bools,
     subpopulations: Sequence[Subpopulation],
     settings: SelectionSettings,
@@ -259,12 +263,11 @@ def _by_group(
     for i, subpopulation in enumerate(subpopulations):
         if len(subpopulation.conditions) == 1:
             columns[subpopulation.attribute].append(i)
-    members = masks.astype(np.float64)
+    members = masks.astype(np.float32)  # counts are exact up to 2^24 respondents
     for name in names:
-        choice = choices[name]
-        held = choice >= 0
-        counts = np.zeros((int(choice.max()) + 1, masks.shape[1]))
-        np.add.at(counts, choice[held], members[held])
+        choice = _choices(wave, wave.variables[name])
+        gave = choice == np.arange(int(choice.max()) + 1, dtype=np.int16)[:, None]
+        counts = (gave.astype(np.float32) @ members).astype(np.float64)
         largest = int(counts.sum(axis=0).max())
         if largest < settings.min_group_n:
             detail = f"at most {largest} in a group, at least {settings.min_group_n}"
@@ -310,7 +313,8 @@ def _identical(wave: Wave, names: Sequence[str]) -> Iterator[tuple[str, tuple[Re
     first: dict[bytes, str] = {}
     for name in names:
         values = wave.respondents[name].cast(pl.Float64).to_numpy()
-        key = np.nan_to_num(values, nan=np.inf).tobytes()
+        # a digest: the values of a thousand variables may be more than fits into memory twice
+        key = hashlib.sha256(np.nan_to_num(values, nan=np.inf)).digest()
         other = first.setdefault(key, name)
         if other != name:
             yield name, (Reason.IDENTICAL, f"same values as {other} in all {len(values)} rows")
@@ -326,6 +330,11 @@ def _choices(wave: Wave, variable: Variable) -> npt.NDArray[np.int16]:
     for i, code in enumerate(variable.codes):
         out[values == code] = i
     return out
+
+
+def _tally(wave: Wave, variable: Variable) -> npt.NDArray[np.intp]:
+    """Respondents by option, shape (options,)."""
+    return np.bincount(_choices(wave, variable) + 1, minlength=len(variable.codes) + 1)[1:]
 
 
 def _subject(wave: Wave, variable: Variable) -> tuple[Reason, str]:
