@@ -107,6 +107,7 @@ ELSEWHERE: dict[str, str] = {
     "finetune/trainer.py": "finetune/test_finetune.py",
     "jobs/finetune.py": "finetune/test_finetune.py",
     "jobs/evaluation_inputs.py": "jobs/test_evaluate.py",
+    "jobs/evaluation_tables.py": "jobs/test_evaluate.py",
     # the composition, through the call and the command
     "public.py": "test_architecture.py",
     "declarations.py": "predictor/test_declarations.py",
@@ -128,6 +129,7 @@ ELSEWHERE: dict[str, str] = {
     "report/formats/disclosure.py": "report/test_workbook.py",
     "report/formats/workbook.py": "report/test_workbook.py",
     "report/workbook_formats.py": "report/test_workbook.py",
+    "report/workbook_tables.py": "report/test_workbook.py",
     "report/formats/csv.py": "cli/test_main.py",
     "report/formats/parquet.py": "cli/test_main.py",
     "report/formats/written.py": "predictor/test_declarations.py",

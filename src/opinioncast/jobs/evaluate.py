@@ -15,7 +15,7 @@ from opinioncast.csv_files import write_csv
 from opinioncast.errors import InputError
 from opinioncast.evaluate.bands import entropy_bands, similarity_bands, training_bands
 from opinioncast.evaluate.bounds import Bounds
-from opinioncast.evaluate.compare import PairedTest, improvement_by, paired_test, skill_score
+from opinioncast.evaluate.compare import PairedTest, paired_test, skill_score
 from opinioncast.evaluate.scores import CellScores, score_cells, shared_cells
 from opinioncast.evaluate.steerability import Steerability, attributes, steerability
 from opinioncast.evidence.worth import OVERALL, Worth, measure_worth
@@ -31,6 +31,15 @@ from opinioncast.jobs.evaluation_inputs import (
     why_withheld,
     without_library,
 )
+from opinioncast.jobs.evaluation_tables import (
+    CAPTIONS,
+    FEW_CELLS,
+    SHOWN,
+    average_tables,
+    with_worth,
+    withhold_few,
+    write_cells,
+)
 from opinioncast.jobs.manifest import write_manifest
 from opinioncast.json_text import json_text
 from opinioncast.methods.prediction import Progress, seen_before
@@ -41,27 +50,12 @@ from opinioncast.report.group_chart import group_chart
 from opinioncast.report.heatmap import steerability_figure
 from opinioncast.report.page import PageFigure, write_page
 from opinioncast.report.tables import write_table
-from opinioncast.survey import OpinionTable, PredictionTable, Subpopulation, standard_attributes
+from opinioncast.survey import OpinionTable, PredictionTable, standard_attributes
 from opinioncast.survey.sameness import Sameness, find_same
-from opinioncast.survey.tables import INTERVAL, KEY
+from opinioncast.survey.tables import KEY
 
-WORTH = ("worth", "worth_low", "worth_high", "k_hat")
-"""Columns of ``by_group`` with what predictions are worth (:mod:`opinioncast.evidence.worth`)."""
-
-_PEOPLE_ONLY = (
-    "wd_uniform",
-    "wd_noise",
-    "entropy",
-    "variance",
-    "entropy_ratio",
-    "variance_ratio",
-    "covered",
-    *WORTH,
-)
 _PARTS = 3
 """Of an evaluation, beside its figures: scoring, tables, the page."""
-_FEW_CELLS = 5
-"""Averages over fewer cells than this say almost what the cells say: withheld with them."""
 
 
 @dataclass(frozen=True)
@@ -136,24 +130,24 @@ def evaluate_to_files(
     if zero_shot == model:
         zero_shot = f"{model}, baseline"
 
-    files = [_write_cells(scores, out / "scores.csv", withheld)]
+    files = [write_cells(scores, out / "scores.csv", withheld)]
     lower = _lower(inputs, scores)
     shared = None if other is None else _lower(inputs, scores, other)
-    tables = _tables(scores, other, lower, shared)
-    tables["by_group"] = _with_worth(tables["by_group"], worth)
+    tables = average_tables(scores, other, lower, shared)
+    tables["by_group"] = with_worth(tables["by_group"], worth)
     for name, frame in tables.items():
-        frame = _withhold_few(frame) if withheld else frame
+        frame = withhold_few(frame) if withheld else frame
         tables[name] = frame
         files += write_table(
             frame,
             out / name,
-            caption=_CAPTIONS[name],
-            shown=[c for c in frame.columns if c in _SHOWN or c in KEY or c.endswith("_band")],
+            caption=CAPTIONS[name],
+            shown=[c for c in frame.columns if c in SHOWN or c in KEY or c.endswith("_band")],
         )
     files.append(write_csv(scores.coverage.frame(), out / "coverage.csv", for_excel=False))
     panels = _steerability(inputs, scores, other, model, zero_shot)
     steered = {attribute: of[model] for attribute, of in panels.items()}
-    told = {n: w for n, w in worth.items() if withheld is None or w.cells >= _FEW_CELLS}
+    told = {n: w for n, w in worth.items() if withheld is None or w.cells >= FEW_CELLS}
     summary = _summary(lower, scores, test, tables["by_group"], steered, withheld)
     summary["asked_in_training_too"] = None if same is None else same.record()
     predicted = inputs.predictions
@@ -189,7 +183,7 @@ def evaluate_to_files(
             worth=told.get(OVERALL),
             human_bound=summary["human_bound"],
             comparison=None if test is None else (zero_shot, test),
-            by_group=by_group.select(c for c in by_group.columns if c in _SHOWN or c in GROUP),
+            by_group=by_group.select(c for c in by_group.columns if c in SHOWN or c in GROUP),
             figures=figures,
             withheld=withheld,
             model_card=model_card(inputs.predictions)
@@ -236,107 +230,6 @@ def _lower(
         return None
     known = inputs.bounds if isinstance(inputs.bounds, Bounds) else Bounds(inputs.bounds)
     return known.of(shared_cells(scores, *([] if other is None else [other])))
-
-
-def _with_worth(by_group: pl.DataFrame, worth: Mapping[str, Worth]) -> pl.DataFrame:
-    """The table with :data:`WORTH` behind its keys; null where nothing is known or can be told."""
-    rows = []
-    for key in by_group.select(GROUP).iter_rows():
-        found = worth.get(str(Subpopulation.from_key(*key)))
-        record = {} if found is None else found.record()
-        rows.append([record.get(c) for c in ("respondents", "low", "high", "k_hat")])
-    added = pl.DataFrame(rows, schema=dict.fromkeys(WORTH, pl.Float64), orient="row")
-    rest = [c for c in by_group.columns if c not in GROUP]
-    return pl.concat([by_group, added], how="horizontal").select(*GROUP, *WORTH, *rest)
-
-
-_BY = {
-    "by_group": GROUP,
-    "by_wave": ("family", "wave"),
-    "by_family": ("family",),
-    "by_entropy": ("entropy_band",),
-    "by_similarity": ("similarity_band",),
-    "by_training": ("training_band",),
-}
-_CAPTIONS = {
-    "by_group": "Mean Wasserstein distance by group, with bounds.",
-    "by_wave": "Mean Wasserstein distance by wave.",
-    "by_family": "Mean Wasserstein distance by survey family.",
-    "by_entropy": "Mean Wasserstein distance by how divided people are.",
-    "by_similarity": "Mean Wasserstein distance by similarity to the training questions.",
-    "by_training": "Mean Wasserstein distance by whether the training asks the question too.",
-}
-_SHOWN = (
-    "worth",
-    "lower",
-    "baseline",
-    "wd",
-    "wd_low",
-    "wd_high",
-    "wd_uniform",
-    "relative",
-    "skill",
-    "one_hot_error",
-    "covered",
-    "cells",
-    "asked",
-    "note",
-)
-
-
-def _tables(
-    scores: CellScores,
-    other: CellScores | None,
-    bounds: pl.DataFrame | None,
-    shared: pl.DataFrame | None,
-) -> dict[str, pl.DataFrame]:
-    """Averages by everything the scores can be averaged by.
-
-    Args:
-        bounds: of the scored cells.
-        shared: of the cells that both methods have.
-    """
-    found = {}
-    for name, columns in _BY.items():
-        if columns[-1] not in scores.asked.columns:
-            continue
-        ends = scores.intervals(*columns)
-        frame = scores.by(*columns).with_columns(wd_low=ends["low"], wd_high=ends["high"])
-        if columns[-1].endswith("_band"):
-            frame = frame.sort(columns)
-        of_both = None
-        if bounds is None or name != "by_group":
-            frame = frame.with_columns(lower=pl.col("wd_noise"))
-        else:
-            human = bounds.select(*GROUP, lower="human", _of="note")
-            frame = frame.join(human, on=GROUP, how="left", maintain_order="left").with_columns(
-                note=pl.concat_str(
-                    pl.when(pl.col("note") != "").then("note"),
-                    pl.when(pl.col("_of").fill_null("") != "").then("_of"),
-                    separator="; ",
-                    ignore_nulls=True,
-                )
-            )
-            frame = frame.drop("_of")
-            if shared is not None:
-                of_both = shared.select(*GROUP, lower="human")
-        if other is not None:
-            more = improvement_by(scores, other, *columns, lower=of_both)
-            frame = frame.join(
-                more.select(
-                    *columns, "absolute", "relative", baseline="zero_shot", cells_in_both="cells"
-                ),
-                on=columns,
-                how="left",
-                maintain_order="left",
-            )
-        skill = [skill_score(*row) for row in frame.select("wd_uniform", "wd", "lower").iter_rows()]
-        frame = frame.with_columns(skill=pl.Series(skill, dtype=pl.Float64))
-        first = [c for c in (*columns, *_SHOWN[:-4]) if c in frame.columns]
-        last = ["cells", "cells_scored", "asked", "note"]
-        middle = [c for c in frame.columns if c not in (*first, *last)]
-        found[name] = frame.select(*first, *middle, *last)
-    return found
 
 
 def _steerability(
@@ -399,27 +292,6 @@ def _agreement_words(of: Steerability) -> str:
         f"another group's name costs {found.penalty:.3f} (between people {found.human_penalty:.3f})"
     )
     return ", ".join(words)
-
-
-def _write_cells(scores: CellScores, path: Path, withheld: str | None) -> Path:
-    frame = scores.frame
-    if withheld is not None:
-        # whatever follows from people's answers alone would give them away; so would the set of
-        # divergences taken together
-        frame = frame.select(*KEY, "question", "wd", "tv")
-    else:
-        lists = ("options", "ordinal", "observed", "predicted", *INTERVAL)
-        frame = frame.with_columns(
-            pl.col(c).cast(pl.List(pl.String)).list.join(" | ") for c in lists
-        )
-    return write_csv(frame, path)
-
-
-def _withhold_few(frame: pl.DataFrame) -> pl.DataFrame:
-    """Blank what people's answers alone decide where an average is over a few cells."""
-    hide = [c for c in (*_PEOPLE_ONLY, "lower", "skill", "relative") if c in frame.columns]
-    few = pl.col("cells_scored") < _FEW_CELLS
-    return frame.with_columns(pl.when(~few).then(pl.col(c)).alias(c) for c in hide)
 
 
 def _summary(
