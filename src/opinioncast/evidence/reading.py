@@ -232,8 +232,9 @@ def read_question(
             pieces += said
             groups = [c for c in cells if c.subpopulation.conditions]
             words.append(_RESULTS if groups else _TOPLINE)
-    kind = kind_of(question.has_scale)
-    pieces += from_past(expected.mean, years, settings.memory, kind, expected.covariance)
+    if years:
+        drift = kind_of(question.has_scale)
+        pieces += from_past(expected.mean, years, settings.memory, drift, expected.covariance)
     told = read_cells(
         model,
         expected,
