@@ -18,21 +18,36 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is fetched from a hub in
 settings.register_profile("patient", deadline=None)  # machines here and in CI are noisy
 settings.load_profile("patient")
 
-_SLOW = {"shared_data", "embedded_folder", "embedded_backend"}
+_SLOW = {"shared_data", "embedded_folder", "embedded_backend", "embedded_float32"}
+
+
+_QUICK = "not slow"
+"""What ``make quick`` runs."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what -m does not want
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What reads whole survey files or runs the embedded model is slow without saying so."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What reads whole survey files or runs the embedded model is slow without saying so; while one
+    is working, a property is tried on a fifth of its examples."""
     for item in items:
-        if isinstance(item, pytest.Function) and _SLOW & set(item.fixturenames):
+        if not isinstance(item, pytest.Function):
+            continue
+        if _SLOW & set(item.fixturenames):
             item.add_marker("slow")
+        if config.option.markexpr == _QUICK and hasattr(item.obj, "hypothesis"):
+            _try_less(getattr(item.obj, "__func__", item.obj))
+
+
+def _try_less(test: Any) -> None:
+    whole = getattr(test, "_hypothesis_internal_use_settings", settings.default)
+    fewer = min(whole.max_examples, max(10, whole.max_examples // 5))
+    test._hypothesis_internal_use_settings = settings(whole, max_examples=fewer)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """A file of slow tests alone is not even imported where those are left out: each worker would
     import it, and PyTorch, Ray or Streamlit for it."""
-    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+    if config.option.markexpr != _QUICK or collection_path.suffix != ".py":
         return None
     return True if holds_slow_tests_alone(collection_path.read_text("utf-8")) else None
 
@@ -87,3 +102,12 @@ def embedded_backend(embedded_folder: Path) -> Any:
     from opinioncast.backends.torch_backend import TorchBackend
 
     return TorchBackend.load(embedded_folder, name=NAME)
+
+
+@pytest.fixture(scope="session")
+def embedded_float32(embedded_folder: Path) -> Any:
+    """The embedded model in float32 on the CPU. Loading it takes ten seconds of one: what needs
+    it otherwise than it is makes another backend of its ``loaded``."""
+    from opinioncast.backends.torch_backend import TorchBackend
+
+    return TorchBackend.load(embedded_folder, device="cpu", dtype="float32")

@@ -196,7 +196,9 @@ def test_a_service_set_up_anew_is_asked_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_embedded_model_over_http(embedded_folder: Path) -> None:
+def test_the_embedded_model_over_http(
+    embedded_folder: Path, embedded_float32: TorchBackend
+) -> None:
     """The embedded model in float32: shares within 1e-3, label probabilities within 1e-4."""
     import transformers
     from tests.backends.conftest import GROUPS, QUESTIONS
@@ -205,9 +207,9 @@ def test_the_embedded_model_over_http(embedded_folder: Path) -> None:
 
     prompts = [build_prompt(q, g, GROUPS, Prompting()) for q in QUESTIONS for g in GROUPS]
     requests = [LabelRequest(p.text, p.labels, p.tree) for p in prompts]
-    here = dict(TorchBackend.load(embedded_folder, device="cpu", dtype="float32").score(requests))
+    here = dict(embedded_float32.score(requests))
     model = transformers.AutoModelForCausalLM.from_pretrained(embedded_folder, dtype=torch.float32)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(embedded_folder)
+    tokenizer = embedded_float32.loaded.tokenizer
     for kind in ("vllm", "llama.cpp"):
         with ModelService(model.eval(), tokenizer, kind) as service:
             ready = ApiBackend(ApiSettings(service.base_url, "m"))

@@ -164,9 +164,9 @@ def test_two_at_once_both_get_a_whole_folder(
     assert left(tmp_path) == [found[0].name]
 
 
-@pytest.fixture(scope="module")
-def single(embedded_folder: Path) -> TorchBackend:
-    return TorchBackend.load(embedded_folder, device="cpu", dtype="float32")
+@pytest.fixture
+def single(embedded_float32: TorchBackend) -> TorchBackend:
+    return embedded_float32
 
 
 def plain_probabilities(backend: TorchBackend, request: LabelRequest) -> np.ndarray[Any, Any]:
@@ -186,13 +186,13 @@ def plain_probabilities(backend: TorchBackend, request: LabelRequest) -> np.ndar
 
 @pytest.fixture(scope="module")
 def asked(
-    single: TorchBackend, survey_requests: Callable[..., list[LabelRequest]]
+    embedded_float32: TorchBackend, survey_requests: Callable[..., list[LabelRequest]]
 ) -> dict[Layout, tuple[list[LabelRequest], list[np.ndarray[Any, Any]]]]:
     """Real prompts of both layouts with the label probabilities of a plain forward."""
     found = {}
     for layout in Layout:
         requests = survey_requests(layout)[1:6]  # three groups of one question, two of the other
-        found[layout] = requests, [plain_probabilities(single, r) for r in requests]
+        found[layout] = requests, [plain_probabilities(embedded_float32, r) for r in requests]
     return found
 
 

@@ -15,8 +15,8 @@ from opinioncast.errors import ModelError
 
 
 @pytest.mark.slow
-def test_batches_say_what_single_prompts_say(embedded_folder: object) -> None:
-    backend = TorchBackend.load(str(embedded_folder), dtype="float32", shared_prefix=False)
+def test_batches_say_what_single_prompts_say(embedded_float32: TorchBackend) -> None:
+    backend = TorchBackend(embedded_float32.loaded, shared_prefix=False)
     prompts = ["The capital of France is", "Question: Is water wet?\nAnswer:", "One, two, three,"]
     model, tokenizer = backend.loaded.causal, backend.loaded.tokenizer
     found = continuations(backend, prompts, max_new_tokens=6)

@@ -22,7 +22,7 @@ PROMPT = "Question: Is this a test?\nA. Yes\nB. No\nAnswer distribution:"
 
 
 @pytest.mark.parametrize("tokenizer", sorted(TOKENIZERS))
-@pytest.mark.parametrize("model", ["llama", "gpt2"])
+@pytest.mark.parametrize("model", ["llama", pytest.param("gpt2", marks=pytest.mark.slow)])
 def test_a_random_model_writes_a_distribution(
     make_folder: Callable[..., Path], model: str, tokenizer: str
 ) -> None:
@@ -79,9 +79,9 @@ def test_other_schemas_are_refused(schema: dict[str, object]) -> None:
 
 
 @pytest.mark.slow
-def test_the_digits_are_the_models_own(embedded_folder: object) -> None:
+def test_the_digits_are_the_models_own(embedded_backend: TorchBackend) -> None:
     """Given an answer to repeat, the model repeats it: only the last share is not its own."""
-    backend = TorchBackend.load(str(embedded_folder), shared_prefix=False)
+    backend = TorchBackend(embedded_backend.loaded, shared_prefix=False)
     shown = '{"A": 0.310, "B": 0.690}'
     prompt = f"{PROMPT} {shown}\n\n" * 3 + PROMPT
     ((_, said),) = backend.generate([TextRequest(prompt, 1, share_schema("AB"))])

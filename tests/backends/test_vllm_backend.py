@@ -312,6 +312,7 @@ def test_closed_it_lets_the_engine_go(engine: Engine, make_folder: Callable[...,
     assert held() is None
 
 
+@pytest.mark.slow
 def test_on_a_worker_of_a_cluster(
     engine: Engine,
     make_folder: Callable[..., Path],

@@ -36,6 +36,7 @@ def test_moments_leave_out_who_is_off_the_scale() -> None:
     assert np.isnan(mean[1])
 
 
+@pytest.mark.slow
 def test_ranges_are_those_of_a_linear_programme() -> None:
     rng = np.random.default_rng(0)
     ordinal = np.array(AGREE.ordinal)

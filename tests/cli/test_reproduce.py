@@ -24,6 +24,7 @@ def run(arguments: list[str]) -> None:
     assert stop.value.code in (None, 0)
 
 
+@pytest.mark.slow
 def test_the_plan_is_printed_and_nothing_is_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -91,6 +91,7 @@ def test_the_papers_models_fit_where_the_docs_say(
     assert found.total / GB < most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LARGE)
 def test_the_papers_models_have_the_bytes_that_pytorch_and_peft_count(
     large: Callable[[str], str], name: str

@@ -100,6 +100,7 @@ def test_another_precision_by_the_command(trained: tuple[Path, Path], tmp_path: 
     assert {w.dtype for w in weights.values()} == {torch.bfloat16}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_merged_is_refused(
     trained: tuple[Path, Path],
     make_folder: Make,  # noqa: F811

@@ -39,6 +39,7 @@ def polls(tmp_path: Path) -> Path:
     return pistols().write(tmp_path / "polls" / "opinions.parquet")
 
 
+@pytest.mark.slow
 def test_add_list_show_remove(polls: Path, tmp_path: Path) -> None:
     added = RUN.invoke(app, ["library", "add", str(polls)])
     assert "2 questions are in the library as polls" in added.output

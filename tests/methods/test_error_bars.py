@@ -76,6 +76,7 @@ def cells(questions: int, seed: int = 1, spread: float = 1.0) -> pl.DataFrame:
     )
 
 
+@pytest.mark.slow
 def test_nine_in_ten_shares_of_new_questions_are_held() -> None:
     widths = measure(cells(1500))
     fresh = cells(1500, seed=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -209,12 +210,12 @@ def test_chat_puts_the_prompt_into_a_turn() -> None:
 
 
 @pytest.mark.slow
-def test_the_embedded_model_writes_distributions(embedded_folder: object, tmp_path: Path) -> None:
+def test_the_embedded_model_writes_distributions(embedded_backend: Any) -> None:
     from opinioncast.backends.sentences import SentenceModel
     from opinioncast.backends.torch_backend import TorchBackend
     from opinioncast.jobs.demo import demo_table
 
-    backend = TorchBackend.load(str(embedded_folder), shared_prefix=False)
+    backend = TorchBackend(embedded_backend.loaded, shared_prefix=False)
     train = demo_table()
     questions = train.questions()[:2]
     groups = load_groups("SEX=Female")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -178,10 +179,10 @@ def test_comments_are_one_line_without_what_is_invented(text: str, cleaned: str)
 
 
 @pytest.mark.slow
-def test_the_embedded_model_as_every_part(embedded_folder: object) -> None:
+def test_the_embedded_model_as_every_part(embedded_backend: Any) -> None:
     from opinioncast.backends.torch_backend import TorchBackend
 
-    backend = TorchBackend.load(str(embedded_folder), shared_prefix=False)
+    backend = TorchBackend(embedded_backend.loaded, shared_prefix=False)
     method = ModularPluralism(
         [backend, backend], backend, backend, comment_tokens=8, option_orders="given"
     )

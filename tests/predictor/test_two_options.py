@@ -43,6 +43,7 @@ def test_two_options_are_predicted_alike_with_and_without_a_scale(
     assert left_out.frame["low"].to_list() == scaled.frame["low"].to_list()
 
 
+@pytest.mark.slow
 def test_the_rules_read_the_scales_that_two_hundred_real_questions_have(
     questions: list[Question], tmp_path: Path
 ) -> None:
