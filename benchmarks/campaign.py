@@ -10,9 +10,10 @@ error that says what to do), read (and right, as far as it is known), fault (a t
 1), wrong, silent (something vanished without a word), hang, crash; and odd besides: a control or
 direction mark that reached the terminal, an error longer than a screen, a temporary file left.
 Kills (``campaign_kills.py``): a command is killed (SIGKILL) at moments of the run, then run again
-to its end; its tables must be those of a run that nobody killed. Disks: the same commands onto a
-file system of few kB (a tmpfs where one can be mounted, else a limit of the process's file sizes):
-whole files only, and an error that names the place. What is odd is printed, with the try's number;
+to its end; its tables must be those of a run that nobody killed. Disks: what the same
+commands write, or their cache, on a file system of a part of its size (a tmpfs where one can be
+mounted, else a limit of the process's file sizes): whole files only, and an error that names the
+place. What is odd is printed, with the try's number;
 ``--keep`` keeps those folders. With ``--ledger`` every outcome is written down at once, and the
 same command goes on after the last one. POSIX only.
 
@@ -105,7 +106,9 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=12)
     parser.add_argument("--disks", type=int, default=12)
     parser.add_argument("--only", nargs="*", default=[k.__name__ for k in KINDS])
-    parser.add_argument("--commands", nargs="*", default=(), help="Kill only these.")
+    parser.add_argument(
+        "--commands", nargs="*", default=(), help="Kill, or give small disks, only these."
+    )
     parser.add_argument("--at-once", type=int, default=2, help="Tries that run at the same time.")
     parser.add_argument("--keep", type=Path, help="Keep folders of tries that went wrong.")
     parser.add_argument("--ledger", type=Path, help="Go on with the tries that are in this file.")
@@ -134,7 +137,7 @@ def main() -> None:
         root = Path(name)
         tried(given, tries, root, report, book.done)
         killed(given.seed, root, kills, report, book.done, given.commands)
-        filled = full(random.Random(f"{given.seed}/disk"), root, disks, report)
+        filled = full(random.Random(f"{given.seed}/disk"), root, disks, report, given.commands)
     counts = book.counts
     names = ("refused", "read", "faults", "wrong", "silent", "hangs", "crashes")
     line = {n: counts[n] for n in ("tries", *names, "kills", "odd")}

@@ -131,7 +131,7 @@ def _pilot(folder: Path) -> None:
 def _reproduction(folder: Path) -> None:
     """A setting of the tiny model and its table, and a recipe that trains and compares."""
     _training(folder)
-    table = {"title": "Made up", "questions": 9, "cells": 27, "file": ["ops.parquet"]}
+    table = {"title": "Made up", "questions": 9, "cells": 27, "file": ["ops.jsonl"]}
     tuned: dict[str, Any] = {"optimizer": {"learning_rate": 0.01, "batch_rows": 9}}
     tuned |= {"checks": {"every": 1}, "dtype": "float32", "device": "cpu"}
     model = {"label": "Tiny", "model": str(folder / "model"), "finetune": tuned}
@@ -305,9 +305,7 @@ COMMANDS: dict[str, Command] = {
         ("reproduce", "by_method.yaml", "--setting", "tiny.yaml", "-o", OUT),
         ["by_method/table.csv"],
         _reproduction,
+        before=[("convert", "ops.parquet", "ops.jsonl")],
     ),
 }
 """What is killed: each runs to the same end whenever it was stopped."""
-
-ON_SMALL_DISKS = ("predict", "predict with charts", "curate", "inspect", "evaluate", "banner")
-"""Whose output is a folder, and more than some kilobytes."""

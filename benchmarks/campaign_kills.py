@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from campaign_commands import COMMANDS, ON_SMALL_DISKS, Command
+from campaign_commands import COMMANDS, Command
 from campaign_inputs import OUT
 from campaign_processes import Outcome, Process, command, in_process, leftovers
 
@@ -115,23 +115,39 @@ def _again(found: Outcome, made: Command, out: Path, whole: Path) -> Outcome:
     return Outcome("read", "")
 
 
-def full(chance: random.Random, root: Path, rounds: int, report: Callable[..., None]) -> int:
-    """Commands onto a disk too small for them; how many runs there were."""
+def full(
+    chance: random.Random,
+    root: Path,
+    rounds: int,
+    report: Callable[..., None],
+    only: Sequence[str] = (),
+) -> int:
+    """Commands onto a disk too small for what they write, or for their cache; how many runs."""
     templates = Templates(root / "d")
-    for number in range(rounds):
+    names = sorted(n for n, c in COMMANDS.items() if c.out == OUT and (n in only or not only))
+    for number in range(rounds if names else 0):
         if STOPPED.is_set():
             return number
         folder = root / f"disk{number}"
-        name = chance.choice(ON_SMALL_DISKS)
+        name = chance.choice(names)
+        made = COMMANDS[name]
         templates.laid(name, folder)
-        arguments = COMMANDS[name].arguments
-        kilobytes = chance.choice((4, 8, 16, 32, 64, 128))
-        with _disk(folder / OUT, kilobytes) as limit:
-            found = in_process(folder, partial(_limited, limit, arguments))
-            problem = _half(folder / OUT, found)
+        whole = templates.whole(name)
+        small = chance.choice((OUT, OUT, "cache"))
+        taken = sum(p.stat().st_size for p in (whole / small).rglob("*") if p.is_file())
+        kilobytes = max(4, int(chance.uniform(0.0, 1.1) * taken / 1024))
+        before = folder / small
+        there = shutil.move(before, root / "there") if before.exists() else None
+        with _disk(before, kilobytes) as limit:
+            if there:  # what earlier commands put there
+                shutil.copytree(there, before, dirs_exist_ok=True)
+                shutil.rmtree(there)
+            found = in_process(folder, partial(_limited, limit, made.arguments), _LONGEST)
+            problem = _half(folder, small, made, found, whole)
             if problem:
                 word = found.word if found.word in ("faults", "hangs", "crashes") else "wrong"
-                report(f"disk {number} of {kilobytes} kB", name, Outcome(word, problem), folder)
+                where = f"disk {number} of {kilobytes} kB ({small})"
+                report(where, name, Outcome(word, problem), folder)
         shutil.rmtree(folder, ignore_errors=True)
     return rounds
 
@@ -156,21 +172,29 @@ def _disk(folder: Path, kilobytes: int) -> Iterator[int]:
         yield kilobytes * 256
 
 
-def _half(out: Path, found: Outcome) -> str:
+def _half(folder: Path, small: str, made: Command, found: Outcome, whole: Path) -> str:
     """What is wrong after a run onto a full disk; "" where nothing is."""
-    if found.word == "refused" and str(out.name) not in found.said:
+    out = folder / OUT
+    if found.word == "refused" and small not in found.said:
         return f"the place is not named: {found.said[-600:]}"
     if found.word not in ("read", "refused"):
         return found.said[-1500:]
-    if found.word == "read" and not (out / "manifest.json").is_file():
-        return "status 0 without a manifest"
+    expected = {p.relative_to(whole / OUT): p for p in (whole / OUT).rglob("*") if p.is_file()}
+    for name in expected if found.word == "read" else ():
+        if not (out / name).exists():
+            return f"status 0 without {name}"
     for path in out.rglob("*"):
-        if path.is_file() and path.stat().st_size == 0 and not path.name.startswith("."):
-            return f"{path.name} is empty"
+        name = path.relative_to(out)
+        if not path.is_file() or name not in expected:
+            continue
+        if path.stat().st_size == 0 < expected[name].stat().st_size:
+            return f"{name} is empty"
+        if str(name) in made.tables and path.read_bytes() != expected[name].read_bytes():
+            return f"{name} is another"
         if path.suffix == ".json":
             try:
                 json.loads(path.read_text("utf-8"))
             except ValueError:
-                return f"{path.name} is half written"
+                return f"{name} is half written"
     left = leftovers(out)
-    return f"left behind: {left}" if left and found.word == "read" else ""
+    return f"left behind: {left}" if left else ""
