@@ -205,8 +205,6 @@ class Shares:
         each = probabilities(self.features, theta)
         residual = self._residual(each)
         jacobian = cell_slopes(self.features, self.cells, each)
-        basis = contrasts(each.shape[1])
-        jacobian = np.einsum("kd,gkt->gdt", basis, jacobian).reshape(len(residual), -1)
         weighted = self.precision @ jacobian
         return (
             0.5 * float(residual @ self.precision @ residual),
@@ -216,12 +214,25 @@ class Shares:
 
 
 def cell_slopes(features: Array, cells: Array, each: Array) -> Array:
-    """d share of a cell / d theta, shape (cells, K, theta's size)."""
-    slope = slopes(each)
-    rows, k, d = slope.shape
-    f = features.shape[1]
-    pairs = (slope.reshape(rows, k * d)[:, :, None] * features[:, None, :]).reshape(rows, -1)
-    return (cells @ pairs).reshape(len(cells), k, d * f)
+    """d contrast of a cell's shares / d theta, shape (cells x (K - 1), theta's size).
+
+    A row's slope between two contrasts is the same in both directions, so that half of the pairs
+    are computed; one at a time, for what all of them hold of a frame's rows fits no cache.
+
+    Args:
+        features: shape (rows, F).
+        cells: weights of rows, shape (cells, rows).
+        each: shares of each row, shape (rows, K).
+    """
+    basis = contrasts(each.shape[1])
+    scaled = each @ basis
+    d, f = basis.shape[1], features.shape[1]
+    out = np.empty((len(cells), d, d, f))
+    for a in range(d):
+        for b in range(a, d):
+            slope = each @ (basis[:, a] * basis[:, b]) - scaled[:, a] * scaled[:, b]
+            out[:, a, b] = out[:, b, a] = cells @ (features * slope[:, None])
+    return out.reshape(len(cells) * d, d * f)
 
 
 @dataclass(frozen=True)

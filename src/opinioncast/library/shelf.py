@@ -155,9 +155,10 @@ class Shelf:
     def rows(self, asked: AskedBefore, waves: Iterable[str] | None = None) -> pl.DataFrame:
         """What groups answered, an OpinionTable's rows; of some waves only where they are named."""
         key = (asked.question.family, asked.question.question_id)
-        found = self._by_question.get(key)
-        if found is None:
+        places = self._places.get(key)
+        if places is None:
             return self._table.clear()
+        found = self._table[places]
         return found if waves is None else found.filter(pl.col("wave").is_in(list(waves)))
 
     @cached_property
@@ -174,10 +175,12 @@ class Shelf:
             raise _damaged("A table of the library cannot be read", path, error) from error
 
     @cached_property
-    def _by_question(self) -> dict[tuple[Any, ...], pl.DataFrame]:
-        return self._table.partition_by(
-            ["family", "question_id"], as_dict=True, maintain_order=True
-        )
+    def _places(self) -> dict[tuple[str, str], list[int]]:
+        """Where each question's rows are, by family and id. (A frame for each would take seconds:
+        there are over a thousand, and a questionnaire asks for few.)"""
+        by = ["family", "question_id"]
+        found = self._table.select(by).with_row_index("place").group_by(by).agg("place")
+        return {(family, i): places for family, i, places in found.iter_rows()}
 
     def meanings(self, encode: Encode, fingerprint: str) -> Vectors:
         """Embeddings of the questions, kept beside them where the sentence model is the same."""
