@@ -105,6 +105,22 @@ def test_a_file_that_is_no_database_is_set_aside(tmp_path: Path) -> None:
     assert (tmp_path / "a.sqlite.damaged-1").read_bytes().startswith(b"this is no database")
 
 
+@pytest.mark.parametrize(("bounded", "left"), [(True, 1), (False, 3)])
+def test_damaged_files_of_what_is_made_again_do_not_pile_up(
+    tmp_path: Path, bounded: bool, left: int
+) -> None:
+    """Answers that were paid for (unbounded) are all kept, however damaged."""
+    path = tmp_path / "kept.sqlite"
+    for number in range(3):
+        path.write_bytes(f"no database {number}".encode() * 200)
+        with pytest.warns(DroppedWarning, match="begun anew"):
+            opened = KeptStore(path, (Table("rows"),), what="It", bounded=bounded, hint="")
+        opened.close()
+    asides = sorted(tmp_path.glob("kept.sqlite.damaged-*"))
+    assert len(asides) == left
+    assert asides[-1].read_bytes().startswith(b"no database 2")
+
+
 def test_what_is_whole_in_a_damaged_file_is_saved(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
     many = {i.to_bytes(32, "big"): bytes(500) for i in range(400)}

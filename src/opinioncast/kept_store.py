@@ -8,6 +8,7 @@ SQLite itself cannot read is set aside; the entries in it that are whole are tak
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import sqlite3
@@ -244,6 +245,10 @@ class KeptStore:
         """Begin a new file with what is whole in the damaged one, which is kept beside it."""
         with suppress(AttributeError, sqlite3.Error):
             self._db.close()
+        if self._limit is not None:  # what is made again is kept damaged once, or it has no limit
+            for older in self.path.parent.glob(f"{glob.escape(self.path.name)}.damaged-*"):
+                with suppress(OSError):
+                    older.unlink()
         number = 1
         while (aside := Path(f"{self.path}.damaged-{number}")).exists():
             number += 1
