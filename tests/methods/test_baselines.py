@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +17,15 @@ from opinioncast.methods.prediction import seen_before
 from opinioncast.methods.scale_map import OptionVectors, apply_map, option_map
 from opinioncast.methods.total import TotalPopulation, totals_from_groups
 from opinioncast.methods.uniform import Uniform
-from opinioncast.survey import Cells, OpinionTable, Question, load_groups, opinion_row
+from opinioncast.survey import (
+    Cells,
+    OpinionTable,
+    Population,
+    PredictionTable,
+    Question,
+    load_groups,
+    opinion_row,
+)
 
 GROUPS = load_groups("SEX=Female", "SEX=Male")
 FEMALE, MALE = GROUPS.subpopulations
@@ -45,6 +56,15 @@ def test_uniform() -> None:
         pytest.approx([1 / 3] * 3),
     ]
     assert table.frame["label_mass"].is_null().all()
+
+
+def test_a_prediction_of_others_than_us_adults_says_whose(tmp_path: Path) -> None:
+    berlin = Population("adults in Berlin")
+    asked = [replace(q, population=berlin) for q in (BAN, TAX)]
+    table = Uniform().predict(Cells.cross(asked, GROUPS)).table
+    again = PredictionTable.read(table.write(tmp_path / "predictions.parquet"))
+    assert {q.population for q in again.questions()} == {berlin}
+    assert "population" not in Uniform().predict(Cells.cross([BAN], GROUPS)).table.meta
 
 
 def test_the_total_is_given_to_every_group_and_an_unknown_total_is_a_problem() -> None:

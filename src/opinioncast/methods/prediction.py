@@ -241,7 +241,11 @@ class Rows:
             pl.lit(self._model).alias("model"),
             pl.lit(self._method).alias("method"),
         )
-        table = PredictionTable(frame, {"origin": ORIGIN} | dict(record))
+        meta = {"origin": ORIGIN} | dict(record)
+        of = {question.population for question in self._cells.questions}
+        if len(of) == 1 and not (people := of.pop()).is_default:
+            meta["population"] = people.record()  # whose answers the table's questions are about
+        table = PredictionTable(frame, meta)
         return Prediction(table, tuple(self.problems), record, details)
 
 

@@ -27,6 +27,8 @@ _PAGE_WIDTH = 100
 _PRINT_SCALE = 64
 _PAGE_CHARACTERS = 158
 """Widths of columns that fit across a printed page at that scale."""
+_READABLE = 45
+"""Widths of columns over which a wording is worth reading."""
 _WORDS = {"interval": "90% interval", "observed": "observed", "difference": "predicted − observed"}
 
 
@@ -85,14 +87,15 @@ class TableSheets:
         last = len(columns)
         link(sheet, row, 0, "Contents", 0, f"Table {number}: {question_name(table)}", f["link"])
         label = MODEL_OUTPUT if self.predicted else self.title
-        starts = [1, *self._page_breaks()]
-        for first, final in zip(starts, [*(s - 1 for s in starts[1:]), last], strict=True):
+        pages = self._pages()
+        for first, final in pages:
             span(sheet, row, first, final, label, f["label" if self.predicted else "source"])
-        page = starts[1] - 1 if len(starts) > 1 else last  # what is read goes on the first page
-        width = _LABEL_WIDTH + sum(self.widths[:page])
-        text = table.question.text
-        merged(sheet, row + 1, 0, page, text, f["question"], width / NARROW)
-        merged(sheet, row + 2, 0, page, table.base_text, f["base_text"], width)
+        # Over several printed pages the first column comes again on each: what reached from it into
+        # others would be cut off there.
+        begin, page = (0, last) if len(pages) == 1 else (1, pages[0][1])
+        width = sum(self.widths[:page]) + (0 if begin else _LABEL_WIDTH)
+        self._told(sheet, row + 1, pages, table.question.text, f["question"], 1 / NARROW)
+        self._told(sheet, row + 2, pages, table.base_text, f["base_text"], 1)
         at = row + 3
         tallest = 1
         for words, first, final in self.banner.heads():
@@ -111,9 +114,38 @@ class TableSheets:
         for line in table.lines:
             at = self._line(sheet, at, line, table)
         for note in table.notes:
-            merged(sheet, at, 0, page, note, f["note"], width)
+            merged(sheet, at, begin, page, note, f["note"], width)
             at += 1
-        self.footer(sheet, at, page, width=width)
+        self.footer(sheet, at, page, first=begin, width=width)
+
+    def _pages(self) -> list[tuple[int, int]]:
+        """First and last column of groups on each printed page."""
+        starts = [1, *self._page_breaks()]
+        ends = [*(s - 1 for s in starts[1:]), len(self.banner.columns)]
+        return list(zip(starts, ends, strict=True))
+
+    def _told(
+        self,
+        sheet: Any,
+        row: int,
+        pages: list[tuple[int, int]],
+        text: str,
+        cell: Any,
+        narrower: float,
+    ) -> None:
+        """A text above a table: on the first page and on each that is wide enough to read it."""
+        if len(pages) == 1:
+            width = _LABEL_WIDTH + sum(self.widths)
+            merged(sheet, row, 0, pages[0][1], text, cell, width * narrower)
+            return
+        tallest = 1
+        for number, (first, final) in enumerate(pages):
+            width = sum(self.widths[first - 1 : final])
+            if number and width < _READABLE:
+                continue
+            span(sheet, row, first, final, text, cell)
+            tallest = max(tallest, lines_of(text, width * narrower * NARROW))
+        sheet.set_row(row, tallest * LINE + 2)
 
     def _base_rows(self, table: QuestionTable) -> list[tuple[str, Array, str]]:
         bases = table.bases
@@ -224,10 +256,12 @@ class TableSheets:
             points = points_text(float(difference[i]), self.banner.settings.decimals)
             sheet.write_number(row, column, float(points), cell)
 
-    def footer(self, sheet: Any, row: int, last: int, width: float = _PAGE_WIDTH) -> None:
+    def footer(
+        self, sheet: Any, row: int, last: int, *, first: int = 0, width: float = _PAGE_WIDTH
+    ) -> None:
         """How to read the tables, a row a sentence."""
         for text in self.banner.footer:
-            merged(sheet, row, 0, last, text, self.formats["footer"], width)
+            merged(sheet, row, first, last, text, self.formats["footer"], width)
             row += 1
 
 
