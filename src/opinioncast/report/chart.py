@@ -25,6 +25,7 @@ from opinioncast.report.answer_bars import (
     option_colours,
     option_names,
 )
+from opinioncast.report.bar_numbers import BarNumbers, Number, stacked_bars
 from opinioncast.report.figure_files import write_figure
 from opinioncast.report.figure_words import drawable, plain_words
 from opinioncast.report.group_labels import attributes_once
@@ -36,6 +37,7 @@ _PER_SHEET = 6
 MOST_SHEETS = 3
 """Drawn unasked: 18 questions. A sheet takes seconds, and nobody looks through hundreds."""
 _COLUMNS = 2
+_NAME_GAP = 3.5  # points between groups' names and the bars, as ticks have it
 _TITLE, _TITLE_LINE, _LEGEND_LINE = 600, 78, 92  # letters, as they fit beside groups' names
 
 
@@ -125,12 +127,11 @@ def _panel(
         trait = f"{attribute} · " if attribute else ""
         n = f"  (n={seen['n']})" if seen is not None and seen["n"] is not None else ""
         labels.append(textwrap.fill(f"{trait}{cell['group']}{n}", 40))
-    axis.set_yticks(range(len(cells)), labels, fontsize=8)
+    _group_names(axis, labels)
     axis.set_ylim(len(cells) - 0.4, -0.6)
     _percent_axis(axis, question, [*predicted, *(d for _, d in there)])
     for side in ("top", "right", "left"):
         axis.spines[side].set_visible(False)
-    axis.tick_params(axis="y", length=0)
     legend = _legend(axis, question, colours)
     axis.set_title("\n".join(_title(question)), fontsize=9, loc="left", pad=7 + 12 * legend)
     notes = ["thick: model, thin: people"] if both else []
@@ -147,6 +148,15 @@ def _panel(
     elif any(c["low"] is not None for c in cells):
         notes.append("model: error never measured, any share is possible")
     axis.set_xlabel("; ".join(notes), fontsize=7.5)
+
+
+def _group_names(axis: Any, labels: Sequence[str]) -> None:
+    """Names left of the bars, where ticks have theirs: a tick is four artists, and is laid out
+    again whenever a title looks for its place."""
+    axis.set_yticks([])
+    transform, vertical, horizontal = axis.get_yaxis_text1_transform(_NAME_GAP)
+    for place, name in enumerate(labels):
+        axis.text(0, place, name, fontsize=8, transform=transform, va=vertical, ha=horizontal)
 
 
 def _percent_axis(axis: Any, question: Question, shares: Sequence[Sequence[float]]) -> None:
@@ -231,7 +241,7 @@ def _bars(
     *,
     number: bool = True,
 ) -> None:
-    """Stacked bars, an option at a time: as few calls as there are options.
+    """Stacked bars, with their numbers where there is room.
 
     Args:
         rows: shares, a row a bar.
@@ -241,28 +251,16 @@ def _bars(
         return
     shares = np.asarray(rows, dtype=float)
     starts = bar_starts(question, shares)
-    for k, colour in enumerate(colours):
-        left = starts[:, k]
-        axis.barh(
-            places,
-            shares[:, k],
-            left=left,
-            height=height,
-            color=colour,
-            edgecolor="#777777",
-            linewidth=0.3,
-        )
-        for y, start, share in zip(places, left, shares[:, k], strict=True):
-            if number and share >= NUMBERED:
-                axis.text(
-                    start + share / 2,
-                    y,
-                    f"{100 * share:.0f}",
-                    ha="center",
-                    va="center",
-                    fontsize=6.5,
-                    color=ink_on(colour),
-                )
+    axis.add_collection(stacked_bars(starts, shares, places, height, colours), autolim=False)
+    if number:
+        inks = [ink_on(colour) for colour in colours]
+        numbers = [
+            Number(f"{100 * share:.0f}", start + share / 2, y, ink)
+            for y, begins, parts in zip(places, starts, shares, strict=True)
+            for start, share, ink in zip(begins, parts, inks, strict=True)
+            if share >= NUMBERED
+        ]
+        axis.add_artist(BarNumbers(numbers, 6.5))
 
 
 def _key(question: Question) -> tuple[str, str, str]:

@@ -21,10 +21,24 @@ def write_figure(figure: Figure, path: Path, *, dpi: int = 200) -> Path:
         if path.suffix == ".svg":
             temporary.write_text(svg_text(figure, letters="none", dpi=dpi), "utf-8")
         else:
-            FigureCanvasAgg(figure)
-            figure.savefig(temporary, format=path.suffix[1:], dpi=dpi)
+            _write_image(figure, temporary, path.suffix[1:], dpi)
             _laid_out(figure)
     return path
+
+
+def _write_image(figure: Figure, path: Path, kind: str, dpi: int) -> None:
+    """As ``savefig``, which draws everything twice where there is a layout to find: drawing a PNG
+    finds it on its way."""
+    canvas = FigureCanvasAgg(figure)
+    if kind != "png":
+        figure.savefig(path, format=kind, dpi=dpi)
+        return
+    own = figure.dpi
+    figure.set_dpi(dpi)
+    try:
+        canvas.print_png(path)
+    finally:
+        figure.set_dpi(own)
 
 
 def svg_text(figure: Figure, *, letters: Literal["none", "path"], dpi: int = 100) -> str:
