@@ -230,8 +230,12 @@ def main() -> None:
             tokens = 8 if options.quick else COMMENT_TOKENS
             return ModularPluralism(modules, model(), model(), comment_tokens=tokens, cache=cache)
 
+        near = NearestQuestions(OpinionTable.read(SHIPPED_TRAINING), encoder)
+
+        def surveys() -> Method:
+            return Blend([(network, 0.5), (near, 0.5)], may_abstain=[near.name])
+
         def blend() -> Method:
-            near = NearestQuestions(OpinionTable.read(SHIPPED_TRAINING), encoder)
             said = made.get(TUNED) or predicted(fine_tuned(), slow)
             return Blend(
                 [
@@ -247,6 +251,7 @@ def main() -> None:
             "total (oracle)": (lambda: TotalPopulation(totals(whole)), False),
             "nearest": (lambda: NearestQuestions(train, encoder), False),
             "network": (lambda: network, False),
+            "surveys (the default)": (surveys, False),
             "zero-shot QA (paper's prompt)": (lambda: as_in_the_paper(Format.QA), True),
             "zero-shot BIO (paper's prompt)": (lambda: as_in_the_paper(Format.BIO), True),
             "zero-shot PORTRAY (paper's prompt)": (
@@ -261,7 +266,7 @@ def main() -> None:
             "few-shot, 5 examples": (few_shot, True),
             f"pluralism{untrained}": (pluralism, True),
             TUNED: (fine_tuned, True),
-            "blend (the default)": (blend, True),
+            "blend": (blend, True),
         }
         for name, (build, asks) in plan.items():
             if options.methods and not name.startswith(tuple(options.methods)):

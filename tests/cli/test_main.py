@@ -265,7 +265,8 @@ def test_the_nearest_questions_leave_strange_groups_to_the_other_parts(
     backend: FakeBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("sentence_transformers")
-    asked = ["predict", "q.yaml", "-g", "SEX=Female", "-g", "AGE=65+", "--method", "blend"]
+    strange = "SEX=Female & AGE=65+"  # an intersection: no row of the training table
+    asked = ["predict", "q.yaml", "-g", "SEX=Female", "-g", strange, "--method", "blend"]
     assert run(*asked) == 0
     manifest = json.loads((tmp_path / "opinioncast-out" / "manifest.json").read_text("utf-8"))
     assert manifest["rows"] == 4

@@ -67,5 +67,9 @@ def test_demo_runs_and_writes_chart_page_and_tables(tmp_path: Path) -> None:
     assert 0.8 < scores["covered"] < 0.97
     predicted = pl.read_parquet(tmp_path / "language_model.parquet")
     assert predicted["label_mass"].min() > 0  # type: ignore[operator]
-    assert manifest["parts"][2]["answers"] == "words"
+    assert [p["method"] for p in manifest["parts"]] == [
+        "embedding kernel regression",
+        "nearest questions",
+    ]
+    assert manifest["language_model"]["answers"] == "words"
     assert manifest["language_model"]["scores"]["wd"] < scores["wd_uniform"]

@@ -55,7 +55,7 @@ def test_no_language_model_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("given", [{"orders": "given"}, {"blend": "0.5,0.3,0.2"}])
-def test_what_only_a_language_model_would_use_is_refused(given: dict[str, str]) -> None:
+def test_what_only_a_language_model_would_use_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         PredictSettings(**given)
     assert PredictSettings(method="blend", **given).method == "blend"

@@ -221,6 +221,6 @@ METHOD = MethodKind(
     build=nearest,
     shapes=("method", "sentence_model", "train", "k", "temperature"),
     advice="give a --train table with answers of every group asked for (the one that ships has "
-    "those of paper22 and TOTAL)",
+    "those of `-g all -g total`)",
     order=50,
 )

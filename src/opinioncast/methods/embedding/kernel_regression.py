@@ -251,7 +251,7 @@ def fit_kernel(
     check_measurable(validation, metric)
     train, validation = train.in_key_order(), validation.in_key_order()
     settings = settings or KernelSettings()
-    model = _fit(train, encoder, settings)
+    model = fit_on(train, encoder, settings)
     cells = Cells.of_table(validation)
     scores = {}
     for i, t in enumerate(TEMPERATURES):
@@ -269,7 +269,7 @@ def fit_kernel(
     return replace(model, temperature=best, record=record)
 
 
-def _fit(train: OpinionTable, encoder: TextEncoder, settings: KernelSettings) -> KernelRegression:
+def fit_on(train: OpinionTable, encoder: TextEncoder, settings: KernelSettings) -> KernelRegression:
     shares: dict[tuple[str, str, str], dict[tuple[str, str], list[float]]] = {}
     columns = ("family", "wave", "question_id", "attribute", "group", "distribution")
     for f, w, q, a, g, distribution in train.frame.select(columns).iter_rows():
