@@ -330,8 +330,10 @@ def fit_calibration(
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
         found = list(pool.map(_item_scores, range(len(items))))
     measured = [score for scores_of_item in found for score in scores_of_item]
+    of = [i.sample.name for i, scored in zip(items, found, strict=True) for _ in scored]
     by_pair = [past_scores(surveys, split, now, before, settings) for now, before in PAST_PAIRS]
-    pooled, by_group = fit([*measured, *(score for scores_of in by_pair for score in scores_of)])
+    past = [score for scores_of in by_pair for score in scores_of]
+    pooled, by_group = fit([*measured, *past], [*of, *[""] * len(past)])
     # years differ in how much moved between them: the factor is that of the pair that needs most
     most = max(fit(scores_of)[0][kinds.PAST] for scores_of in by_pair)
     wider = most / pooled[kinds.PAST]

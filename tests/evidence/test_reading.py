@@ -16,13 +16,16 @@ from tests.evidence.small import (
     FRAME,
     GROUPS,
     MEMBERS,
+    MEN,
     MODEL,
     RENT,
     REPUBLICANS,
     SETTINGS,
+    WOMEN,
     predictions,
 )
 
+from opinioncast.evidence.calibration import PUBLISHED, SOME, fit
 from opinioncast.evidence.logit import contrasts, probabilities
 from opinioncast.evidence.observations import Cell, Evidence, Pilot, Published
 from opinioncast.evidence.reading import read_evidence
@@ -178,3 +181,24 @@ def test_the_covariance_of_overlapping_cells_is_one(seed: int) -> None:
     basis = contrasts(3)
     plain = basis.T @ (np.diag(told[0]) - np.outer(told[0], told[0])) @ basis / 1e5
     assert np.abs(alone - plain - 0.004**2 * np.eye(2)).max() < 1e-7
+
+
+def test_a_groups_factor_is_shrunk_to_all() -> None:
+    """Scores 1 to 100 hundredths of men, twice that of women; 90% of 100 scores: the 91st."""
+    ones = np.arange(1, 101) / 50
+    measured = [(SOME, MEN, ones), (SOME, WOMEN, 2 * ones)]
+    pooled, groups = fit(measured)
+    both = np.sort(np.concatenate([ones, 2 * ones]))[180]  # the 181st of 200
+    assert pooled[SOME] == pytest.approx(both, abs=1e-4)
+    assert groups[SOME][str(MEN)] == pytest.approx((100 * 1.82 + 400 * both) / 500, abs=1e-4)
+    assert groups[SOME][str(WOMEN)] == pytest.approx((100 * 3.64 + 400 * both) / 500, abs=1e-4)
+    assert fit([(SOME, MEN, 0.1 * ones)])[0] == {SOME: 1.0}  # never narrower than the posterior
+
+
+def test_published_shares_are_as_the_survey_that_needs_most() -> None:
+    ones = np.arange(1, 101) / 50
+    measured = [(kind, MEN, scale * ones) for kind in (PUBLISHED, SOME) for scale in (1, 2)]
+    plain, by_survey = (fit(measured, s)[1] for s in (None, ["A", "B", "A", "B"]))
+    own = plain[PUBLISHED][str(MEN)]
+    assert by_survey[PUBLISHED][str(MEN)] == pytest.approx((100 * 3.64 + 400 * own) / 500, abs=1e-3)
+    assert by_survey[SOME] == plain[SOME]

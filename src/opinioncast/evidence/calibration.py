@@ -131,29 +131,45 @@ def scores(draws: Array, observed: Array) -> Array:
 
 
 def fit(
-    measured: Sequence[tuple[str, Subpopulation, Array]],
+    measured: Sequence[tuple[str, Subpopulation, Array]], surveys: Sequence[str] | None = None
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """Factors from scores.
 
     Args:
         measured: kind of evidence, group, and the scores of one cell's shares.
+        surveys: which survey each of them is of. Where published shares say nothing of a group,
+            how far it is off hangs on what a survey asks about: its factor is then that of the
+            survey that needs most, shrunk to the group's own.
 
     Returns:
         pooled factors, and group factors shrunk to them.
     """
     pooled: dict[str, float] = {}
     groups: dict[str, dict[str, float]] = {}
+    of = [""] * len(measured) if surveys is None else surveys
     for kind in dict.fromkeys(k for k, _, _ in measured):
-        own = [(s, v) for k, s, v in measured if k == kind]
-        pooled[kind] = _quantile(np.concatenate([v for _, v in own]))
+        own = [(s, v, w) for (k, s, v), w in zip(measured, of, strict=True) if k == kind]
+        pooled[kind] = _quantile(np.concatenate([v for _, v, _ in own]))
         groups[kind] = {}
-        for group in dict.fromkeys(s for s, _ in own):
-            values = np.concatenate([v for s, v in own if s == group])
-            count = len(values)
-            mixed = count * _quantile(values) + _PRIOR_SCORES * pooled[kind]
-            groups[kind][str(group)] = round(max(1.0, mixed / (count + _PRIOR_SCORES)), 4)
+        for group in dict.fromkeys(s for s, _, _ in own):
+            mine = [(v, w) for s, v, w in own if s == group]
+            factor = _shrunk([v for v, _ in mine], pooled[kind])
+            if kind == PUBLISHED and surveys is not None:
+                own_survey = (
+                    _shrunk([v for v, w in mine if w == survey], factor)
+                    for survey in dict.fromkeys(w for _, w in mine)
+                )
+                factor = max(factor, *own_survey)
+            groups[kind][str(group)] = round(max(1.0, factor), 4)
         pooled[kind] = round(max(1.0, pooled[kind]), 4)
     return pooled, groups
+
+
+def _shrunk(scores_of: Sequence[Array], to: float) -> float:
+    """The factor that some scores ask for, averaged with another as if of so many scores."""
+    values = np.concatenate(scores_of)
+    count = len(values)
+    return (count * _quantile(values) + _PRIOR_SCORES * to) / (count + _PRIOR_SCORES)
 
 
 def _quantile(values: Array) -> float:
