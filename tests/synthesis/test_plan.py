@@ -40,7 +40,7 @@ def test_predictions_that_agree_are_given_back_exactly() -> None:
         YOUNG_WOMEN: [0.75, 0.2, 0.05],
     }
     predicted[TOTAL] = [0.51, 0.3, 0.19]
-    plan = plan_answers(_model(), predicted, 3)
+    plan = plan_answers(_model(), predicted, (1, 2, 3))
     assert plan.planned == pytest.approx(plan.predicted, abs=1e-6)
     assert plan.shares.sum(axis=1) == pytest.approx(np.ones(6))
     assert plan.shares.min() > 0
@@ -49,7 +49,7 @@ def test_predictions_that_agree_are_given_back_exactly() -> None:
 def test_contradictions_are_shifted_to_one_whole() -> None:
     """Women and men add up to 0.51, the whole is said to be 0.61: both sexes move up, in order."""
     predicted = {TOTAL: [0.61, 0.39], WOMEN: [0.6, 0.4], MEN: [0.4, 0.6]}
-    plan = plan_answers(_model(), predicted, 2)
+    plan = plan_answers(_model(), predicted, (1, 2))
     total, women, men = plan.planned[:, 0]
     assert total == pytest.approx(0.61, abs=1e-6)
     assert 0.55 * women + 0.45 * men == pytest.approx(0.61, abs=1e-6)
@@ -73,10 +73,10 @@ def test_an_attribute_in_part_moves_only_where_the_rest_cannot_make_up() -> None
 def test_shares_of_nothing_and_cells_nobody_tells() -> None:
     strange = Subpopulation((("RELIG", "Hindu"),))
     predicted = {TOTAL: [1.0, 0.0], WOMEN: [1.0, 0.0], strange: [0.5, 0.5]}
-    plan = plan_answers(_model(), predicted, 2)
+    plan = plan_answers(_model(), predicted, (1, 2))
     assert plan.planned[:, 0] == pytest.approx([1.0, 1.0], abs=1e-4)
     assert "does not tell" in plan.untold[strange]
-    alone = plan_answers(_model(), {strange: [0.5, 0.5]}, 2)
+    alone = plan_answers(_model(), {strange: [0.5, 0.5]}, (1, 2))
     assert alone.cells == ()
     assert alone.shares.shape == (6, 2)
 

@@ -258,14 +258,14 @@ def _plans(
         rows = by_question[question.question_id,]
         groups = [Subpopulation.from_key(*k) for k in rows.select("attribute", "group").iter_rows()]
         shares = dict(zip(groups, rows["distribution"].to_list(), strict=True))
-        plans[question.question_id] = plan_answers(model, shares, len(question.options))
+        plans[question.question_id] = plan_answers(model, shares, question.ordinal)
         rates = {
             s: [rate, 1 - rate]
             for s, rate in zip(groups, rows["refusal_rate"].to_list(), strict=True)
             if rate is not None
         }
         if rates:
-            refusals[question.question_id] = plan_answers(model, rates, 2)
+            refusals[question.question_id] = plan_answers(model, rates, (1, 2))
     if progress:
         progress(len(questions), len(questions))
     return plans, refusals

@@ -65,22 +65,22 @@ class Plan:
 
 
 def plan_answers(
-    model: Model, predicted: Mapping[Subpopulation, Sequence[float]], options: int
+    model: Model, predicted: Mapping[Subpopulation, Sequence[float]], ordinal: Sequence[float]
 ) -> Plan:
     """Shares of every row of the frame.
 
     Args:
         model: prior and frame; the frame's rows are in one group of an attribute at most.
         predicted: shares of each subpopulation; one that the frame does not tell is left out.
+        ordinal: positions of the options on the question's scale.
     """
     frame = model.frame
     weights, places, untold = frame.cells(list(predicted))
     names = list(predicted)
     cells = tuple(names[i] for i in places)
-    wanted = np.array([list(map(float, predicted[s])) for s in cells]).reshape(-1, options)
-    start = probabilities(
-        model.features, model.mean({s: np.asarray(p, float) for s, p in predicted.items()}, options)
-    )
+    wanted = np.array([list(map(float, predicted[s])) for s in cells]).reshape(-1, len(ordinal))
+    shares_of = {s: np.asarray(p, float) for s, p in predicted.items()}
+    start = probabilities(model.features, model.expected(shares_of, ordinal).mean)
     if not cells:
         return Plan(start, (), wanted, wanted, untold)
     targets = reconciled(frame, cells, wanted)
