@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from opinioncast.jobs.predict import PredictionRun
 
 _console = Screen()
+Written = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What is written: parquet, csv, written, chart, charts (of every question). "
+        "Repeat; default: all but charts."
+    ),
+]
 
 
 @takes(evidence_options(but=("groups",)), predict_options())
@@ -41,13 +48,7 @@ def predict(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path(
         "opinioncast-out"
     ),
-    write: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What is written: parquet, csv, written, chart, charts (of every question). "
-            "Repeat; default: all but charts."
-        ),
-    ] = None,
+    write: Written = None,
     population: Annotated[
         str | None,
         typer.Option(
@@ -110,13 +111,7 @@ def merge(
     questionnaire: Annotated[
         Path | None, typer.Option(help="The questionnaire's file, where it has moved since.")
     ] = None,
-    write: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What is written: parquet, csv, written, chart, charts (of every question). "
-            "Repeat; default: all but charts."
-        ),
-    ] = None,
+    write: Written = None,
     *,
     sources: Sources,
 ) -> None:
