@@ -1,8 +1,8 @@
 """A pollster's morning: 100 questions in Word, 22 groups, a banner workbook. Seconds and memory.
 
-    python benchmarks/workbook.py            # predicted by the default method
-    python benchmarks/workbook.py --quick    # by the network: no language model
-    python benchmarks/workbook.py --questions 20    # predicts and tabulates the first 20
+    python benchmarks/workbook.py                   # predicted by the default method
+    python benchmarks/workbook.py --quick           # the first 20 questions
+    python benchmarks/workbook.py --method blend    # with the language model
 
 A questionnaire of 100 questions is written with python-docx as pollsters write them (sections, who
 is asked, coded options, "don't know", a few batteries in tables), and then goes the way of a user:
@@ -37,6 +37,7 @@ from opinioncast.predictor import Predictor, PredictSettings
 from opinioncast.survey import GroupScheme, OpinionTable, Question, load_groups, opinion_row
 
 QUESTIONS = 100
+QUICK = 20
 BATTERIES, ITEMS = 4, 5
 """How many of the questions stand in tables: batteries, and items of each."""
 GROUPS = ("total", "paper22")
@@ -138,11 +139,13 @@ class Steps:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help="predicted by the network")
+    parser.add_argument("--quick", action="store_true", help="the first 20 questions")
     parser.add_argument("--questions", type=int, default=QUESTIONS, help="the first so many")
+    parser.add_argument("--method", help="default: the product's")
     options = parser.parse_args()
-    named = {"method": "network"} if options.quick else {}
-    method = PredictSettings(use_cache=False if not options.quick else None, **named)
+    method = PredictSettings(method=options.method)
+    if method.model is not None:
+        method = PredictSettings(method=options.method, use_cache=False)
     print(f"{'step':<14}{'seconds':>9}{'of cpu':>9}{'peak MB':>9}", flush=True)
     groups, settings, steps = load_groups(*GROUPS), BannerSettings(), Steps()
     only = BannerRequest(formats=("xlsx",))
@@ -155,7 +158,7 @@ def main() -> None:
         asked = read.questionnaire.questions
         if len(asked) != QUESTIONS:
             raise SystemExit(f"{len(asked)} of {QUESTIONS} questions were read")
-        asked = asked[: options.questions]
+        asked = asked[: min(options.questions, QUICK if options.quick else QUESTIONS)]
         with Predictor(method) as predictor:
             steps.take("load", lambda: predictor.predict([other], groups))
             predicted = steps.take("model", lambda: predictor.predict(asked, groups))
