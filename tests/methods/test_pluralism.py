@@ -13,7 +13,7 @@ from tests.fake_backend import FakeBackend, FakeWriter
 from opinioncast.backends.protocol import LabelRequest, LabelScores, TextRequest
 from opinioncast.errors import InputError, ModelError, NoScoresError
 from opinioncast.evaluate.scores import score_cells
-from opinioncast.methods.pluralism import ModularPluralism, clean_comment
+from opinioncast.methods.pluralism import ModularPluralism
 from opinioncast.methods.row_cache import RowCache
 from opinioncast.survey import Cells, OpinionTable, Question, load_groups, opinion_row
 
@@ -163,19 +163,6 @@ def test_progress_reaches_its_end() -> None:
     )
     assert seen[-1] == (2 * (2 + 1 + 2), 10)  # two cells: two comments, a choice, two orders
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
-
-
-@pytest.mark.parametrize(
-    ("text", "cleaned"),
-    [
-        ("  Answer: A. Because\nof this.\n\nQuestion: Next?", "A. Because of this."),
-        ("One line", "One line"),
-        ("First.\nComment 2: second", "First."),
-        (" \n ", ""),
-    ],
-)
-def test_comments_are_one_line_without_what_is_invented(text: str, cleaned: str) -> None:
-    assert clean_comment(text) == cleaned
 
 
 @pytest.mark.slow

@@ -11,7 +11,6 @@ probabilities where that was said; an answer without a number is a problem.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -20,7 +19,6 @@ import numpy as np
 
 from opinioncast.backends.protocol import (
     Backend,
-    GeneratedText,
     Generator,
     LabelRequest,
     LabelScores,
@@ -31,6 +29,13 @@ from opinioncast.backends.protocol import (
 )
 from opinioncast.errors import InputError, ModelError, NoScoresError
 from opinioncast.methods.asking import add_up, ask_scores, ask_texts
+from opinioncast.methods.comment_choice import (
+    CommentChoice,
+    clean_comment,
+    comment_numbers,
+    scored_choice,
+    written_choice,
+)
 from opinioncast.methods.declaration import MethodKind, Resources
 from opinioncast.methods.label_answers import put_label_row
 from opinioncast.methods.prediction import Prediction, Progress, Rows
@@ -118,24 +123,6 @@ def check_parts(modules: int, comment_tokens: int) -> None:
             hint="name each module with --modules; opinioncast train-community makes one of a "
             "text corpus",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """What the chooser was shown and picked.
-
-    Attributes:
-        comments: of each module, cleaned; empty where it wrote nothing.
-        picked: number of the module; None where there is nothing to answer with.
-        wrong: why there is none.
-        shares, mass: probabilities of the comments shown, where they were scored.
-    """
-
-    comments: tuple[str, ...]
-    picked: int | None
-    wrong: str = ""
-    shares: tuple[float, ...] = ()
-    mass: float | None = None
 
 
 @dataclass(frozen=True)
@@ -317,20 +304,20 @@ class ModularPluralism:
         comments: Sequence[tuple[str, ...]],
         steps: _Steps,
         tokens: list[tuple[int | None, int | None]],
-    ) -> list[_Choice]:
+    ) -> list[CommentChoice]:
         """The pick for each cell; nobody is asked where fewer than two comments were written."""
         template = self._template(self.chooser)
         report = steps.part(len(cells))
-        choices: list[_Choice | None] = [None] * len(cells)
+        choices: list[CommentChoice | None] = [None] * len(cells)
         shown: dict[int, list[int]] = {}
         for i, texts in enumerate(comments):
             there = [m for m, text in enumerate(texts) if text]
             if len(there) > 1:
                 shown[i] = there
             elif there:
-                choices[i] = _Choice(texts, there[0])
+                choices[i] = CommentChoice(texts, there[0])
             else:
-                choices[i] = _Choice(texts, None, "no module wrote a comment")
+                choices[i] = CommentChoice(texts, None, "no module wrote a comment")
         asked = list(cells)
         prompts = [
             choice_prompt(
@@ -345,22 +332,22 @@ class ModularPluralism:
         chooser: Model = self.chooser
         if self.reads == "scores" and can_score(chooser):
             labels = [
-                LabelRequest(p, _numbers(len(n)))
+                LabelRequest(p, comment_numbers(len(n)))
                 for p, n in zip(prompts, shown.values(), strict=True)
             ]
             scored = ask_scores(chooser, labels, self.cache, report)
             tokens.append((scored.tokens_in, scored.tokens_out))
             for (i, there), scores in zip(shown.items(), scored.found, strict=True):
-                choices[i] = _scored_choice(comments[i], there, scores)
+                choices[i] = scored_choice(comments[i], there, scores)
         elif can_write(chooser):
             texts_wanted = [TextRequest(p, _NUMBER_TOKENS) for p in prompts]
             said = ask_texts(chooser, texts_wanted, self.cache, report)
             tokens.append((said.tokens_in, said.tokens_out))
             for (i, there), text in zip(shown.items(), said.found, strict=True):
-                choices[i] = _written_choice(comments[i], there, text)
+                choices[i] = written_choice(comments[i], there, text)
         return [c for c in choices if c is not None]
 
-    def _record(self, choices: Sequence[_Choice]) -> dict[str, Any]:
+    def _record(self, choices: Sequence[CommentChoice]) -> dict[str, Any]:
         picked = [c.picked for c in choices if c.picked is not None]
         masses = [c.mass for c in choices if c.mass is not None]
         unread = [c for c in choices if c.picked is None and any(c.comments)]
@@ -383,7 +370,7 @@ class ModularPluralism:
             "chooser_label_mass_mean": float(np.mean(masses)) if masses else None,
         }
 
-    def _detail(self, cell: Cell, choice: _Choice) -> Mapping[str, Any]:
+    def _detail(self, cell: Cell, choice: CommentChoice) -> Mapping[str, Any]:
         question, group = cell
         names = [m.name for m in self.modules]
         return {
@@ -417,49 +404,6 @@ class _Steps:
                 self._progress(before + done, self._total)
 
         return report if self._progress else None
-
-
-def clean_comment(text: str) -> str:
-    """A module's text in one line, without a question or prompt it goes on to invent."""
-    body = re.split(r"\n\s*(?:Question|Comment|Passage|Answer)\b[^\n]{0,3}:", f"\n{text.strip()}")
-    first = next((part for part in body if part.strip()), "")
-    return " ".join(first.split())
-
-
-_NUMBERED = re.compile(r"(?<![\d.])(\d+)(?![\d.]*\d)(?!\s+comments)", re.IGNORECASE)
-_NAMED = re.compile(r"\bcomment\s*(?:number|no\.?|#)?\s*[:#*]*\s*(\d+)(?![\d.]*\d)", re.IGNORECASE)
-
-
-def _numbers(count: int) -> tuple[str, ...]:
-    return tuple(str(i + 1) for i in range(count))
-
-
-def _scored_choice(
-    comments: tuple[str, ...], there: Sequence[int], scores: LabelScores | None
-) -> _Choice:
-    if scores is None or not np.isfinite(scores.log_probs.max()):
-        why = f": {scores.why_not}" if scores is not None and scores.why_not else ""
-        return _Choice(comments, None, f"the chooser gave no usable probabilities{why}")
-    shares = tuple(float(s) for s in scores.shares)
-    return _Choice(comments, there[int(np.argmax(shares))], "", shares, scores.mass)
-
-
-def _written_choice(
-    comments: tuple[str, ...], there: Sequence[int], said: GeneratedText | None
-) -> _Choice:
-    """The comment that the chooser's text names: the one number after the word "comment", or else
-    the one number that is a comment's. A text that names several names none.
-    """
-    text = "" if said is None else said.text
-    for pattern in (_NAMED, _NUMBERED):
-        named = {n for n in map(int, pattern.findall(text)) if 1 <= n <= len(there)}
-        if len(named) == 1:
-            return _Choice(comments, there[named.pop() - 1])
-        if named:
-            break
-    return _Choice(
-        comments, None, f'the chooser\'s answer names no one comment: "{text.strip()[:40]}"'
-    )
 
 
 def build(settings: PluralismSettings, resources: Resources) -> ModularPluralism:
