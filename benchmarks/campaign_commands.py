@@ -303,7 +303,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "reproduce": Command(
         ("reproduce", "by_method.yaml", "--setting", "tiny.yaml", "-o", OUT),
-        ["by_method/table.csv"],
+        ["by_method/by_method.csv"],
         _reproduction,
         before=[("convert", "ops.parquet", "ops.jsonl")],
     ),

@@ -143,9 +143,9 @@ def full(
         templates.laid(name, folder)
         whole = templates.whole(name)
         small = chance.choice((OUT, OUT, "cache"))
-        taken = sum(p.stat().st_size for p in (whole / small).rglob("*") if p.is_file())
-        kilobytes = max(4, int(chance.uniform(0.0, 1.1) * taken / 1024))
         before = folder / small
+        held, taken = (_pages(place / small) for place in (folder, whole))
+        kilobytes = 4 * (1 + held + int(chance.uniform(0.0, 1.1) * max(taken - held, 1)))
         there = shutil.move(before, root / "there") if before.exists() else None
         with _disk(before, kilobytes) as limit:
             if there:  # what earlier commands put there
@@ -159,6 +159,11 @@ def full(
                 report(where, name, Outcome(word, problem), folder)
         shutil.rmtree(folder, ignore_errors=True)
     return rounds
+
+
+def _pages(folder: Path) -> int:
+    """Pages of 4 kB that a tmpfs takes for what is in a folder."""
+    return sum(1 + p.is_file() * (p.stat().st_size // 4096) for p in folder.rglob("*"))
 
 
 def _limited(limit: int, arguments: Sequence[str]) -> int:
