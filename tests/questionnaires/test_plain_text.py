@@ -212,7 +212,59 @@ def test_a_letter_is_no_questionnaire(tmp_path: Path) -> None:
     assert '"Q1. Are rents too high?"' in str(refused.value)
 
 
-@pytest.mark.slow
+def test_an_amount_is_no_code(tmp_path: Path) -> None:
+    amounts = "  Under 500 EUR\t1\n  500 - 999 EUR\t2\n  1000 EUR +\t3\n"
+    text = f"A1) Rent?\n{amounts}A2) B?\n1 - Yes\n2 - No\n"
+    found = fields(imported(tmp_path / "rent.txt", text))
+    assert found["A1"]["options"] == ["Under 500 EUR", "500 - 999 EUR", "1000 EUR +"]
+    assert found["A1"]["codes"] == ["1", "2", "3"]
+    assert found["A2"]["options"] == ["Yes", "No"]
+
+
+def test_ids_on_lines_of_their_own_and_words_before_what_is_said(tmp_path: Path) -> None:
+    text = "Q1\nDo you rent?\nYes\nNo\n\nQuestion 2\nDo you vote?\nAlways\nNever\n"
+    found = fields(imported(tmp_path / "ids.txt", text))
+    assert {i: f["question"] for i, f in found.items()} == {
+        "Q1": "Do you rent?",
+        "Q2": "Do you vote?",
+    }
+    assert found["Q2"]["options"] == ["Always", "Never"]
+    text = "Q: Do you rent?\nA: Yes / No\n\nQ: Do you vote?\nAnswers: Always / Never\n"
+    found = fields(imported(tmp_path / "said.txt", text))
+    assert [f["question"] for f in found.values()] == ["Do you rent?", "Do you vote?"]
+    assert [f["options"] for f in found.values()] == [["Yes", "No"], ["Always", "Never"]]
+
+
+def test_a_numbered_line_after_bullets_is_no_further_option(tmp_path: Path) -> None:
+    text = (
+        "1. Own a home?\n   - yes\n   - no\n\n2. Rate democracy from 0 to 10\n"
+        "   0 | 1 | 2 | 3 | 4\n\n3. Agree?\n   Strongly — Somewhat — Not at all\n"
+        "4. What is your age? ____\n5. Please allocate 100 points among: food, rent\n"
+    )
+    instrument = imported(tmp_path / "home.md", text)
+    found = fields(instrument)
+    assert found["Q1"]["options"] == ["yes", "no"]
+    assert found["Q2"]["options"] == ["0", "1", "2", "3", "4"]
+    assert found["Q3"]["options"] == ["Strongly", "Somewhat", "Not at all"]
+    left = {c.id for c in checks(instrument).values() if c.outcome is Outcome.LEFT_OUT}
+    assert left == {"Q4", "Q5"}
+
+
+def test_what_is_rated_on_numbers_is_a_battery(tmp_path: Path) -> None:
+    rated = "Q1. Rate each of these from 1 to 5, where 5 is best:\na. Schools\nb. Parks\n"
+    text = f"{rated}Q2. Best?\na. Yes\nb. No\n"
+    found = fields(imported(tmp_path / "rated.txt", text))
+    assert list(found) == ["Q1_a", "Q1_b", "Q2"]
+    assert found["Q1_b"]["question"] == "Parks"
+    assert found["Q1_b"]["options"] == ["1", "2", "3", "4", "5"]
+    assert found["Q2"]["options"] == ["Yes", "No"]
+
+
+def test_lines_to_write_on_are_no_emphasis(tmp_path: Path) -> None:
+    text = "Q1. Which? (Check all that apply)\n☐ Voted\n☐ Marched\n☐ Other: ______\n"
+    assert fields(imported(tmp_path / "x.txt", text))["Q1"]["options"][-1] == "Other"
+
+
 def test_boxes_on_a_line(tmp_path: Path) -> None:
     text = (
         "1. Do you rent? ( ) Yes ( ) No\n2. Do you vote?\n☐ Always   ☐ Never\n"
@@ -235,6 +287,7 @@ def test_letters_of_other_scripts_are_marks(tmp_path: Path) -> None:
     assert russian["Q1"]["options"] == ["Да", "Нет"]
 
 
+@pytest.mark.slow
 def test_two_hundred_questions(tmp_path: Path) -> None:
     text = "".join(f"Q{n}. Is {n} a lot?\n1. Yes\n2. No\n" for n in range(1, 201))
     found = fields(imported(tmp_path / "zoo.txt", text))

@@ -81,6 +81,8 @@ def test_options_side_by_side_below_their_question(tmp_path: Path) -> None:
         [["Very", "Rather", "Not at all"], ["1", "2", "3"]],
         "Q3. Do you vote?",
         [["1", "2"], ["Yes", "No"]],
+        "Q3b. Which?",
+        [["A", "The army"], ["B", "The courts"]],
         "Q4. How old are you?",
         [["< 18", "18-64", "65+"]],
     ]
@@ -90,7 +92,8 @@ def test_options_side_by_side_below_their_question(tmp_path: Path) -> None:
     assert found["Q2"]["codes"] == ["1", "2", "3"]
     assert found["Q3"]["options"] == ["Yes", "No"]
     assert found["Q4"]["scale"] == [1, 2, 3]
-    assert len(found) == 4
+    assert found["Q3b"]["options"] == ["The army", "The courts"]
+    assert len(found) == 5
 
 
 def test_columns_of_ours_are_read_as_ours(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from opinioncast.questionnaires.text_lines import (
     numbered_of,
     options_of,
     question_of,
+    said_of,
     says_where_to_go,
     shouted_end,
     slashed_of,
@@ -46,7 +47,8 @@ _UNMARKED = "lines without a number or mark are taken as its options"
 _ASKS = re.compile(r"[?:？؟：]\s*(?:[(（\[][^)）\]]*[)）\]]\s*)?$|[?？؟]\s")
 _ASKING = ("?", "？", "؟")
 _IMPERATIVE = re.compile(
-    r"(?:please\s+)?(?:rank|select|choose|indicate|rate|tick|mark|pick|put)\b", re.I
+    r"(?:please\s+)?(?:rank|select|choose|indicate|rate|tick|mark|pick|put|allocate|distribute)\b",
+    re.I,
 )
 
 
@@ -88,6 +90,15 @@ class _Reader:
             if self.current is not None and not self.current.choices:
                 self.current.kind = self.current.kind or Kind.OPEN
             return
+        if (said := said_of(text)) and not block.label:
+            asked, text = said
+            block = replace(block, text=text)
+            if asked:
+                yield from self.close()
+                self.current = OpenQuestion(block.where, "", text, self.block, self.routing)
+                self.current.numbered, self.routing = False, []
+                self._hints(text)
+                return
         started = question_of(block)
         told = is_routing(text) or is_direction(text)
         if started is None and block.heading and text.endswith(_ASKING) and self._ahead(place):
@@ -161,7 +172,11 @@ class _Reader:
             return None
         number = int(found[0])
         asks = bool(_ASKS.search(found[1].rstrip()))
+        asks = asks or bool(_IMPERATIVE.match(found[1]))
         after = self._next_list_line(place)
+        if number == self.last_number + 1 and self._listed_otherwise():
+            self.last_number = number
+            return f"Q{number}", found[1]
         if number == self.last_number + 1 and (asks or (after is not None and after != number + 1)):
             if not asks and self.current is not None and not self.current.choices and number > 1:
                 return None
@@ -171,6 +186,16 @@ class _Reader:
             return f"Q{number}", found[1]
         return None
 
+    def _listed_otherwise(self) -> bool:
+        """Whether the question before has options without numbers: a number is no further one."""
+        current = self.current
+        return (
+            current is not None
+            and current.numbered
+            and len(current.choices) > 1
+            and not any(c.code.isdecimal() for c in current.choices)
+        )
+
     def _next_list_line(self, place: int) -> int | None:
         """Number of the next numbered line, 0 for a bullet or letter; None: no list follows."""
         for block in self.blocks[place + 1 : place + 4]:
@@ -179,7 +204,7 @@ class _Reader:
             found = numbered_of(block)
             if found:
                 return int(found[0])
-            if options_of(block, None):
+            if options_of(block, None) or slashed_of(block.text):
                 return 0
         return None
 

@@ -18,6 +18,7 @@ _ENDS = re.compile(
     re.I,
 )
 _SCALED = r"\bscale\b|thermometer|rate\b|rating|\béchelle|skala\b|\bescala|\bschaal|\bscala\b"
+_EACH = r"\b(?:each|following|these|every|jede[nsr]?|folgende[ns]?|chacun\w*|cada|elk\w*)\b"
 ANSWERED = {Kind.OPEN, Kind.NUMBER, Kind.RANKING, Kind.POINTS, Kind.DATE}
 
 
@@ -73,6 +74,8 @@ class OpenQuestion:
                 yield replace(table, **own)
             return
         ends = self.ends()
+        if items := self._rated():
+            ends, common = self._range(), common | {"items": items}
         if ends is not None and kind not in (Kind.SEVERAL, Kind.RANKING, Kind.POINTS):
             yield Found(**common, kind=Kind.SLIDER, ends=ends[0], end_labels=ends[1])
         elif kind in (Kind.RANKING, Kind.POINTS) or (kind in ANSWERED and not self.choices):
@@ -85,6 +88,19 @@ class OpenQuestion:
             yield Found(**common, kind=Kind.OPEN, why="no options below it")
         else:
             yield Found(**common, kind=Kind.TEXT)
+
+    def _range(self) -> tuple[tuple[int, int], tuple[str, str]] | None:
+        said = _ENDS.search(self.text)
+        return ((int(said[1]), int(said[2])), ("", "")) if said else None
+
+    def _rated(self) -> tuple[Item, ...]:
+        """What is rated on a scale of numbers: "Rate each from 1 to 5", then "a. Schools"."""
+        lettered = [c.code.isalpha() for c in self.choices]
+        wide = (found := self._range()) is not None and found[0][1] - found[0][0] >= 2
+        rated = re.search(_SCALED, self.text, re.I) and re.search(_EACH, self.text, re.I)
+        if self.items or len(lettered) < 2 or not all(lettered) or not wide or not rated:
+            return ()
+        return tuple(Item(c.text, code=c.code) for c in self.choices)
 
     def ends(self) -> tuple[tuple[int, int], tuple[str, str]] | None:
         """The ends of a numeric scale of which the text has no, or only some points."""

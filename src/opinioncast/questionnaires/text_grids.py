@@ -15,6 +15,7 @@ from opinioncast.questionnaires.text_lines import (
 )
 
 _CODE = re.compile(r"[\[(]?\s*(-?\d{1,4})\s*[\])]?")
+_LETTERS = re.compile(r"[\[(]?\s*([A-Za-z])\s*[\])]?[.:]?")
 _MARK = re.compile(r"[\s□☐▢○◯●◉❑❏•xX✓✔_\[\]()oO–—-]*")
 _ASKING = ("?", ":", "？", "؟", "...", "…")
 _GAP = re.compile(r"\s{2,}|\t+")
@@ -148,6 +149,9 @@ def options_in(grid: Grid) -> list[tuple[str, str]] | None:
     if len(rows) < 2 or any(len([c for c in r if c]) != 2 for r in rows):
         return None
     pairs = [[c for c in r if c] for r in rows]
+    lettered = [_LETTERS.fullmatch(p[0]) for p in pairs]
+    if all(lettered) and _counted([m[1].casefold() for m in lettered if m]):
+        return [(m[1], p[1]) for m, p in zip(lettered, pairs, strict=True) if m]
     if re.fullmatch(r"codes?|values?|#|no\.?", pairs[0][0] + pairs[0][1], re.I) or not any(
         _CODE.fullmatch(c) for c in pairs[0]
     ):
@@ -162,6 +166,10 @@ def options_in(grid: Grid) -> list[tuple[str, str]] | None:
                 made.append((found[1] if found else "", p[text]))
             return made
     return None
+
+
+def _counted(letters: list[str]) -> bool:
+    return letters == [chr(ord("a") + n) for n in range(len(letters))]
 
 
 def options_across(grid: Grid) -> list[tuple[str, str]] | None:

@@ -52,6 +52,12 @@ _QUESTION = re.compile(
     r"(?:[.):\]]+[-–—]?\s*|\s+[-–—]\s+|\s{2,}|\t\s*|\s+(?-i:(?=[^\W\d_a-zß-ÿ]|[¿¡\"“])))(?P<text>.*)",
     re.S | re.I,
 )
+_ALONE = re.compile(r"[Qq](?:uestion)?[\s._-]{0,2}\d{1,3}[A-Za-z]?[.:)]?")
+_SAID = re.compile(
+    r"(?:(?P<asked>q|question|frage|pregunta|domanda|vraag)|a|answers?|responses?|options?|choices"
+    r"|antworten|réponses?|respuestas?|risposte?|antwoorden)\s*[:：]\s+(?P<text>\S.*)",
+    re.I | re.S,
+)
 _CONDITION = re.compile(r"\s*[(\[](?:if|ask)\b[^)\]]*[)\]]", re.I)
 _LETTERED = re.compile(r"[^\W\d_]")
 _NAMED = re.compile(r"(?P<id>[A-Z][A-Z0-9_]{2,20})(?:\t+|\s{2,}|\s+[-–—]\s+)(?P<text>\S.*)", re.S)
@@ -68,7 +74,7 @@ _LETTER = "[A-Za-zͰ-ϿЀ-ӿא-תء-يऄ-ह]"
 _CODED = re.compile(
     rf"^\s*(?:[\[(]\s*(?P<a>-?\d{{1,4}}|{_LETTER})\s*[\])]"
     rf"|(?P<b>-?\d{{1,4}}|{_LETTER})\s*[.)\]、．）]"
-    r"|(?P<c>-?\d{1,4})\s*[:=]|(?P<d>-?\d{1,4})\s+[-–—=]\s|(?P<e>-?\d{1,4})(?:\t|\s{2,}))"
+    r"|(?P<c>-?\d{1,4})\s*[:=]|(?P<d>-?\d{1,4})\s+[-–—=]\s(?!\s*\d)|(?P<e>-?\d{1,4})(?:\t|\s{2,}))"
     r"\s*(?P<text>\S.*)$",
     re.S,
 )
@@ -146,6 +152,8 @@ def question_of(line: Line) -> tuple[str, str, str] | None:
         found = _QUESTION.fullmatch(f"{line.label.rstrip('.:) ')}. {text}")
         if found and _LETTERED.match(found["id"]) and len(found["id"]) > 1:
             return found["id"], (found["if"] or "").strip("()[] "), found["text"].strip()
+    if _ALONE.fullmatch(text):
+        return _plain_id(text.rstrip(".:) ")), "", ""
     found = _QUESTION.fullmatch(text)
     if found and _LETTERED.match(found["id"]):
         return _plain_id(found["id"]), (found["if"] or "").strip("()[] "), found["text"].strip()
@@ -157,6 +165,12 @@ def question_of(line: Line) -> tuple[str, str, str] | None:
 
 def _plain_id(text: str) -> str:
     return re.sub(r"(?i)^question\s*", "Q", re.sub(r"\s+", "", text.replace("Q.", "Q")))
+
+
+def said_of(text: str) -> tuple[bool, str] | None:
+    """Whether a line such as "Q: Too high?", "A: Yes / No" is asked, and what is said in it."""
+    found = _SAID.fullmatch(text.strip())
+    return (found["asked"] is not None, found["text"]) if found else None
 
 
 def numbered_of(line: Line) -> tuple[str, str] | None:
@@ -361,9 +375,9 @@ def _rising(codes: list[str]) -> bool:
 
 def slashed_of(text: str) -> list[str] | None:
     """Short options on one line, split by slashes, bars or semicolons: "Yes / No / Not sure"."""
-    for split in (r"\s+/\s+", r"\s*\|\s*", r"\s*;\s*"):
+    for split, least in ((r"\s+/\s+", 2), (r"\s*\|\s*", 2), (r"\s*;\s*", 2), (r"\s+[–—•·]\s+", 3)):
         parts = [p.strip() for p in re.split(split, text.strip()) if p.strip()]
-        if 2 <= len(parts) <= 12 and all(len(p.split()) <= 6 and "?" not in p for p in parts):
+        if least <= len(parts) <= 12 and all(len(p.split()) <= 6 and "?" not in p for p in parts):
             return parts
     return None
 

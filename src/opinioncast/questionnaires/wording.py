@@ -72,7 +72,7 @@ def from_markdown(text: object) -> str:
     made = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", made)
     made = re.sub(r"\[([^\]]+)\]\((?:https?:|mailto:|#|/)[^)]*\)", r"\1", made)
     made = re.sub(r"^\s{0,3}#{1,6}\s+", "", made, flags=re.M)
-    made = re.sub(r"(\*\*\*|\*\*|__)(?=\S)(.+?)(?<=\S)\1", r"\2", made, flags=re.S)
+    made = re.sub(r"(\*\*\*|\*\*|__)(?=[^\s_])(.+?)(?<=\S)\1", r"\2", made, flags=re.S)
     made = re.sub(r"(?<![\w*\\])([*_])(?=[^\s*_])([^*_\n]+?)(?<=\S)\1(?![\w*])", r"\2", made)
     made = re.sub(r"`([^`]+)`", r"\1", made)
     made = re.sub(r"\\([\\`*_{}\[\]()#+\-.!|>~])", r"\1", made)
