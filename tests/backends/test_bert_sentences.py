@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from opinioncast.backends.bert_sentences import BertSentences
+from opinioncast.backends.bert_sentences import BertSentences, gelu
 from opinioncast.backends.catalogue import EMBEDDED_SENTENCES, folder_of
 from opinioncast.backends.sentences import SentenceModel, _of_library
 
@@ -45,12 +46,23 @@ def test_the_library_is_not_loaded_for_it() -> None:
     code = (
         "import sys; from opinioncast.backends.sentences import SentenceModel\n"
         "SentenceModel.load().model.vectors(['a'])\n"
-        "print('sentence_transformers' in sys.modules, 'transformers' in sys.modules)"
+        "print([n for n in ('sentence_transformers', 'transformers', 'torch') if n in sys.modules])"
     )
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100
     )
-    assert run.stdout.split() == ["False", "False"]
+    assert run.stdout.strip() == "[]"
+
+
+def test_gelu_is_the_normal_distribution_function_times_x() -> None:
+    x = np.linspace(-9, 9, 2001, dtype=np.float32)
+    expected = [float(v) * 0.5 * math.erfc(-float(v) / math.sqrt(2)) for v in x]
+    np.testing.assert_allclose(gelu(x), expected, atol=3e-7 * 9)
+
+
+@pytest.mark.slow
+def test_another_device_is_left_to_the_library() -> None:
+    assert not isinstance(SentenceModel.load(device="meta").model, BertSentences)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +91,7 @@ def test_another_kind_is_left_to_the_library(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["named otherwise", "half precision"])
+@pytest.mark.parametrize("how", ["named otherwise", "half precision", "bfloat16"])
 def test_weights_of_another_making_are_left_to_the_library(tmp_path: Path, how: str) -> None:
     """Saved below "bert.", as a model with a head is, or in 16 bits."""
     folder = tmp_path / "model"
@@ -88,6 +100,8 @@ def test_weights_of_another_making_are_left_to_the_library(tmp_path: Path, how: 
     weights = load_file(embedded / "model.safetensors")
     if how == "half precision":
         changed = {n: t.half() if t.is_floating_point() else t for n, t in weights.items()}
+    elif how == "bfloat16":  # NumPy has no such number
+        changed = {n: t.bfloat16() if t.is_floating_point() else t for n, t in weights.items()}
     else:
         changed = {f"bert.{n}": t for n, t in weights.items()}
     save_file(changed, folder / "model.safetensors")

@@ -3,8 +3,9 @@
 The library sentence-transformers loads any sentence model; importing it takes as long as everything
 else that a short command does (``benchmarks/predictor.py``: ``sentences_s`` beside
 ``sentence_transformers_s``). The commonest kind needs nothing of it: word pieces by ``tokenizers``,
-weights by ``safetensors``, six layers of PyTorch's own operations. Vectors equal the library's to
-the last digits that single precision has (``tests/backends/test_bert_sentences.py``).
+weights by ``safetensors``, six layers by NumPy: importing PyTorch takes longer than the vectors of
+forty questions. Vectors equal the library's to the last digits that single precision has
+(``tests/backends/test_bert_sentences.py``).
 """
 
 from __future__ import annotations
@@ -16,14 +17,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from opinioncast.documents import read_document
 
 _MODULES = ("Transformer", "Pooling", "Normalize")
-_BATCH = 64  # texts at a time, as sentence-transformers is asked for
+_BATCH = 16  # texts at a time, of like length: more do not fit a processor's cache
+
+Array = npt.NDArray[np.float32]
+
+_TOP = (-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05,
+        -7.34990630326855e-04, -2.95459980854025e-03, -1.60960333262415e-02)  # fmt: skip
+_BOTTOM = (-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03,
+           -7.37332916720468e-03, -1.42647390514189e-02)  # fmt: skip
+"""Of the error function: x P(x2) / Q(x2) up to 4, from where it is one; the highest power first.
+Eigen's, as used by TensorFlow and XLA in single precision."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class BertSentences:
         epsilon: of its layer norms.
     """
 
-    weights: Mapping[str, Tensor]
+    weights: Mapping[str, Array]
     tokenizer: Any
     limit: int
     depth: int
@@ -48,7 +55,7 @@ class BertSentences:
     pooling: ClassVar[Sequence[str]] = ()  # the plain mean
 
     @classmethod
-    def of_folder(cls, folder: Path, device: str | None = None) -> BertSentences | None:
+    def of_folder(cls, folder: Path) -> BertSentences | None:
         """The model of a folder as sentence-transformers writes it; None where it is of another
         kind, which that library must load.
 
@@ -75,18 +82,21 @@ class BertSentences:
             or "max_seq_length" not in reading
         ):
             return None
-        from safetensors.torch import load_file
+        from safetensors.numpy import load_file
         from tokenizers import Tokenizer
 
         limit = int(reading["max_seq_length"])
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         tokenizer.no_padding()
         tokenizer.enable_truncation(limit)
-        found = load_file(folder / "model.safetensors", device=device or "cpu")
-        weights = {n: t for n, t in found.items() if t.is_floating_point()}
+        try:
+            found = load_file(folder / "model.safetensors")
+        except TypeError:  # a kind of number that NumPy does not have (bfloat16)
+            return None
+        weights = {n: w for n, w in found.items() if np.issubdtype(w.dtype, np.floating)}
         depth = int(config["num_hidden_layers"])
         if not _needed(depth) <= set(weights) or any(
-            t.dtype is not torch.float32 for t in weights.values()
+            w.dtype != np.float32 for w in weights.values()
         ):  # named otherwise, or in half precision
             return None
         return cls(
@@ -102,7 +112,7 @@ class BertSentences:
     def dimensions(self) -> int:
         return int(self.weights["embeddings.word_embeddings.weight"].shape[1])
 
-    def parameters(self) -> Iterable[Tensor]:
+    def parameters(self) -> Iterable[Array]:
         return self.weights.values()
 
     def vocabulary(self) -> Mapping[str, int]:
@@ -114,59 +124,84 @@ class BertSentences:
         around = self.tokenizer.num_special_tokens_to_add(False)
         return len(found.ids) + sum(len(rest.ids) - around for rest in found.overflowing)
 
-    @torch.no_grad()
-    def vectors(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    def vectors(self, texts: Sequence[str]) -> Array:
         """Unit vectors, shape (texts, dimensions); texts of like length are computed together."""
-        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+        encoded = [e.ids for e in self.tokenizer.encode_batch(list(texts))]
+        order = sorted(range(len(texts)), key=lambda i: -len(encoded[i]))
         found = np.empty((len(texts), self.dimensions), dtype=np.float32)
         for start in range(0, len(order), _BATCH):
             part = order[start : start + _BATCH]
-            encoded = self.tokenizer.encode_batch([texts[i] for i in part])
-            found[part] = self._encode([e.ids for e in encoded]).float().cpu().numpy()
+            found[part] = self._encode([encoded[i] for i in part])
         return found
 
-    def _encode(self, ids: Sequence[Sequence[int]]) -> Tensor:
-        device = self.weights["embeddings.word_embeddings.weight"].device
+    def _encode(self, ids: Sequence[Sequence[int]]) -> Array:
         longest = max(map(len, ids))
-        padded = torch.tensor([[*i, *[0] * (longest - len(i))] for i in ids], device=device)
-        lengths = torch.tensor([len(i) for i in ids], device=device)
-        real = torch.arange(longest, device=device) < lengths[:, None]
+        padded = np.array([[*i, *[0] * (longest - len(i))] for i in ids])
+        real = np.arange(longest) < np.array([len(i) for i in ids])[:, None]
         hidden = self._layers(self._embedded(padded), real)
-        kept = real[..., None].to(hidden.dtype)
-        return functional.normalize((hidden * kept).sum(1) / kept.sum(1), dim=1)
+        kept = real[..., None].astype(np.float32)
+        mean = (hidden * kept).sum(axis=1) / kept.sum(axis=1)
+        return np.asarray(mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12))
 
-    def _embedded(self, ids: Tensor) -> Tensor:
+    def _embedded(self, ids: npt.NDArray[np.int64]) -> Array:
         word = self.weights["embeddings.word_embeddings.weight"][ids]
         kind = self.weights["embeddings.token_type_embeddings.weight"][0]
         place = self.weights["embeddings.position_embeddings.weight"][: ids.shape[1]]
         return self._norm(word + kind + place, "embeddings.LayerNorm")
 
-    def _layers(self, hidden: Tensor, real: Tensor) -> Tensor:
+    def _layers(self, hidden: Array, real: npt.NDArray[np.bool_]) -> Array:
         rows, length, width = hidden.shape
         shape = (rows, length, self.heads, width // self.heads)
-        seen = real[:, None, None, :]
+        root = np.float32(1 / np.sqrt(width // self.heads))
+        hidden = hidden.reshape(rows * length, width)
         for i in range(self.depth):
             at = f"encoder.layer.{i}"
             query, key, value = (
-                self._linear(hidden, f"{at}.attention.self.{n}").view(shape).transpose(1, 2)
+                self._linear(hidden, f"{at}.attention.self.{n}").reshape(shape).swapaxes(1, 2)
                 for n in ("query", "key", "value")
             )
-            mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
-            mixed = mixed.transpose(1, 2).reshape(rows, length, width)
+            scores = (query * root) @ key.swapaxes(2, 3)
+            scores = np.where(real[:, None, None, :], scores, np.float32(-np.inf))
+            scores -= scores.max(axis=-1, keepdims=True)
+            np.exp(scores, out=scores)
+            scores /= scores.sum(axis=-1, keepdims=True)
+            mixed = (scores @ value).swapaxes(1, 2).reshape(rows * length, width)
             told = self._linear(mixed, f"{at}.attention.output.dense") + hidden
             hidden = self._norm(told, f"{at}.attention.output.LayerNorm")
-            inner = functional.gelu(self._linear(hidden, f"{at}.intermediate.dense"))
+            inner = gelu(self._linear(hidden, f"{at}.intermediate.dense"))
             told = self._linear(inner, f"{at}.output.dense") + hidden
             hidden = self._norm(told, f"{at}.output.LayerNorm")
-        return hidden
+        return hidden.reshape(rows, length, width)
 
-    def _linear(self, x: Tensor, name: str) -> Tensor:
-        return functional.linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+    def _linear(self, x: Array, name: str) -> Array:
+        out = x @ self.weights[f"{name}.weight"].T
+        out += self.weights[f"{name}.bias"]
+        return out
 
-    def _norm(self, x: Tensor, name: str) -> Tensor:
-        weight = self.weights[f"{name}.weight"]
-        bias = self.weights[f"{name}.bias"]
-        return functional.layer_norm(x, weight.shape, weight, bias, self.epsilon)
+    def _norm(self, x: Array, name: str) -> Array:
+        away = x - x.mean(axis=-1, keepdims=True)
+        spread = np.sqrt((away * away).mean(axis=-1, keepdims=True) + np.float32(self.epsilon))
+        away /= spread
+        away *= self.weights[f"{name}.weight"]
+        away += self.weights[f"{name}.bias"]
+        return away
+
+
+def gelu(x: Array) -> Array:
+    """x times the normal distribution function of x, in single precision."""
+    scaled = np.clip(x * np.float32(np.sqrt(0.5)), -4, 4)
+    square = scaled * scaled
+    top, bottom = (np.full_like(square, part[0]) for part in (_TOP, _BOTTOM))
+    for found, part in ((top, _TOP), (bottom, _BOTTOM)):
+        for coefficient in part[1:]:
+            found *= square
+            found += np.float32(coefficient)
+    scaled *= top
+    scaled /= bottom
+    scaled += 1
+    scaled *= x
+    scaled *= np.float32(0.5)
+    return scaled
 
 
 def _needed(depth: int) -> set[str]:

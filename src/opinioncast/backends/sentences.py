@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from opinioncast.backends.bert_sentences import BertSentences
 from opinioncast.backends.catalogue import CATALOGUE, EMBEDDED_SENTENCES, folder_of, label_of
 from opinioncast.backends.quiet import quiet_loading
 from opinioncast.errors import ModelError
@@ -47,7 +48,7 @@ class SentenceEncoder(Protocol):
 
     @property
     def dimensions(self) -> int: ...
-    def parameters(self) -> Iterable[Any]: ...
+    def parameters(self) -> Iterable[npt.NDArray[Any]]: ...
     def vocabulary(self) -> Mapping[str, int]: ...
     def tokens(self, text: str, /) -> int: ...
     def vectors(self, texts: Sequence[str], /) -> npt.NDArray[Any]:
@@ -74,8 +75,8 @@ class _SentenceTransformer:
     def dimensions(self) -> int:
         return int(self.model.get_sentence_embedding_dimension())
 
-    def parameters(self) -> Iterable[Any]:
-        return iter(self.model.parameters())
+    def parameters(self) -> Iterable[npt.NDArray[Any]]:
+        return (p.detach().cpu().view(-1).numpy() for p in self.model.parameters())
 
     def vocabulary(self) -> Mapping[str, int]:
         return dict(self.model.tokenizer.get_vocab())
@@ -114,12 +115,11 @@ class SentenceModel:
             ModelError: the embedded model, or for another kind than it sentence-transformers, is
                 not installed, or the model cannot be loaded.
         """
-        from opinioncast.backends.bert_sentences import BertSentences  # PyTorch: where needed
-
         wanted = EMBEDDED_SENTENCES if name is None else str(name)
         path = Path(folder_of(wanted))
         try:
-            own = BertSentences.of_folder(path, device)
+            # on another device than the processor, PyTorch computes
+            own = BertSentences.of_folder(path) if device in (None, "cpu") else None
             model: SentenceEncoder = own or _of_library(
                 str(path if path.is_dir() else wanted), device
             )
@@ -143,8 +143,7 @@ class SentenceModel:
         the same model is not taken for another one.
         """
         weights = sorted(
-            hashlib.sha256(p.detach().cpu().contiguous().view(-1).numpy().tobytes()).hexdigest()
-            for p in self.model.parameters()
+            hashlib.sha256(np.ascontiguousarray(p)).hexdigest() for p in self.model.parameters()
         )
         vocabulary = sorted(self.model.vocabulary().items())
         text = json.dumps([weights, list(self.model.pooling), vocabulary, self.model.limit])
