@@ -175,6 +175,7 @@ ELSEWHERE: dict[str, str] = {
     "questionnaires/open_question.py": "questionnaires/test_plain_text.py",
     "synthesis/answers.py": "synthesis/test_conditions.py",
     "questionnaires/text_grids.py": "questionnaires/test_plain_text.py",
+    "questionnaires/line_options.py": "questionnaires/test_plain_text.py",
     "questionnaires/text_lines.py": "questionnaires/test_plain_text.py",
     "questionnaires/word_document.py": "questionnaires/test_word.py",
     "questionnaires/word_qualtrics.py": "questionnaires/test_word.py",

@@ -10,6 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from opinioncast.questionnaires.found import Choice, Found, Item, Kind
+from opinioncast.questionnaires.line_options import (
+    coded_behind,
+    going_of,
+    is_plain_option,
+    noted_end,
+    options_of,
+    slashed_of,
+    split_inline,
+)
 from opinioncast.questionnaires.open_question import ANSWERED, OpenQuestion
 from opinioncast.questionnaires.text_grids import (
     battery_of,
@@ -22,22 +31,15 @@ from opinioncast.questionnaires.text_layouts import rows_of_layout
 from opinioncast.questionnaires.text_lines import (
     Grid,
     Line,
-    coded_behind,
-    going_of,
     instructed_start,
     is_direction,
-    is_plain_option,
     is_routing,
     kind_of,
-    noted_end,
     numbered_of,
-    options_of,
     question_of,
     said_of,
     says_where_to_go,
     shouted_end,
-    slashed_of,
-    split_inline,
 )
 from opinioncast.questionnaires.wording import without_instructions
 

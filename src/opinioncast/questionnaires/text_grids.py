@@ -6,13 +6,8 @@ import re
 from collections.abc import Sequence
 
 from opinioncast.questionnaires.found import Choice, Found, Item
-from opinioncast.questionnaires.text_lines import (
-    Grid,
-    Line,
-    is_plain_option,
-    options_of,
-    question_of,
-)
+from opinioncast.questionnaires.line_options import is_plain_option, options_of
+from opinioncast.questionnaires.text_lines import Grid, Line, question_of
 
 _CODE = re.compile(r"[\[(]?\s*(-?\d{1,4})\s*[\])]?")
 _LETTERS = re.compile(r"[\[(]?\s*([A-Za-z])\s*[\])]?[.:]?")

@@ -11,8 +11,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from opinioncast.questionnaires.line_options import options_of, slashed_of
 from opinioncast.questionnaires.option_rows import OptionColumns, Row, questions_of
-from opinioncast.questionnaires.text_lines import Grid, Line, is_routing, options_of, slashed_of
+from opinioncast.questionnaires.text_lines import Grid, Line, is_routing
 
 Columns = dict[str, tuple[int, ...]]
 """What is in which columns of a table."""
