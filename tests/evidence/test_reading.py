@@ -25,7 +25,7 @@ from tests.evidence.small import (
     predictions,
 )
 
-from opinioncast.evidence.calibration import PUBLISHED, SOME, fit
+from opinioncast.evidence.calibration import NOTHING, PUBLISHED, SOME, fit
 from opinioncast.evidence.logit import contrasts, probabilities
 from opinioncast.evidence.observations import Cell, Evidence, Pilot, Published
 from opinioncast.evidence.reading import read_evidence
@@ -195,10 +195,16 @@ def test_a_groups_factor_is_shrunk_to_all() -> None:
     assert fit([(SOME, MEN, 0.1 * ones)])[0] == {SOME: 1.0}  # never narrower than the posterior
 
 
-def test_published_shares_are_as_the_survey_that_needs_most() -> None:
+def test_a_groups_factor_is_that_of_the_survey_that_needs_most() -> None:
     ones = np.arange(1, 101) / 50
-    measured = [(kind, MEN, scale * ones) for kind in (PUBLISHED, SOME) for scale in (1, 2)]
-    plain, by_survey = (fit(measured, s)[1] for s in (None, ["A", "B", "A", "B"]))
-    own = plain[PUBLISHED][str(MEN)]
-    assert by_survey[PUBLISHED][str(MEN)] == pytest.approx((100 * 3.64 + 400 * own) / 500, abs=1e-3)
-    assert by_survey[SOME] == plain[SOME]
+    measured = [
+        (kind, MEN, scale * ones) for kind in (PUBLISHED, SOME, NOTHING) for scale in (1, 2)
+    ]
+    plain, by_survey = (fit(measured, s)[1] for s in (None, ["A", "B"] * 3))
+    for kind, weight in ((PUBLISHED, 150), (SOME, 400)):
+        wanted = (100 * 3.64 + weight * plain[kind][str(MEN)]) / (100 + weight)
+        assert by_survey[kind][str(MEN)] == pytest.approx(wanted, abs=1e-3)
+    assert by_survey[NOTHING] == plain[NOTHING]
+    # groups never measured: the mean of those measured
+    assert fit(measured, ["A", "B"] * 3)[0][SOME] == by_survey[SOME][str(MEN)]
+    assert fit(measured, ["A"] * 6)[1] == plain
