@@ -70,7 +70,7 @@ def test_columns_of_ours(tmp_path: Path, rents: str, votes: str) -> None:
 
 
 def test_merged_cells_of_a_workbook(tmp_path: Path) -> None:
-    rows = [
+    rows: list[list[str | int | None]] = [
         ["Variable", "Question", "Code", "Label"],
         ["Housing", None, None, None],
         ["v1", "Are rents too high?", 1, "Yes, definitely"],
