@@ -9,9 +9,9 @@ writes by default. Each runs in a process of its own that has its libraries alre
 ``--quick`` takes a twentieth of each. ``mb`` is the peak of resident memory above that of a process
 that has done nothing yet. ``figures`` is the share of the seconds in which the room that draws
 figures and writes pages (``opinioncast.report``) was at work, or what it calls: a thread looks at
-the stack every 10 ms. ``growth`` is the power of the work in the seconds from half to all: 1 is in
-proportion. The last line is one JSON object; ``faster_than_work`` names what has a power above 1.3
-in seconds or memory.
+the stack every 10 ms. ``growth`` is the power of the work in the seconds of the processor from half
+to all: 1 is in proportion. The last line is one JSON object; ``faster_than_work`` names what has a
+power above 1.3 in seconds of the processor or memory.
 """
 
 from __future__ import annotations
@@ -43,11 +43,13 @@ class Measured:
     """A command at one size.
 
     Attributes:
+        cpu: seconds of the processor, which other programs on the machine change little.
         mb: above a process that has done nothing yet.
         figures: share of the seconds in ``opinioncast.report``.
     """
 
     seconds: float
+    cpu: float
     mb: float
     figures: float
 
@@ -101,12 +103,14 @@ def watched(typed: Sequence[str]) -> Measured:
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
+    begun = time.process_time()
     try:
         took = run(typed)
     finally:
         over.set()
         watcher.join()
-    return Measured(took.seconds, took.mb, drawing / took.seconds)
+    cpu = time.process_time() - begun
+    return Measured(took.seconds, cpu, took.mb, drawing / took.seconds)
 
 
 def measure(context: Any, name: str, divided: int, quick: bool) -> Measured:
@@ -130,15 +134,20 @@ def main() -> None:
     table: dict[str, Any] = {}
     fast = []
     for name in given.only:
-        found = [measure(context, name, divided, given.quick) for divided in PARTS]
+        found = []
+        for divided in PARTS:
+            found.append(measure(context, name, divided, given.quick))
+            # it may be stopped before its end
+            print(f"{name:9}1/{divided}  {found[-1]}", flush=True)
         grown = {
             what: round(
                 math.log2(max(getattr(found[-1], what), 1) / max(getattr(found[-2], what), 1)), 2
             )
-            for what in ("seconds", "mb")
+            for what in ("cpu", "mb")
         }
         table[name] = {
             "seconds": [round(f.seconds, 1) for f in found],
+            "cpu": [round(f.cpu, 1) for f in found],
             "mb": [round(f.mb) for f in found],
             "figures": [round(f.figures, 2) for f in found],
             "growth": grown,
