@@ -3,7 +3,8 @@
 Work is questions, groups, or respondents, one of them at a time. Surveys are made up; predictions
 are the network's (no language model: its work is one prompt a row), evidence is a pilot of those
 respondents and a topline. Each figure is of the command as it is typed, in a process that has its
-libraries already, so that what is seen to grow is the work and not the start.
+libraries already, so that what is seen to grow is the work and not the start; seconds are the
+processor's, which a busy machine changes little.
 
     python benchmarks/growth.py [--quick] [--times 1 2 4 8]
 
@@ -69,7 +70,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Took:
-    """Seconds, and megabytes above those of a process that has done nothing yet."""
+    """Processor seconds, and megabytes above those of a process that has done nothing yet."""
 
     seconds: float
     mb: float
@@ -201,7 +202,7 @@ def commands(folder: Path, size: Size, wanted: Sequence[str]) -> dict[str, list[
 def run(typed: Sequence[str]) -> Took:
     """The command, in this process."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    begun = time.monotonic()
+    begun = time.process_time()
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         sys.stdout = nowhere
         try:
@@ -211,7 +212,7 @@ def run(typed: Sequence[str]) -> Took:
                 raise RuntimeError(f"{' '.join(typed[:2])} ...: status {end.code}") from end
         finally:
             sys.stdout = sys.__stdout__
-    seconds = time.monotonic() - begun
+    seconds = time.process_time() - begun
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return Took(seconds, grown / 1024)
 
