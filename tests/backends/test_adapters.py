@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch")
 peft = pytest.importorskip("peft")
 transformers = pytest.importorskip("transformers")
 
-import backend_table as table  # noqa: E402
+import adapter_kinds as table  # noqa: E402
 from opinioncast.backends import LabelRequest  # noqa: E402
 from opinioncast.backends.model_identity import (  # noqa: E402
     check_base,
@@ -31,6 +31,7 @@ from opinioncast.backends.peft_adapters import is_plain_lora, put_adapter  # noq
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
 from opinioncast.backends.torch_model import load_model, with_adapter  # noqa: E402
 from opinioncast.errors import ModelError  # noqa: E402
+from tiny_models import LLAMA, save_model  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -182,8 +183,8 @@ def test_what_peft_loads_and_cannot_run_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder: Path = table.save_model(
-        "LlamaConfig", table.LLAMA, tmp_path_factory.mktemp("base") / "model", seed=1
+    folder: Path = save_model(
+        "LlamaConfig", LLAMA, tmp_path_factory.mktemp("base") / "model", seed=1
     )
     return folder
 
@@ -238,7 +239,7 @@ def rename_base(adapter: Path, name: str | None, revision: str | None = None) ->
 
 @pytest.mark.slow
 def test_an_adapter_made_for_another_base_of_the_same_shapes(base: Path, tmp_path: Path) -> None:
-    other = table.save_model("LlamaConfig", table.LLAMA, tmp_path / "model", seed=2)
+    other = save_model("LlamaConfig", LLAMA, tmp_path / "model", seed=2)
     adapter = tmp_path / "adapter"
     table.save_adapter(base, adapter, "LoRA", seed=2)
     assert "same model" in check_base(adapter, str(base))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-import backend_table as table  # noqa: E402
+import model_families as table  # noqa: E402
 from opinioncast.backends import LabelRequest, TextRequest  # noqa: E402
 from opinioncast.backends.float32_reading import InFloat32  # noqa: E402
 from opinioncast.backends.packed_forward import rope_reach  # noqa: E402
@@ -23,6 +23,7 @@ from opinioncast.backends.packing_probe import looks_ahead  # noqa: E402
 from opinioncast.backends.torch_backend import TorchBackend  # noqa: E402
 from opinioncast.backends.torch_model import LoadedModel, load_model  # noqa: E402
 from opinioncast.errors import ModelError  # noqa: E402
+from tiny_models import save_model, tokenizer  # noqa: E402
 
 FAMILIES = [
     name for name in table.MODELS if not name.endswith(("(an encoder)", "(encoder and decoder)"))
@@ -35,7 +36,7 @@ PACKED = set(FAMILIES[: FAMILIES.index("BLOOM (ALiBi)")])
 def backend(family: str, dtype: Any = torch.float32, **changed: Any) -> TorchBackend:
     """A random model of the family, without files."""
     config, given_settings = table.MODELS[family]
-    built = table.tokenizer()
+    built = tokenizer()
     torch.manual_seed(5)
     made = getattr(transformers, config)(vocab_size=len(built), **(given_settings | changed))
     model = transformers.AutoModelForCausalLM.from_config(made, dtype=dtype).eval()
@@ -124,7 +125,7 @@ def test_texts_do_not_depend_on_the_prompts_beside_them(family: str) -> None:
     "family", ["BERT (an encoder)", "RoBERTa (an encoder)", "BART (encoder and decoder)"]
 )
 def test_what_is_no_causal_model_is_refused(family: str, tmp_path: Path) -> None:
-    folder = table.save_model(*table.MODELS[family], tmp_path / "model", seed=0)
+    folder = save_model(*table.MODELS[family], tmp_path / "model", seed=0)
     with pytest.raises(ModelError, match="no causal model") as caught:
         load_model(folder, device="cpu", dtype="float32")
     assert caught.value.hint
@@ -132,9 +133,7 @@ def test_what_is_no_causal_model_is_refused(family: str, tmp_path: Path) -> None
 
 def test_an_encoder_that_is_told_to_be_a_decoder_is_one(tmp_path: Path) -> None:
     config, given_settings = table.MODELS["BERT (an encoder)"]
-    folder = table.save_model(
-        config, given_settings | {"is_decoder": True}, tmp_path / "model", seed=0
-    )
+    folder = save_model(config, given_settings | {"is_decoder": True}, tmp_path / "model", seed=0)
     loaded = load_model(folder, device="cpu", dtype="float32")
     assert not looks_ahead(loaded.causal, range(10, 30))
 
