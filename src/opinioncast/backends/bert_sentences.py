@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import erf
 
 from opinioncast.documents import read_document
 
@@ -24,13 +25,6 @@ _MODULES = ("Transformer", "Pooling", "Normalize")
 _BATCH = 16  # texts at a time, of like length: more do not fit a processor's cache
 
 Array = npt.NDArray[np.float32]
-
-_TOP = (-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05,
-        -7.34990630326855e-04, -2.95459980854025e-03, -1.60960333262415e-02)  # fmt: skip
-_BOTTOM = (-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03,
-           -7.37332916720468e-03, -1.42647390514189e-02)  # fmt: skip
-"""Of the error function: x P(x2) / Q(x2) up to 4, from where it is one; the highest power first.
-Eigen's, as used by TensorFlow and XLA in single precision."""
 
 
 @dataclass(frozen=True)
@@ -189,19 +183,11 @@ class BertSentences:
 
 def gelu(x: Array) -> Array:
     """x times the normal distribution function of x, in single precision."""
-    scaled = np.clip(x * np.float32(np.sqrt(0.5)), -4, 4)
-    square = scaled * scaled
-    top, bottom = (np.full_like(square, part[0]) for part in (_TOP, _BOTTOM))
-    for found, part in ((top, _TOP), (bottom, _BOTTOM)):
-        for coefficient in part[1:]:
-            found *= square
-            found += np.float32(coefficient)
-    scaled *= top
-    scaled /= bottom
-    scaled += 1
-    scaled *= x
-    scaled *= np.float32(0.5)
-    return scaled
+    found: Array = erf(x * np.float32(np.sqrt(0.5)))
+    found += 1
+    found *= x
+    found *= np.float32(0.5)
+    return found
 
 
 def _needed(depth: int) -> set[str]:
