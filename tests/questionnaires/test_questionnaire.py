@@ -61,6 +61,15 @@ def test_yaml_keeps_yes_and_no_dates_and_nulls_as_text(tmp_path: Path) -> None:
     assert (total["n"], total["refusal_rate"]) == (1004, 0.02)
 
 
+def test_options_may_be_a_mapping_of_their_codes(tmp_path: Path) -> None:
+    text = "- question: Own?\n  options: {1: Yes, 2: No, 9: Don't know}\n"
+    found = read_questionnaire(write(tmp_path / "q.yaml", text))
+    assert found.questions[0].options == ("Yes", "No", "Don't know")
+    assert found.placements[0].codes == ("1", "2", "9")
+    with pytest.raises(InputError, match="given twice"):
+        read_questionnaire(write(tmp_path / "r.yaml", text + "  codes: [1, 2, 9]\n"))
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_csv_in_the_ways_excel_writes_it(tmp_path: Path, encoding: str, delimiter: str) -> None:

@@ -85,14 +85,35 @@ def read(path: Path, content: bytes) -> Instrument:
         if unknown := set(item) - set(FIELDS):
             raise _unknown_field(where, unknown, FIELDS)
         observed, known = (_by_group(item.pop(k, None), where, k) for k in ("observed", "known"))
+        coded = _coded(item, where)
         for name, value in item.items():
             _plain(value, str(path), listed[number - 1].lines.get(name), name)
-        entries.append(Entry(where, item, observed, known))
+        entries.append(Entry(where, item | coded, observed, known))
     texts = {k: raw.get(k, "") for k in ("family", "wave", "title", "language")}
     for name, value in texts.items():
         _plain(value, str(path), None, name)
     head = Head(population=raw.get("population"), **texts)
     return Instrument(head, entries)
+
+
+def _coded(item: dict[str, Any], where: str) -> dict[str, list[str]]:
+    """Takes options that are a mapping of codes out of ``item``: both as lists; else nothing.
+
+    Raises:
+        InputError: there are codes beside it, or an option is no text.
+    """
+    if not isinstance(item.get("options"), dict):
+        return {}
+    if item.get("codes"):
+        raise InputError(
+            "The codes of a question are given twice",
+            where=where,
+            expected="options as a mapping of codes, or `codes` beside a list of options",
+            found=", ".join(map(str, item["options"])),
+        )
+    options = item.pop("options")
+    texts = [text_of(text, f"{where}, `options`") for text in options.values()]
+    return {"options": texts, "codes": [str(code) for code in options]}
 
 
 def _plain(value: Any, path: str, line: int | None, name: str) -> None:
