@@ -20,6 +20,9 @@ torch = pytest.importorskip("torch")
 peft = pytest.importorskip("peft")
 transformers = pytest.importorskip("transformers")
 
+from safetensors import safe_open  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+
 import adapter_kinds as table  # noqa: E402
 from opinioncast.backends import LabelRequest  # noqa: E402
 from opinioncast.backends.model_identity import (  # noqa: E402
@@ -281,6 +284,25 @@ def test_training_records_its_bases_weights_and_they_decide(base: Path, tmp_path
     with pytest.raises(ModelError, match="another base"):
         check_base(adapter, str(copied))
     assert weight_identity("nobody/nothing") is None
+
+
+def test_equal_adapters_are_equal_files(base: Path, tmp_path: Path) -> None:
+    """The library writes a header's notes in any of six orders, another one each time."""
+    made = tmp_path / "adapter"
+    table.save_adapter(base, made, "LoRA", seed=2)
+    file = made / "adapter_model.safetensors"
+    tensors = load_file(file)
+    contents = set()
+    for _ in range(8):
+        record_base(made, str(base))
+        contents.add(file.read_bytes())
+    assert len(contents) == 1
+    assert load_file(file).keys() == tensors.keys()
+    assert all(torch.equal(v, tensors[k]) for k, v in load_file(file).items())
+    with safe_open(file, "pt") as opened:
+        assert opened.metadata()["format"] == "pt"
+    size = int.from_bytes(file.read_bytes()[:8], "little")
+    assert size % 8 == 0
 
 
 def test_a_manifest_says_how_the_base_was_known(base: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from opinioncast.backends import embedded
 from opinioncast.backends.adapter_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_settings
+from opinioncast.documents import parse_json
 from opinioncast.errors import ModelError
 from opinioncast.files import end_of_path
 
@@ -61,6 +63,21 @@ def record_base(adapter: Path, base: str) -> None:
     said = {"format": "pt", _BASE: base, _BASE_WEIGHTS: identity}
     tensors = {k: v.clone() for k, v in load_file(file).items()}  # its own file is written over
     save_file(tensors, file, metadata=said)  # in a folder that is being made apart
+    _order_notes(file)
+
+
+def _order_notes(file: Path) -> None:
+    """Sort what a file's header says besides its tensors: the library writes it in any order, and
+    equal runs are to give equal files. The layout is safetensors' own: the header's length in eight
+    bytes, the header as JSON, filled up with spaces to eight, then the tensors.
+    """
+    content = file.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = parse_json(content[8:end], where=file.name, what="A model file's header")
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    written = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    written += b" " * (-len(written) % 8)
+    file.write_bytes(len(written).to_bytes(8, "little") + written + content[end:])
 
 
 def check_base(adapter: Path, model: str) -> str:
