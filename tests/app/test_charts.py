@@ -74,7 +74,10 @@ def test_options_that_begin_alike_are_told_apart() -> None:
     chart = interval_chart(question, long_rows(rows(question))).to_dict()
     names = chart["facet"]["sort"]
     assert len(set(names)) == 3
-    assert all(len(n) <= 34 for n in names)
+    assert all(len(line) <= 24 for n in names for line in n.split("¦"))
+    assert [" ".join(n.split("¦")) for n in names] == [
+        f"{i}. {o}" for i, o in enumerate(question.options, start=1)
+    ]
 
 
 def test_charts_say_what_they_are() -> None:

@@ -214,3 +214,14 @@ def test_files_and_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     summary = json.loads((tmp_path / "b" / "plan.json").read_text("utf-8"))
     # weights 1, 1, 2, 4: 4 x 22 / 64 = 1.375
     assert summary["design"]["design_effect"] == pytest.approx(1.375)
+
+
+def test_groups_of_others_than_us_adults_need_a_frame(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = predictions()
+    berlin = PredictionTable(table.frame, {"population": {"people": "adults in Berlin"}})
+    path = berlin.write(tmp_path / "predictions.parquet")
+    with pytest.raises(SystemExit):
+        main(["plan", str(path), "-o", str(tmp_path / "plan")])
+    assert "adults in Berlin" in capsys.readouterr().err

@@ -28,7 +28,9 @@ from opinioncast.survey import Question
 
 _MARKS = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "stroke", "wedge")
 _ROW, _WIDTH, _ACROSS, _BARS = 20, 150, 4, 610
-_WRAPPED = 24
+_WRAPPED, _MOST_LINES = 24, 5
+_BREAK = "¦"
+"""Between the lines of an option over its column; no questionnaire has it."""
 _LABELS = alt.Axis(labelLimit=260, labelOverlap=False, labelFlush=False)
 
 
@@ -69,7 +71,13 @@ def interval_chart(question: Question, rows: pl.DataFrame) -> alt.FacetChart:
                 y=y, x=people, tooltip=[alt.Tooltip("people:Q", format=".0f", title="observed %")]
             )
         )
-    header = alt.Header(title=None, labelFontSize=12, labelAnchor="start", labelLimit=0)
+    header = alt.Header(
+        title=None,
+        labelFontSize=12,
+        labelAnchor="start",
+        labelLimit=0,
+        labelExpr=f"split(datum.label, '{_BREAK}')",
+    )
     chart = alt.layer(*layers).properties(width=_WIDTH, height=height)
     shown = alt.Facet("shown:N", sort=_shown(options), header=header)
     return chart.facet(facet=shown, columns=_ACROSS).properties(title=_title(question))
@@ -139,8 +147,11 @@ def _title(question: Question) -> alt.TitleParams:
 
 
 def _shown(options: list[str]) -> list[str]:
-    """Options over columns: shortened, told apart by their number."""
-    return [f"{i + 1}. {name}" for i, name in enumerate(option_names(options, _WRAPPED))]
+    """Options over columns: whole, wrapped, told apart by their number; cut where they are far too
+    long for that."""
+    names = option_names(options, _WRAPPED * _MOST_LINES)
+    wrapped = (textwrap.wrap(f"{i + 1}. {name}", _WRAPPED) for i, name in enumerate(names))
+    return [_BREAK.join(lines) for lines in wrapped]
 
 
 def _wrapped(rows: pl.DataFrame) -> pl.DataFrame:

@@ -10,6 +10,9 @@ from opinioncast.app.words import say_error
 from opinioncast.errors import OpinioncastError
 from opinioncast.jobs.serve_page import MAX_UPLOAD_MB
 from opinioncast.methods.declaration import method_kinds
+from opinioncast.questionnaires.file_format import format_of
+from opinioncast.questionnaires.limits import read_bytes
+from opinioncast.survey import Population
 from opinioncast.survey.groups import builtin_schemes
 
 _TOTAL = "total"
@@ -25,6 +28,18 @@ _PARTS = {
     ),
     "recipe": ("The pilot's recipe", "YAML: what the pilot's codes, weights and groups are"),
 }
+
+
+def _people(project: Project) -> str:
+    """Whom the questionnaire is put to where nobody says otherwise: as its file has it."""
+    path = project.questionnaire
+    try:
+        said = (
+            None if path is None else format_of(path).read(path, read_bytes(path)).head.population
+        )
+        return str(Population.read(said))
+    except OpinioncastError:  # told where the questionnaire is read
+        return str(Population())
 
 
 def show(project: Project) -> None:
@@ -48,7 +63,7 @@ def show(project: Project) -> None:
         population = st.text_input(
             "Whom the questions are put to",
             choices.population,
-            placeholder="adults in the United States",
+            placeholder=_people(project),
         )
     with right:
         st.header("Method")

@@ -12,10 +12,10 @@ from rich.table import Table
 from opinioncast.cli.screen import Screen
 from opinioncast.csv_files import read_text_table
 from opinioncast.errors import InputError
-from opinioncast.evidence.frame import read_frame
 from opinioncast.evidence.plan_design import read_design
 from opinioncast.evidence.planning import weighting_effect
 from opinioncast.jobs.plan import Plan, plan_to_files
+from opinioncast.jobs.update import population_frame
 from opinioncast.parquet_files import read_parquet
 from opinioncast.report.group_labels import attributes_once
 from opinioncast.report.report import MODEL_OUTPUT
@@ -60,7 +60,9 @@ def plan(
         "targets": _targets(target),
     }
     wanted = read_design(design, {k: v for k, v in changes.items() if v is not None})
-    run = plan_to_files(PredictionTable.read(predictions), wanted, read_frame(frame).share, out)
+    table = PredictionTable.read(predictions)
+    population = population_frame(frame, table.meta.get("population"))
+    run = plan_to_files(table, wanted, population.share, out)
     _console.heading(f"Planned from predictions. {MODEL_OUTPUT}", "\n")
     _console.print(_group_table(run.plan))
     for line in _summary_lines(run.plan):
