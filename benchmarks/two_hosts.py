@@ -253,6 +253,7 @@ def main() -> None:
     if options.train is not None:
         train(options.train, options.out, options.stop)
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # hosts are taken down then too
     apart = not options.loopback and permitted()
     hosted = namespaces if apart else loopback
     with tempfile.TemporaryDirectory() as folder, hosted() as hosts:
