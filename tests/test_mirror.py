@@ -189,6 +189,7 @@ ELSEWHERE: dict[str, str] = {
     "questionnaires/xlsx_file.py": "questionnaires/test_questionnaire.py",
     "questionnaires/yaml_file.py": "questionnaires/test_questionnaire.py",
     "readers/institutions/anes.py": "readers/test_microdata.py",
+    "readers/institutions/anes_to_2008.py": "readers/test_institutions.py",
     "readers/institutions/atp.py": "readers/test_institutions.py",
     "readers/codebook.py": "readers/test_microdata.py",
     "readers/conventions.py": "readers/test_microdata.py",

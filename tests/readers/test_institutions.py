@@ -194,7 +194,7 @@ def test_published_opinionqa_rows_come_back_without_loss(shared_data, tmp_path, 
 
 
 def test_every_institution_is_declared_once_and_knows_its_files() -> None:
-    assert list(conventions()) == ["none", "anes", "atp", "gss"]
+    assert list(conventions()) == ["none", "anes", "anes_to_2008", "atp", "gss"]
     for columns, name in (
         (["ID", "WTSSALL", "age"], "gss"),
         (["QKEY", "F_AGECAT", "Q1"], "atp"),
@@ -212,3 +212,42 @@ def test_an_institution_of_another_package() -> None:
     assert conventions()["mypoll"] is mine
     with pytest.raises(InputError, match="the name of one that comes with the package"):
         register(Conventions(name="GSS"))
+
+
+def test_an_archives_list_of_items_reads_a_study_of_2004(tmp_path):
+    """Names in capitals, options with their codes, 0, 8 and 9 missing, a post-election weight."""
+    pl.DataFrame(
+        {
+            "V040101": [1.0, 2.0, 1.0, 1.0, 1.0],
+            "V040102": [1.0, 2.0, 0.0, 1.0, 1.0],
+            "V043001": [1, 3, 8, 0, 9],
+            "V045001a": ["1", "5", "NA", "3", "8"],
+        }
+    ).write_parquet(tmp_path / "anes.parquet")
+    items = {
+        "V043001": {"desc": "A1. x", "text": "How?", "options": ["1. Well", "3.Badly"], "n": 2},
+        "V045001A": {"desc": "B1. y", "text": "Agree?", "options": ["1. Yes", "5 No"], "n": 2},
+    }
+    (tmp_path / "items.json").write_text(json.dumps(items))
+
+    def read(corrections):
+        return read_wave(
+            tmp_path / "anes.parquet",
+            family="ANES",
+            wave="2004",
+            codebook=tmp_path / "items.json",
+            corrections=corrections,
+            conventions=conventions()["anes_to_2008"],
+        )
+
+    middle = {"codes": [1, 3, 5], "options": ["Yes", "Neither", "No"], "n_unweighted": 3}
+    wave = read({"V045*": {"weight": "V040102"}, "V045001A": middle})
+    how, agree = wave.variables["V043001"], wave.variables["V045001a"]
+    assert (how.codes, how.options, how.wording) == ((1.0, 3.0), ("Well", "Badly"), "How?")
+    assert how.missing == {0.0: Missing.NOT_ASKED, 8.0: Missing.DONT_KNOW, 9.0: Missing.REFUSED}
+    assert how.weight is None
+    assert (agree.options, agree.weight) == (("Yes", "Neither", "No"), "V040102")
+    assert wave.respondents["V045001a"].is_in(agree.codes).sum() == 3
+    assert "answers counted differ from the codebook" not in wave.meta["flags"]
+    with pytest.raises(DataError, match="fits no entry"):
+        read({"V06*": {"weight": "V040102"}})

@@ -7,15 +7,18 @@ a list of codes); ``answers`` (codes that are answers though their label reads l
 ``relabel`` (true: the texts stand though the file gives them to other codes);
 ``system_missing`` (a reason, or the count to check); ``weight``; ``wording``
 ("verbatim", "from_label"), ``wording_source``; ``variable_label``; ``n_unweighted`` (a count to
-check). CSV holds one row per code: ``variable, code, option`` and, where there are any,
-``question``, ``ordinal``, ``missing`` (the reason, empty for an answer), ``weight``,
-``variable_label``.
+check). An entry as archives list a study's items says the same as ``text``, ``desc`` and ``n``,
+with options that begin with their codes ("1. Favor"). CSV holds one row per code:
+``variable, code, option`` and, where there are any, ``question``, ``ordinal``, ``missing`` (the
+reason, empty for an answer), ``weight``, ``variable_label``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,10 @@ from opinioncast.readers.raw import check_kind
 from opinioncast.survey.wave import Missing
 
 _TABLES = (".csv", ".tsv")
+_CODED = re.compile(r"\s*(-?\d+)(?:\s*[.:)]\s*|\s+|$)(.*)", re.DOTALL)
+_PATTERN = re.compile(r"[*?\[]")
+_OF_ITEMS = {"text": "question", "desc": "variable_label", "n": "n_unweighted"}
+
 Code = float | str
 """A number, or a text as it is written: "01" and "1" may be two codes of a text column."""
 
@@ -36,7 +43,8 @@ Code = float | str
 class Entry:
     """What a codebook says about one variable; None (or empty) where it says nothing.
 
-    ``ordinal`` is all zeros where the codebook says that there is no scale (``ordinal: null``).
+    ``ordinal`` is all zeros where the codebook says that there is no scale (``ordinal: null``);
+    ``any_case``: an archive's list, which writes every name in capitals.
     """
 
     variable: str
@@ -52,6 +60,7 @@ class Entry:
     wording_source: str = ""
     n_unweighted: int | None = None
     relabel: bool = False
+    any_case: bool = False
 
 
 def crossed(texts: Sequence[str], labels: Sequence[str]) -> tuple[str, str] | None:
@@ -76,7 +85,8 @@ def load_codebook(
     Args:
         path: the codebook; None: there is none, only corrections.
         corrections: variable -> fields that replace the codebook's (the same names); a variable it
-            does not have is added.
+            does not have is added. A name with ``*`` (any text), ``?`` or ``[ab]`` (one letter) is
+            for every entry that it fits, before what is said of one by its name.
 
     Raises:
         DataError: unreadable, an entry without a variable, a variable twice, or an entry whose
@@ -84,6 +94,8 @@ def load_codebook(
     """
     entries: dict[str, Entry] = {}
     corrections = dict(corrections or {})
+    of_many = {name: corrections.pop(name) for name in list(corrections) if _PATTERN.search(name)}
+    met: set[str] = set()
     for number, item in enumerate(_raw_entries(path) if path else [], start=1):
         where = f"{path.name if path else ''}, entry {number}"
         if not isinstance(item, Mapping) or not item.get("variable"):
@@ -94,9 +106,15 @@ def load_codebook(
                 found=item,
             )
         where = f"{where}, variable {item['variable']}"
-        changes = corrections.pop(str(item["variable"]), None)
-        if changes is not None:
-            item, where = {**item, **changes}, f"{where}, as corrected"
+        item = _of_items(item)
+        name = str(item["variable"])
+        fits = [pattern for pattern in of_many if fnmatchcase(name, pattern)]
+        met.update(fits)
+        changes = [of_many[pattern] for pattern in fits]
+        if name in corrections:
+            changes.append(corrections.pop(name))
+        for change in changes:
+            item, where = {**item, **change}, f"{where}, as corrected"
         entry = _entry(item, where)
         if entry.variable in entries:
             raise DataError(
@@ -106,9 +124,32 @@ def load_codebook(
                 found=entry.variable,
             )
         entries[entry.variable] = entry
+    unmet = [pattern for pattern in of_many if pattern not in met]
+    if unmet:
+        raise DataError(
+            "A correction fits no entry of the codebook",
+            where=path.name if path else "no codebook",
+            expected="names of its variables, with * for any text, ? or [ab] for one letter",
+            found=", ".join(unmet),
+        )
     for name, fields in corrections.items():
         entries[name] = _entry({"variable": name, **fields}, f"correction of variable {name}")
     return entries
+
+
+def _of_items(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry of an archive's list of items in the terms of a codebook; any other as it is."""
+    options = item.get("options")
+    if "codes" in item or "text" not in item or not isinstance(options, list):
+        return item
+    parts = [_CODED.fullmatch(option) if isinstance(option, str) else None for option in options]
+    if not all(parts):
+        return item
+    codes = [int(part[1]) for part in parts if part]
+    texts = [" ".join(part[2].split()) or str(int(part[1])) for part in parts if part]
+    renamed = {_OF_ITEMS.get(key, key): value for key, value in item.items()}
+    renamed |= {"codes": codes, "options": texts, "any_case": True}
+    return {"wording": "verbatim"} | renamed
 
 
 def _raw_entries(path: Path) -> list[Any]:
@@ -220,6 +261,7 @@ def _entry(item: Mapping[str, Any], where: str) -> Entry:
         wording_source=": ".join(part for part in (kind, source) if part),
         n_unweighted=n,
         relabel=relabel,
+        any_case=item.get("any_case") is True,
     )
 
 

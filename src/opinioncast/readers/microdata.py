@@ -168,15 +168,19 @@ def _read_wave(
         design, key = conventions.layout(names, wave, design)
         respondent_id = respondent_id or key
     wanted = None
+    flags = Flags()
     design, said = file_weight(path, design)
     if columns is not None:
+        entries = _as_spelt(entries, columns, flags)
         entries = {name: entries[name] for name in columns if name in entries}
         weights = [e.weight for e in entries.values()]
         extra = [design.weight, design.strata, design.psu, respondent_id, *id_within, *weights]
         wanted = list(dict.fromkeys([*columns, *(c for c in extra if c)]))
     elif reader is tabular and entries:
         # a codebook may name columns by their position: ask for all, those under its names
-        wanted = _all_by_name(tabular.column_names(path, encoding), entries)
+        present = tabular.column_names(path, encoding)
+        entries = _as_spelt(entries, present, flags)
+        wanted = _all_by_name(present, entries)
     raw: RawFile = (
         tabular.read_raw(path, wanted, encoding, decimal)
         if reader is tabular
@@ -189,7 +193,8 @@ def _read_wave(
             expected="a row per respondent below the header",
             found=f"{raw.frame.width} columns, no row",
         )
-    flags = Flags()
+    if reader is not tabular:
+        entries = _as_spelt(entries, raw.frame.columns, flags)
     names = list(reader.column_names(path, encoding)) if wording else []
     frame, variables = build(
         raw,
@@ -233,6 +238,24 @@ def _read_wave(
             "design_notes": list(seen.notes),
         },
     )
+
+
+def _as_spelt(entries: Mapping[str, Entry], names: Sequence[str], flags: Flags) -> dict[str, Entry]:
+    """Entries of an archive's list by the file's spelling, where one variable alone is so spelt."""
+    if not any(entry.any_case for entry in entries.values()):
+        return dict(entries)
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(name.casefold(), []).append(name)
+    present = set(names)
+    found: dict[str, Entry] = {}
+    for name, entry in entries.items():
+        near = alike.get(name.casefold(), [])
+        if entry.any_case and name not in present and len(near) == 1 and near[0] not in entries:
+            flags.add("codebook entries taken though the case differs", near[0], name)
+            name, entry = near[0], replace(entry, variable=near[0])
+        found[name] = entry
+    return found
 
 
 def _wording(path: Path, names: Sequence[str], flags: Flags) -> dict[str, tuple[str, str]]:
