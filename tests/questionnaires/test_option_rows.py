@@ -110,6 +110,14 @@ def test_a_table_in_a_document(tmp_path: Path) -> None:
     assert left.outcome is Outcome.LEFT_OUT
 
 
+def test_heads_as_data_bases_have_them(tmp_path: Path) -> None:
+    text = "question_id,question_text,option_id,option_text\n7,Own?,1,Yes\n7,Own?,2,No\n"
+    found = fields(imported(tmp_path / "x.csv", text + "8,Rent?,1,Yes\n8,Rent?,2,No\n"))
+    assert list(found) == ["Q7", "Q8"]
+    assert found["Q8"]["options"] == ["Yes", "No"]
+    assert found["Q8"]["codes"] == ["1", "2"]
+
+
 def test_a_code_column_of_questions_is_their_number(tmp_path: Path) -> None:
     text = "Question,Code,Answers\nToo high?,A1,Yes / No\nRent?,A2,Yes / No\n"
     assert list(fields(imported(tmp_path / "x.csv", text))) == ["A1", "A2"]

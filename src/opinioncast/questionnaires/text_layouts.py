@@ -25,7 +25,8 @@ _HEADS = {
     r"fragen?(?:text|wortlaut)?|pregunta|vraag|(?:texte\s+de\s+la\s+)?question|domanda|pergunta|"
     r"fråga|spørgsmål|spørsmål|pytanie|вопрос|السؤال|سؤال|שאלה|问题|問題|質問|soru",
     "answers": r"(?:answer|response|reply)?\s*(?:options?|answers?|responses?|categor(?:y|ies)|"
-    r"choices|scale|codes?\s*(?:list|frame))(?:\s*\(.*\))?|antwort(?:en|möglichkeiten|optionen|"
+    r"choices|scale|codes?\s*(?:list|frame))(?:\s*\(.*\))?|"
+    r"(?:option|answer|response|choice)\s+(?:texts?|labels?)|antwort(?:en|möglichkeiten|optionen|"
     r"kategorien|vorgaben)?|skala|réponses?|modalités|respuestas?|opciones(?:\s+de\s+respuesta)?|"
     r"antwoord(?:en|opties)?|risposte?|respostas?|opções|svar(?:s?alternativ|muligheder)?|"
     r"odpowiedzi?|ответы?|варианты\s+ответов?|الإجابات?|الاجابات|الخيارات|תשובות|选项|選項|答案|"
@@ -38,7 +39,7 @@ _HEADS = {
 _PATTERNS = {name: re.compile(pattern, re.I) for name, pattern in _HEADS.items()}
 _CODE_HEAD = re.compile(
     r"(?:option|answer|response|value|category|antwort)?[\s._-]*"
-    r"(?:codes?|values?|no|nr|num(?:ber)?|#|werte?|valor|valeur|código)\.?",
+    r"(?:codes?|values?|ids?|no|nr|num(?:ber)?|#|werte?|valor|valeur|código)\.?",
     re.I,
 )
 _LABEL_HEAD = re.compile(
@@ -85,11 +86,16 @@ def rows_of_layout(grid: Grid, places: Sequence[str] = ()) -> list[Line | Grid] 
     return made
 
 
+def _head(cell: str) -> str:
+    """A column's head as words: "option_text" as "Option text"."""
+    return " ".join(cell.replace("_", " ").split()).strip(" :*")
+
+
 def _columns(row: tuple[str, ...]) -> Columns | None:
     """What each column holds, where one holds questions and another one answers."""
     columns: Columns = {}
     for place, cell in enumerate(row):
-        words = " ".join(cell.split()).strip(" :*")
+        words = _head(cell)
         for name, pattern in _PATTERNS.items():
             if name not in columns and pattern.fullmatch(words):
                 columns[name] = (place,)
@@ -100,7 +106,7 @@ def _columns(row: tuple[str, ...]) -> Columns | None:
     if "question" not in columns:
         return None
     (question,) = columns["question"]
-    beyond = [(k, " ".join(c.split()).strip(" :*")) for k, c in enumerate(row) if k > question]
+    beyond = [(k, _head(c)) for k, c in enumerate(row) if k > question]
     if codes := [k for k, words in beyond if _CODE_HEAD.fullmatch(words)][:1]:
         columns["code"] = tuple(codes)
         labels = [k for k, words in beyond if k > codes[0] and _LABEL_HEAD.fullmatch(words)]
