@@ -43,13 +43,12 @@ class Measured:
     """A command at one size.
 
     Attributes:
-        cpu: seconds of the processor, which other programs on the machine change little.
+        seconds: of the processor, which other programs on the machine change little.
         mb: above a process that has done nothing yet.
-        figures: share of the seconds in ``opinioncast.report``.
+        figures: share of the time in ``opinioncast.report``.
     """
 
     seconds: float
-    cpu: float
     mb: float
     figures: float
 
@@ -103,14 +102,13 @@ def watched(typed: Sequence[str]) -> Measured:
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
-    begun = time.process_time()
+    begun = time.monotonic()
     try:
         took = run(typed)
     finally:
         over.set()
         watcher.join()
-    cpu = time.process_time() - begun
-    return Measured(took.seconds, cpu, took.mb, drawing / took.seconds)
+    return Measured(took.seconds, took.mb, drawing / (time.monotonic() - begun))
 
 
 def measure(context: Any, name: str, divided: int, quick: bool) -> Measured:
@@ -143,11 +141,10 @@ def main() -> None:
             what: round(
                 math.log2(max(getattr(found[-1], what), 1) / max(getattr(found[-2], what), 1)), 2
             )
-            for what in ("cpu", "mb")
+            for what in ("seconds", "mb")
         }
         table[name] = {
             "seconds": [round(f.seconds, 1) for f in found],
-            "cpu": [round(f.cpu, 1) for f in found],
             "mb": [round(f.mb) for f in found],
             "figures": [round(f.figures, 2) for f in found],
             "growth": grown,
