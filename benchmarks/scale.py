@@ -126,6 +126,12 @@ def difference(one: PredictionTable, other: PredictionTable) -> float:
     return max(float(np.abs(a.to_numpy() - b.to_numpy()).max()) for a, b in pairs)
 
 
+def told(way: str, table: PredictionTable, one: PredictionTable) -> None:
+    """What is done so far, for the whole takes minutes."""
+    same = "the same" if table.content_hash == one.content_hash else "another"
+    print(f"{way}: {same} hash, {difference(table, one):.1e} apart", flush=True)
+
+
 def _part_killed(
     options: argparse.Namespace, folder: Path, file: Path, seconds: float
 ) -> bool | None:
@@ -165,6 +171,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     ended(started(command(file, folder / "one", options, "--write", "parquet"), folder / "c1"))
     seconds["one"] = time.monotonic() - begun
     tables["one"] = PredictionTable.read(folder / "one" / "predictions.parquet")
+    print(f"one process: {seconds['one']:.1f} s", flush=True)
 
     begun = time.monotonic()
     parts = [
@@ -179,10 +186,13 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         ended(part)
     tables["parts"] = merged(folder / "parts", folder / "c2")
     seconds["parts"] = time.monotonic() - begun
+    told(f"{options.parts} parts, {seconds['parts']:.1f} s", tables["parts"], tables["one"])
 
     refused_for_it = None if options.quick else _part_killed(options, folder, file, seconds["one"])
     if refused_for_it is not None:
         tables["parts, one killed"] = merged(folder / "parts", folder / "c3")
+        said = f"a part killed, the parts refused: {refused_for_it}, run again"
+        told(said, tables["parts, one killed"], tables["one"])
 
     killed_worker = None
     if find_spec("ray") is not None and method_kind(options.method).language_model:
@@ -205,7 +215,9 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             seconds[way] = time.monotonic() - begun
             tables[way] = PredictionTable.read(out / "predictions.parquet")
             usage = json.loads((out / "manifest.json").read_text())["backend_usage"]
-            killed_worker = sum(told["workers_lost"] for told in usage.values())
+            killed_worker = sum(part["workers_lost"] for part in usage.values())
+            said = f"{way}, {seconds[way]:.1f} s, workers lost: {killed_worker}"
+            told(said, tables[way], tables["one"])
     one = tables["one"]
     return {
         "rows": rows,
