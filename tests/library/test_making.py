@@ -81,6 +81,25 @@ def test_another_wording_under_an_ending_is_another_question() -> None:
     assert not made.merged
 
 
+def test_studies_that_rename_their_variables_share_a_question_by_its_wording() -> None:
+    recipe = LibraryRecipe(name="r", parts=("x",), renamed=("ANES",))
+    given = [
+        ("V08", "2008", "Was the war worth it?", "ANES"),
+        ("V04", "2004", "Was the war worth it", "ANES"),
+        ("a", "2004", "How about this?", "ANES"),  # an item that the wording does not name
+        ("b", "2004", "How about this?", "ANES"),
+        ("c", "2008", "How about this?", "ANES"),
+        ("d", "2004", "Was it?", "GSS"),
+        ("e", "2008", "Was it?", "GSS"),
+    ]
+    rows = [(question(i, w, t, family=f), EVERYONE, [0.5, 0.5], 9) for i, w, t, f in given]
+    made = make_library(recipe, [table(*rows)])
+    assert made.merged == {"ANES/V04": "ANES/V08"}
+    kept = made.table.frame.select("question_id", "wave").rows()
+    assert [w for i, w in kept if i == "V08"] == ["2004", "2008"]
+    assert {i for i, _ in kept} == {"V08", "a", "b", "c", "d", "e"}
+
+
 def test_other_options_of_the_same_variable_are_another_question() -> None:
     a = question("work", "1998", options=("Yes", "No"))
     b = question("work", "2018", options=("A great deal", "Some", "Hardly any"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -137,10 +138,13 @@ def _items(
     newest = sorted(questions, key=lambda q: (_year(q.wave), q.wave), reverse=True)
     known: dict[tuple[str, str], list[Named]] = {}
     found: dict[Named, tuple[Named, tuple[int, ...]]] = {}
+    telling = _telling(recipe, questions)
     # plain names first, so that a spelling finds its stem
     for question in sorted(newest, key=lambda q: bool(recipe.stems(q.question_id))):
         own = item_key(question.wave, question.question_id)
         names = [own, *recipe.stems(question.question_id)]
+        if question in telling:
+            names.append(telling[question])
         for name in names:
             for head in known.get((question.family, name), ()):
                 if name != own and not same_wording(question.text, head.text):
@@ -160,8 +164,18 @@ def _items(
                 else f"{question.question_id}_{_year(question.wave) or len(heads)}"
             )
             heads.append(head)
+            if question in telling:
+                known.setdefault((question.family, telling[question]), []).append(head)
             found[question] = head, tuple(range(len(question.options)))
     return found
+
+
+def _telling(recipe: LibraryRecipe, questions: Sequence[Named]) -> dict[Named, str]:
+    """What a question of a renaming family is known by, where its wording tells it apart."""
+    keys = {q: f"={wording_key(q.text)}" for q in questions if q.family in recipe.renamed}
+    uses = Counter((q.family, q.wave, key) for q, key in keys.items())
+    doubtful = {(family, key) for (family, _, key), n in uses.items() if n > 1}
+    return {q: key for q, key in keys.items() if (q.family, key) not in doubtful}
 
 
 def same_wording(one: str, other: str) -> bool:

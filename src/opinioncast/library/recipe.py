@@ -30,6 +30,8 @@ class LibraryRecipe(Strict):
             questions where it names none.
         cut: sentences that are no part of a wording.
         endings: of a variable's name, which make another spelling of one question.
+        renamed: families whose variables have another name in every study: there a wording that no
+            study uses twice, with the same options, is one question whatever the names.
         not_opinions: family -> names of variables that are none; ``*`` stands for any text.
     """
 
@@ -39,6 +41,7 @@ class LibraryRecipe(Strict):
     apart: Mapping[str, str] = Field(default_factory=dict)
     cut: tuple[str, ...] = ()
     endings: tuple[str, ...] = ()
+    renamed: tuple[str, ...] = ()
     not_opinions: Mapping[str, Names] = Field(default_factory=dict)
 
     def is_opinion(self, family: str, name: str) -> bool:
