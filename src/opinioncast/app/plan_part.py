@@ -9,10 +9,10 @@ from opinioncast.app.projects import Project
 from opinioncast.app.results_part import finished
 from opinioncast.app.words import say_error
 from opinioncast.errors import OpinioncastError
+from opinioncast.evidence.frame import read_frame
 from opinioncast.evidence.plan_design import read_design
 from opinioncast.jobs.plan import plan_sample
-from opinioncast.jobs.update import population_frame
-from opinioncast.survey import PredictionTable
+from opinioncast.survey import Population, PredictionTable
 from opinioncast.survey.groups import TOTAL_ATTRIBUTE
 
 _SHOWN = {
@@ -43,8 +43,15 @@ def show(project: Project) -> None:
         wanted: dict[str, object] = {"sample": int(sample), "design_effect": float(effect)}
         if target:
             wanted["targets"] = {"default": float(target)}
-        frame = population_frame(None, table.meta.get("population"))
-        plan = plan_sample(table, read_design(None, wanted), frame.share)
+        people = Population.read(table.meta.get("population"))
+        if not people.is_default:
+            st.info(
+                f"The questions are put to {people}. A plan needs to know how large their groups "
+                "are, and the page knows those of adults in the United States: `opinioncast plan "
+                "--frame FILE` takes a table of them."
+            )
+            return
+        plan = plan_sample(table, read_design(None, wanted), read_frame(None).share)
     except OpinioncastError as error:
         say_error(error, project)
         return
