@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from opinioncast.survey.wave import tagged
@@ -68,18 +69,50 @@ def read_columns(
     if not size:
         data, meta = read(str(path), output_format="dict", **options)
         return _block(data, meta, mend), meta, meta.number_rows
-    parts: dict[str, list[pl.Series]] = {}
+    filled = _Columns(whole)
     for start in range(0, whole, size):
         data, meta = read(
             str(path), output_format="dict", **options, row_offset=start, row_limit=size
         )
         block = _block(data, meta, mend)
-        for name, column in block.items():
-            parts.setdefault(name, []).append(column)
+        filled.add(block)
         if len(next(iter(block.values()), ())) < min(size, whole - start):
             break
-    # one column after the other, so that never two copies of all are there
-    return {name: _joined(parts.pop(name)) for name in list(parts)}, meta, whole
+    return filled.taken(), meta, whole
+
+
+class _Columns:
+    """Columns that blocks are put into: numbers into arrays of their whole length, as thousands of
+    small pieces leave memory that the system does not get back."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows, self._height = rows, 0
+        self._names: dict[str, None] = {}
+        self._numbers: dict[str, npt.NDArray[np.float64]] = {}
+        self._texts: dict[str, list[pl.Series]] = {}
+
+    def add(self, block: Mapping[str, pl.Series]) -> None:
+        start = self._height
+        for name, part in block.items():
+            self._height = start + len(part)
+            self._names[name] = None
+            if part.dtype != pl.String and name not in self._texts:
+                whole = self._numbers.setdefault(name, np.empty(self._rows))
+                whole[start : self._height] = part.to_numpy()  # NaN where there is none
+                continue
+            if name in self._numbers:  # dates, of which there was none till now
+                before = pl.Series(name, self._numbers.pop(name)[:start], nan_to_null=True)
+                self._texts[name] = [before.cast(pl.String)] if start else []
+            self._texts.setdefault(name, []).append(part.cast(pl.String))
+
+    def taken(self) -> dict[str, pl.Series]:
+        """One column after the other, so that never two copies of all are there."""
+        return {
+            name: pl.concat(self._texts.pop(name), rechunk=True)
+            if name in self._texts
+            else pl.Series(name, self._numbers.pop(name)[: self._height], nan_to_null=True)
+            for name in self._names
+        }
 
 
 def _block(
@@ -92,13 +125,6 @@ def _block(
             values = [mend(v) if isinstance(v, str) else v for v in values]
         columns[name] = column(name, values, text=text, letters=name in meta.missing_user_values)
     return columns
-
-
-def _joined(parts: Sequence[pl.Series]) -> pl.Series:
-    """Blocks of one column; one of dates has numbers where a block has no date at all."""
-    if any(p.dtype == pl.String for p in parts):
-        parts = [p.cast(pl.String) for p in parts]
-    return pl.concat(list(parts), rechunk=True)
 
 
 def column(name: str, values: Sequence[Any], *, text: bool, letters: bool) -> pl.Series:
