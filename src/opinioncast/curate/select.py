@@ -263,11 +263,12 @@ def _by_group(
     for i, subpopulation in enumerate(subpopulations):
         if len(subpopulation.conditions) == 1:
             columns[subpopulation.attribute].append(i)
-    members = masks.astype(np.float32)  # counts are exact up to 2^24 respondents
+    members = [np.flatnonzero(mask) for mask in masks.T]
     for name in names:
-        choice = _choices(wave, wave.variables[name])
-        gave = choice == np.arange(int(choice.max()) + 1, dtype=np.int16)[:, None]
-        counts = (gave.astype(np.float32) @ members).astype(np.float64)
+        place = _choices(wave, wave.variables[name]) + 1  # 0: no option
+        options = int(place.max())
+        tallies = [np.bincount(place[m], minlength=options + 1)[1:] for m in members]
+        counts = np.stack(tallies, axis=1).astype(np.float64)
         largest = int(counts.sum(axis=0).max())
         if largest < settings.min_group_n:
             detail = f"at most {largest} in a group, at least {settings.min_group_n}"
