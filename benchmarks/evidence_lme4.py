@@ -24,6 +24,7 @@ import polars as pl
 from evidence import EVALUATED, EVERYONE, Room, Tally, crosstab, distance, items_of, ridge_mrp, tell
 from evidence_data import Split, Surveys, drawn
 from evidence_files import as_pilot, own_frame
+from opinioncast.csv_files import write_csv
 from opinioncast.evidence.calibration import read_calibration
 from opinioncast.evidence.past import read_memory
 from opinioncast.evidence.people import Bools, Groups
@@ -81,11 +82,12 @@ def main() -> None:
         )
     with tempfile.TemporaryDirectory() as held:
         folder = Path(held)
-        pl.concat(people, how="diagonal").fill_null("not told").write_csv(folder / "people.csv")
+        told_all = pl.concat(people, how="diagonal").fill_null("not told")
+        write_csv(told_all, folder / "people.csv", for_excel=False)
         for wave, frame in frames.items():
             kinds = kinds_of(frame.groups, frame.members)
             table = pl.DataFrame({"weight": frame.weights, **kinds})
-            table.write_csv(folder / f"frame_{wave}.csv")
+            write_csv(table, folder / f"frame_{wave}.csv", for_excel=False)
         subprocess.run(["Rscript", str(SCRIPT), str(folder)], check=True)
         told = pl.read_csv(folder / "shares.csv")
     found: dict[str, list[float]] = {"lme4": [], "ridge_mrp": [], "crosstab": []}

@@ -84,7 +84,8 @@ def test_every_option_is_refused_by_the_backends_that_would_ignore_it(
         (["--backend", "api", "--model", "m"], "--base-url"),
         (REACH, "--model"),
         (["--backend", "api", "--method", "uniform"], "uses no language model"),
-        (["--max-cost", "1"], "--max-cost with --backend api"),
+        (["--max-cost", "1"], "with --backend api"),
+        (["--max-cost", "1", "--method", "blend"], "--max-cost with --backend api"),
         (["--backend", "api", "--model", "m", "--base-url", "http://[::1/v1"], "http://[::1/v1"),
         (["--backend", "api", "--model", "m", "--base-url", "http://a\tb/v1"], r"http://a\tb/v1"),
         (

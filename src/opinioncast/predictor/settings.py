@@ -199,11 +199,13 @@ def _refuse_model(
     }
     if of_model:
         listed = ", ".join(_flag(n, v) for n, v in of_model.items())
+        places = [k.name for k in backend_kinds() if any(n in k.options for n in of_model)]
+        somewhere = f", with --backend {' or '.join(places)}" if places else ""
         raise InputError(
             f"The method {kind.name} uses no language model",
             expected=f"no {listed}",
             found=f"--method {kind.name}",
-            hint="add --method zero-shot (or blend), or leave the option out",
+            hint=f"add --method zero-shot (or blend){somewhere}, or leave the option out",
         )
     if rest:
         raise _ignored(kind, (), rest)
