@@ -143,7 +143,8 @@ class SentenceModel:
         the same model is not taken for another one.
         """
         weights = sorted(
-            hashlib.sha256(np.ascontiguousarray(p)).hexdigest() for p in self.model.parameters()
+            hashlib.sha256(np.ascontiguousarray(p).data).hexdigest()
+            for p in self.model.parameters()
         )
         vocabulary = sorted(self.model.vocabulary().items())
         text = json.dumps([weights, list(self.model.pooling), vocabulary, self.model.limit])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.artist import Artist, allow_rasterization
+from matplotlib.artist import Artist
 from matplotlib.backend_bases import RendererBase
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
@@ -77,7 +77,6 @@ class BarNumbers(Artist):
         self.set_zorder(Text.zorder)
         self.set_in_layout(False)
 
-    @allow_rasterization
     def draw(self, renderer: RendererBase) -> None:
         if not self.get_visible() or not self.numbers or self.axes is None:
             return
@@ -109,6 +108,8 @@ class BarNumbers(Artist):
     def _measured(self, said: str, renderer: RendererBase) -> tuple[Text, Any]:
         """A text and, in pixels from where its baseline begins, its middle."""
         text = Text(0, 0, said, fontsize=self.size, ha="left", va="baseline", parse_math=False)
-        text.set_figure(self.get_figure(root=True))
+        figure = self.get_figure(root=True)
+        assert figure is not None  # what is drawn is in one
+        text.set_figure(figure)
         box = text.get_window_extent(renderer)
         return text, np.array([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])

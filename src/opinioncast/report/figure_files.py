@@ -36,7 +36,7 @@ def _write_image(figure: Figure, path: Path, kind: str, dpi: int) -> None:
     own = figure.dpi
     figure.set_dpi(dpi)
     try:
-        canvas.print_png(path)
+        canvas.print_png(path)  # type: ignore[no-untyped-call]
     finally:
         figure.set_dpi(own)
 
