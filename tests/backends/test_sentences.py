@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
-import torch
 
 from opinioncast.backends.sentences import EMBEDDED, SentenceModel
 from opinioncast.errors import ModelError
@@ -25,9 +25,9 @@ class Counting:
 
     def __init__(self, scale: float = 1.0) -> None:
         self.seen: list[str] = []
-        self.weight = torch.full((2, 1), scale)
+        self.weight = np.full((2, 1), scale, dtype=np.float32)
 
-    def parameters(self) -> list[torch.Tensor]:
+    def parameters(self) -> list[npt.NDArray[np.float32]]:
         return [self.weight]
 
     def vocabulary(self) -> dict[str, int]:

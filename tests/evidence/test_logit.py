@@ -127,7 +127,7 @@ def test_no_evidence_gives_the_prior() -> None:
     assert np.allclose(fitted.mean, mean)
     assert np.allclose(fitted.covariance, np.eye(4))
     covariance = np.diag([2.0, 0.5, 1.0, 3.0]) + 0.1
-    fitted = posterior(mean, [], precision=np.linalg.inv(covariance))
+    fitted = posterior(mean, [], precision=np.asarray(np.linalg.inv(covariance), float))
     assert np.allclose(fitted.mean, mean)
     assert np.allclose(fitted.covariance, covariance)
 
@@ -189,7 +189,9 @@ def test_a_prior_that_is_no_unit_one_is_the_same_in_other_units() -> None:
     covariance = 4 * np.eye(4)
     one = posterior(mean, [whole, *from_past(mean, [(4.0, [whole])], memory, "scale")])
     past = from_past(2 * mean, [(4.0, [half])], memory, "scale", covariance)
-    other = posterior(2 * mean, [half, *past], precision=np.linalg.inv(covariance))
+    other = posterior(
+        2 * mean, [half, *past], precision=np.asarray(np.linalg.inv(covariance), float)
+    )
     assert np.allclose(other.mean, 2 * one.mean, atol=1e-3)
     assert np.allclose(other.covariance, 4 * one.covariance, atol=1e-3)
 

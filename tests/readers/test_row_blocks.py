@@ -120,8 +120,9 @@ def test_blocks_are_of_a_bounded_number_and_their_rows_those_of_the_file(tmp_pat
     blocks = asked[1:]  # the first is the dictionary
     assert rows == ROWS == len(data["q"])
     assert len(blocks) <= 32
-    assert [start for start, _ in blocks] == list(range(0, ROWS, blocks[0][1]))
-    assert all(b == blocks[0][1] for _, b in blocks)
+    size = blocks[0][1] or ROWS
+    assert [start for start, _ in blocks] == list(range(0, ROWS, size))
+    assert all(b == size for _, b in blocks)
     assert all(after[0] - before[0] == before[1] for before, after in itertools.pairwise(blocks))
 
 
