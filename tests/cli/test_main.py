@@ -167,12 +167,12 @@ def test_a_full_disk_leaves_nothing_half_written(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    import matplotlib.figure
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", full)
+    monkeypatch.setattr(FigureCanvasAgg, "print_png", full)
     assert run("predict", "q.yaml", "-g", "SEX=Female") == 2
     printed = capsys.readouterr().err
     assert "No space left on device" in printed
