@@ -24,6 +24,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import types
 from collections.abc import Iterator, Sequence
@@ -190,12 +191,22 @@ def train(recipe: Path, out: Path, stop: int) -> None:
         known["MULTI_NEURON"] = accelerate.state.DistributedType.MULTI_CPU
         accelerate.state.DistributedType = types.SimpleNamespace(**known)
 
-    def kill(moment: Any) -> None:
-        if moment.step == stop and os.environ["RANK"] == "1":
-            os.kill(os.getpid(), signal.SIGKILL)
+    marker = out.with_name(f"{out.name}.stop")
 
+    def mark(moment: Any) -> None:
+        """The first host's process alone is told of updates."""
+        if moment.step >= stop:
+            marker.touch()
+
+    def die() -> None:
+        while not marker.exists():
+            time.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if stop and os.environ["RANK"] == "1":
+        threading.Thread(target=die, daemon=True).start()
     settings = parse_finetune(json.loads(recipe.read_text("utf-8")), str(recipe))
-    finetune_to_folder(settings, out, progress=kill if stop else None)
+    finetune_to_folder(settings, out, progress=mark if stop else None)
 
 
 def measure(hosts: Sequence[Host], ways: Sequence[str], folder: Path) -> dict[str, Any]:
