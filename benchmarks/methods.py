@@ -46,6 +46,7 @@ from opinioncast.methods.network import load_embedding_model
 from opinioncast.methods.pluralism import COMMENT_TOKENS, ModularPluralism
 from opinioncast.methods.prediction import Known, Method, Prediction
 from opinioncast.methods.row_cache import RowCache
+from opinioncast.methods.surveys import half_and_half
 from opinioncast.methods.total import TotalPopulation, totals_from_groups
 from opinioncast.methods.uniform import Uniform
 from opinioncast.methods.zero_shot import ZeroShot
@@ -232,9 +233,6 @@ def main() -> None:
 
         near = NearestQuestions(OpinionTable.read(SHIPPED_TRAINING), encoder)
 
-        def surveys() -> Method:
-            return Blend([(network, 0.5), (near, 0.5)], may_abstain=[near.name])
-
         def blend() -> Method:
             said = made.get(TUNED) or predicted(fine_tuned(), slow)
             return Blend(
@@ -251,7 +249,7 @@ def main() -> None:
             "total (oracle)": (lambda: TotalPopulation(totals(whole)), False),
             "nearest": (lambda: NearestQuestions(train, encoder), False),
             "network": (lambda: network, False),
-            "surveys (the default)": (surveys, False),
+            "surveys (the default)": (lambda: half_and_half(network, near), False),
             "zero-shot QA (paper's prompt)": (lambda: as_in_the_paper(Format.QA), True),
             "zero-shot BIO (paper's prompt)": (lambda: as_in_the_paper(Format.BIO), True),
             "zero-shot PORTRAY (paper's prompt)": (

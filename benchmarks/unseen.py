@@ -36,7 +36,6 @@ from opinioncast.curate.recipe import load_curation
 from opinioncast.evaluate.scores import CellScores, score_cells
 from opinioncast.evaluate.steerability import steerability
 from opinioncast.files import atomic_path
-from opinioncast.methods.blend import Blend
 from opinioncast.methods.embedding.features import TextEncoder
 from opinioncast.methods.embedding.kernel_regression import (
     KernelRegression,
@@ -45,6 +44,7 @@ from opinioncast.methods.embedding.kernel_regression import (
 )
 from opinioncast.methods.nearest import NearestQuestions
 from opinioncast.methods.prediction import Method
+from opinioncast.methods.surveys import half_and_half
 from opinioncast.models import SHIPPED_NETWORK, SHIPPED_TRAINING
 from opinioncast.predictor import Predictor
 from opinioncast.readers.subpop import read_rows, to_table
@@ -159,7 +159,7 @@ def left_out(family: str, encoder: TextEncoder) -> Iterator[dict[str, Any]]:
     fitted = fit_kernel(part(sorted(set(kept) - set(calibrating))), part(calibrating), encoder)
     kernel = replace(fit_on(train, encoder, fitted.settings), temperature=fitted.temperature)
     near = NearestQuestions(train, encoder)
-    both = Blend([(kernel, 0.5), (near, 0.5)], may_abstain=[near.name])
+    both = half_and_half(kernel, near)
     asked = part([i for i in range(len(questions)) if own[i]])
     cells = Cells.of_table(asked)
     methods: dict[str, Method] = {"surveys": both, "network": kernel, "nearest": near}

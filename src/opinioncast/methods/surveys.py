@@ -14,6 +14,7 @@ from opinioncast.methods.blend import Blend
 from opinioncast.methods.declaration import MethodKind, Resources
 from opinioncast.methods.nearest import NearestSettings, nearest
 from opinioncast.methods.network import network
+from opinioncast.methods.prediction import Method
 from opinioncast.options import option
 
 
@@ -33,11 +34,14 @@ class SurveysSettings(NearestSettings):
     network: Path | None = option(None, "Folder of a trained network; the shipped one otherwise.")
 
 
-def build(settings: SurveysSettings, resources: Resources) -> Blend:
+def half_and_half(network: Method, nearest: Method) -> Blend:
     """The nearest questions know the groups of their table only; the network answers for the
     rest."""
-    near = nearest(settings, resources)
-    return Blend([(network(settings, resources), 0.5), (near, 0.5)], may_abstain=[near.name])
+    return Blend([(network, 0.5), (nearest, 0.5)], may_abstain=[nearest.name])
+
+
+def build(settings: SurveysSettings, resources: Resources) -> Blend:
+    return half_and_half(network(settings, resources), nearest(settings, resources))
 
 
 METHOD = MethodKind(
