@@ -263,12 +263,12 @@ class Expected:
 
     @cached_property
     def covariance(self) -> Array:
-        """Theta's size, squared."""
+        """Of theta laid out in a row, shape ((K - 1) F, (K - 1) F)."""
         return self.contrasts.across(self.variances)
 
     @cached_property
     def precision(self) -> Array:
-        """Theta's size, squared."""
+        """The inverse of :attr:`covariance`."""
         return self.contrasts.across(1 / self.variances)
 
 
